@@ -1,0 +1,55 @@
+// An owning, aligned array in host memory.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "limbeck/core/view.hpp"
+
+namespace limbeck {
+
+/// Owns `count` elements of a trivial type in the memory of B, aligned to 64 bytes and zero at first. Moves, never copies
+/// by accident: copy_of() says so.
+template <class T, backend B = cpu>
+class buffer;
+
+template <class T>
+class buffer<T, cpu> {
+ public:
+  buffer() = default;
+  /// Throws std::bad_alloc where memory runs out, contract_error if count is negative.
+  explicit buffer(index count) : count_(count) {
+    expects(count >= 0, "buffer: the count is negative");
+    if (count == 0) return;
+    data_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), alignment)));
+    std::uninitialized_fill_n(data_.get(), count, T{});
+  }
+
+  [[nodiscard]] index count() const { return count_; }
+  [[nodiscard]] T* data() { return data_.get(); }
+  [[nodiscard]] const T* data() const { return data_.get(); }
+  [[nodiscard]] view<T, 1> all() { return view<T, 1>(data_.get(), count_); }
+  [[nodiscard]] view<const T, 1> all() const { return view<const T, 1>(data_.get(), count_); }
+  void fill(T value) { std::fill_n(data_.get(), count_, value); }
+
+ private:
+  static constexpr std::align_val_t alignment{64};
+  struct release {
+    void operator()(T* p) const { ::operator delete(p, alignment); }
+  };
+  std::unique_ptr<T, release> data_;
+  index count_ = 0;
+};
+
+/// A second buffer with the same elements.
+template <class T>
+[[nodiscard]] buffer<T, cpu> copy_of(const buffer<T, cpu>& from) {
+  buffer<T, cpu> out(from.count());
+  std::copy_n(from.data(), from.count(), out.data());
+  return out;
+}
+
+}  // namespace limbeck

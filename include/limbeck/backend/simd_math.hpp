@@ -1,0 +1,227 @@
+// The functions of core/math.hpp for vectors. float: polynomials, right to 1 to 3 ulp, infinities and NaN exactly as the
+// standard library's. double: the standard library, lane by lane.
+//
+// The coefficients are minimax fits of our own (Remez, 40 digits). In front of each stands its largest relative error.
+#pragma once
+
+#include <limits>
+
+#include "limbeck/backend/simd_vector.hpp"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
+namespace limbeck {
+
+template <class T, int W>
+LIMBECK_HD simd<T, W> abs(const simd<T, W>& x) {
+  using V = simd<T, W>;
+  return detail::from_bits<T, W>({detail::bits_of(x).lanes & ~detail::bits_of(V(T(-0.0))).lanes});
+}
+/// The size of `size` with the sign of `sign`.
+template <class T, int W>
+LIMBECK_HD simd<T, W> copy_sign(const simd<T, W>& size, const simd<T, W>& sign) {
+  using V = simd<T, W>;
+  const auto sign_bit = detail::bits_of(V(T(-0.0))).lanes;
+  return detail::from_bits<T, W>({(detail::bits_of(size).lanes & ~sign_bit) | (detail::bits_of(sign).lanes & sign_bit)});
+}
+template <class T, int W>
+LIMBECK_HD simd<T, W> sign_of(const simd<T, W>& x) {
+  using V = simd<T, W>;
+  const V zero(T(0));
+  return where(x > zero, V(T(1)), where(x < zero, V(T(-1)), zero));
+}
+template <class T, int W>
+LIMBECK_HD simd_mask<T, W> is_finite(const simd<T, W>& x) {
+  return abs(x) <= simd<T, W>(std::numeric_limits<T>::max());
+}
+template <class T, int W>
+LIMBECK_HD simd<T, W> sqrt(const simd<T, W>& x) {  // the loop becomes one instruction
+  simd<T, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = sqrt(T(x.lanes[i]));
+  return y;
+}
+
+namespace detail {
+
+// c0 + c1 x + c2 x^2 ... by Horner's rule.
+template <class V>
+LIMBECK_HD V polynomial(const V&, typename V::scalar c0) {
+  return V(c0);
+}
+template <class V, class... C>
+LIMBECK_HD V polynomial(const V& x, typename V::scalar c0, typename V::scalar c1, C... rest) {
+  return multiply_add(polynomial(x, c1, rest...), x, V(c0));
+}
+
+// x = n log(2) + r with |r| <= log(2) / 2. `n` for |x| < 2^21; the bits of `shifted` end in those of n.
+template <int W>
+struct reduced {
+  simd<float, W> shifted, n, r;
+};
+template <int W>
+LIMBECK_HD reduced<W> reduce_by_log2(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V magic(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
+  const V shifted = multiply_add(x, V(1.44269504F), magic);
+  const V n = shifted - magic;
+  return {shifted, n, multiply_add(n, V(2.12194440e-4F), multiply_add(n, V(-0.693359375F), x))};
+}
+// 2^n for the n that `shifted` ends in, plus `more`; -126 <= n + more <= 127.
+template <int W>
+LIMBECK_HD simd<float, W> power_of_two(const simd<float, W>& shifted, int more = 0) {
+  return from_bits<float, W>({(bits_of(shifted).lanes << 23) + ((127 + more) << 23)});
+}
+// exp(r) - 1 for |r| <= log(2) / 2
+template <int W>
+LIMBECK_HD simd<float, W> short_expm1(const simd<float, W>& r) {
+  // 1.3e-7 of the bend, 7e-9 of exp(r)
+  const simd<float, W> bend = polynomial(r, 0.499999996F, 0.166665771F, 0.0416668537F, 0.00836317022F, 0.00139012974F);
+  return multiply_add(r * r, bend, r);
+}
+
+}  // namespace detail
+
+template <int W>
+LIMBECK_HD simd<float, W> expm1_bend(const simd<float, W>& x) {  // 2.7e-9
+  return detail::polynomial(x, 0.5F, 0.166666665F, 0.0416664651F, 0.00833336077F, 0.00139336424F, 0.000198578177F);
+}
+template <int W>
+LIMBECK_HD simd<double, W> expm1_bend(const simd<double, W>& x) {  // the Taylor series
+  return detail::polynomial(x, 0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
+                            1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0,
+                            1.0 / 87178291200.0, 1.0 / 1307674368000.0, 1.0 / 20922789888000.0);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> exp(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V inside = min(max(x, V(-104.5F)), V(89.0F));  // NaN stays
+  const auto [shifted, n, r] = detail::reduce_by_log2(inside);
+  // 2^n in two factors: n reaches from -151 to 128, beyond what one float can hold
+  const auto below = x < V(0.0F);
+  const V power = detail::from_bits<float, W>(
+      {(detail::bits_of(shifted).lanes << 23) + (63 << 23) + (below.lanes & (128 << 23))});
+  const V rest = where(below, V(5.42101086e-20F), V(1.84467441e+19F));  // 2^-64, 2^64
+  return multiply_add(detail::short_expm1(r), power, power) * rest;
+}
+
+/// exp(x) for x <= 0 or NaN, as a softmax needs it; 0 where exp(x) is no normal number (x < -87.3).
+template <int W>
+LIMBECK_HD simd<float, W> exp_below_one(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V least(-87.3365448F);
+  const auto [shifted, n, r] = detail::reduce_by_log2(max(x, least));
+  const V power = detail::power_of_two(shifted);
+  return where(x < least, V(0.0F), multiply_add(detail::short_expm1(r), power, power));
+}
+template <int W>
+LIMBECK_HD simd<double, W> exp_below_one(const simd<double, W>& x) {
+  return exp(x);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> expm1(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V inside = min(max(x, V(-20.0F)), V(89.0F));
+  const auto [shifted, n, r] = detail::reduce_by_log2(inside);
+  const V half_power = detail::power_of_two(shifted, -1);  // 2^128 is no float, 2^127 is
+  const V half = multiply_add(detail::short_expm1(r), half_power, half_power - V(0.5F));
+  return where(n == V(0.0F), detail::short_expm1(r), half + half);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> log(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V infinity(std::numeric_limits<float>::infinity());
+  // x = 2^e m with sqrt(1/2) <= m < sqrt(2); what is below the normal numbers is lifted among them first
+  const auto tiny = x < V(std::numeric_limits<float>::min());
+  const auto bits = detail::bits_of(where(tiny, x * V(8388608.0F), x)).lanes - 0x3f3504f3;  // sqrt(1/2)
+  const V m = detail::from_bits<float, W>({(bits & 0x7fffff) + 0x3f3504f3});
+  const V e = V(__builtin_convertvector(bits >> 23, typename V::vector)) - where(tiny, V(23.0F), V(0.0F));
+  const V y = m - V(1.0F), square = y * y;
+  const V bend = detail::polynomial(y, 0.333333317F, -0.25000821F, 0.200012269F, -0.166233574F, 0.14201757F,  // 5.8e-9
+                                    -0.131601812F, 0.127615827F, -0.0763450576F);
+  const V low = multiply_add(e, V(-2.12194440e-4F), multiply_add(square * y, bend, square * V(-0.5F)));
+  const V inside = multiply_add(e, V(0.693359375F), y + low);
+  const V zero(0.0F);
+  const V edge = where(x == zero, -infinity, where(x < zero, V(std::numeric_limits<float>::quiet_NaN()), x));
+  return where((x > zero) & (x < infinity), inside, edge);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> log1p(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V one(1.0F), u = one + x;
+  const V lost = where(x < one, x - (u - one), one - (u - x));  // what the rounding of u took away
+  const auto inside = (u > V(0.0F)) & (u < V(std::numeric_limits<float>::infinity()));
+  return log(u) + where(inside, lost / u, V(0.0F));
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> tanh(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V twice = min(abs(x), V(10.0F)) * V(2.0F);
+  const V t = expm1(where(x != x, x, twice));
+  return copy_sign(t / (t + V(2.0F)), x);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> erf(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V size = abs(x), square = x * x;
+  const V near = detail::polynomial(square, 0.128379167F, -0.376126332F, 0.112836872F, -0.0268589415F,  // 4.6e-10
+                                    0.00519990668F, -0.000813001271F, 8.3167753e-05F);
+  // 1 - exp(-t * far(t)); 3.1e-9
+  const V t = min(where(x != x, x, size), V(4.0F));
+  const V far = detail::polynomial(t, 1.12851995F, 0.635699371F, 0.105286851F, -0.0229060284F, 0.00321997454F,
+                                   -0.00021459489F);
+  const V tail = V(1.0F) - exp_below_one(-(t * far));
+  return where(size < V(0.92F), multiply_add(x, near, x), copy_sign(tail, x));
+}
+
+// double: lane by lane
+template <int W>
+LIMBECK_HD simd<double, W> exp(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::exp(x.lanes[i]);
+  return y;
+}
+template <int W>
+LIMBECK_HD simd<double, W> expm1(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::expm1(x.lanes[i]);
+  return y;
+}
+template <int W>
+LIMBECK_HD simd<double, W> log(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::log(x.lanes[i]);
+  return y;
+}
+template <int W>
+LIMBECK_HD simd<double, W> log1p(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::log1p(x.lanes[i]);
+  return y;
+}
+template <int W>
+LIMBECK_HD simd<double, W> tanh(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::tanh(x.lanes[i]);
+  return y;
+}
+template <int W>
+LIMBECK_HD simd<double, W> erf(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::erf(x.lanes[i]);
+  return y;
+}
+
+}  // namespace limbeck
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

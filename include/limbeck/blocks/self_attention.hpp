@@ -1,0 +1,107 @@
+// The first half of a transformer layer: tokens look at tokens.
+#pragma once
+
+#include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/masks.hpp"
+#include "limbeck/blocks/pass.hpp"
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/sequence_layout.hpp"
+#include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/attention.hpp"
+#include "limbeck/ops/linear.hpp"
+
+namespace limbeck {
+
+/// Where the samples of a batch lie, with what follows from it.
+template <backend B = cpu>
+struct batch_layout {
+  view<const sample_rows, 1, B> rows{};  ///< [samples]
+  index tokens = 0;                      ///< rows of every [tokens, width] matrix
+  index longest = 0;                     ///< rows of the longest sample
+  bool gaps = false;                     ///< some tokens belong to no sample
+};
+
+/// The maps that a pass keeps of one layer; empty: none.
+template <class T, backend B = cpu>
+struct attention_maps {
+  square_blocks<T, B> scores{}, probabilities{};
+};
+
+/// What losses want of one layer's attention; empty: nothing.
+template <class T, backend B = cpu>
+struct attention_wishes {
+  square_blocks<const T, B> scores{}, probabilities{};
+  view<const T, 2, B> queries{}, keys{}, values{};  ///< [tokens, width]
+};
+
+/// Multi-head self-attention with its projections: y = context W_o' + b_o (Vaswani et al. 2017, arXiv:1706.03762, 3.2).
+template <class Mask = bidirectional_mask>
+struct self_attention {
+  index width, heads;  ///< of a token; the heads divide it
+
+  template <class T, backend B = cpu>
+  struct parameters {
+    view<T, 2, B> qkv;       ///< [3 * width, width]: query, key, value, one below the other
+    view<T, 2, B> out;       ///< [width, width]
+    view<T, 1, B> qkv_bias;  ///< [3 * width]
+    view<T, 1, B> out_bias;  ///< [width]
+  };
+
+  /// What the backward pass needs.
+  template <class T, backend B = cpu>
+  struct kept {
+    view<T, 2, B> qkv;      ///< [tokens, 3 * width]
+    view<T, 2, B> context;  ///< [tokens, width]
+    view<T, 2, B> log_sum;  ///< [tokens, heads]
+
+    [[nodiscard]] view<T, 2, B> third(index which) const {
+      return column_block(qkv, which * (qkv.extent(1) / 3), qkv.extent(1) / 3);
+    }
+  };
+  template <class T>
+  [[nodiscard]] kept<T> keep(arena& memory, index tokens) const {
+    return {memory.matrix<T>(tokens, 3 * width), memory.matrix<T>(tokens, width), memory.matrix<T>(tokens, heads)};
+  }
+
+  /// x, y: [tokens, width]; y may be x. `maps` keeps scores and probabilities where not empty.
+  template <launchable E, class T, backend B = backend_of<E>>
+  void forward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
+               std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_maps<T, B>& maps,
+               view<T, 2, B> y) const {
+    ops::linear(on, x, p.qkv, p.qkv_bias, k.qkv);
+    if (batch.gaps) ops::fill(on, T(0), k.context);
+    ops::attention(on, shape(batch, mode, site), batch.rows, read_only(k.third(0)), read_only(k.third(1)),
+                   read_only(k.third(2)), k.context, k.log_sum, maps.scores, maps.probabilities);
+    ops::linear(on, read_only(k.context), p.out, p.out_bias, y);
+  }
+
+  /// dx [tokens, width] is written from dy and from `wanted`; gradients of the parameters are added to `d`.
+  template <launchable E, class T, backend B = backend_of<E>>
+  void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
+                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, view<const T, 2, B> dy,
+                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory,
+                view<T, 2, B> dx) const {
+    const auto before = memory.here();
+    const kept<T, B> dk{memory.matrix<T>(batch.tokens, 3 * width), memory.matrix<T>(batch.tokens, width), {}};
+    ops::linear_backward(on, read_only(k.context), p.out, dy, d.out, d.out_bias, dk.context);
+    if (batch.gaps) ops::fill(on, T(0), dk.qkv);
+    ops::attention_backward(on, shape(batch, mode, site), batch.rows, read_only(k.third(0)), read_only(k.third(1)),
+                            read_only(k.third(2)), read_only(k.log_sum), read_only(dk.context), wanted.scores,
+                            wanted.probabilities, dk.third(0), dk.third(1), dk.third(2));
+    const view<const T, 2, B> wishes[] = {wanted.queries, wanted.keys, wanted.values};
+    for (index which = 0; which < 3; ++which)
+      if (!wishes[which].empty()) ops::add(on, wishes[which], dk.third(which));
+    ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx);
+    memory.rewind(before);
+  }
+
+ private:
+  template <backend B>
+  [[nodiscard]] ops::attention_shape shape(const batch_layout<B>& batch, const pass_mode& mode,
+                                           std::uint32_t site) const {
+    return {.heads = heads, .causal = Mask::causal, .dropout = mode.attention_dropout, .random = mode.at(site),
+            .longest = batch.longest};
+  }
+};
+
+}  // namespace limbeck

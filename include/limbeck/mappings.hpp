@@ -1,0 +1,7 @@
+// Everything in limbeck/mappings.
+#pragma once
+
+#include "limbeck/mappings/ends.hpp"
+#include "limbeck/mappings/explicit.hpp"
+#include "limbeck/mappings/mapping_policy.hpp"
+#include "limbeck/mappings/uniform.hpp"

@@ -1,0 +1,85 @@
+// From the first token of each sample to the scores of classes, or to a number.
+#pragma once
+
+#include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/pass.hpp"
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/signals.hpp"
+#include "limbeck/models/names.hpp"
+#include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/token_batch.hpp"
+#include "limbeck/ops/activation.hpp"
+#include "limbeck/ops/dropout.hpp"
+#include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/linear.hpp"
+
+namespace limbeck {
+
+/// logits = classifier(dropout(activation(pooler(first token)))): a row a sample. BERT's pooler is followed by tanh,
+/// DistilBERT's by relu. A regressor has one class.
+template <class Activation = hyperbolic_tangent>
+class classification_head {
+ public:
+  /// Declares pooler [width, width] and classifier [classes, width].
+  classification_head(index width, index classes, const model_names& names, parameter_table& table)
+      : width_(width), classes_(classes) {
+    expects(classes > 0, "classification_head: needs a class");
+    pooler_ = table.declare(names.pooler_weight, width, width);
+    pooler_bias_ = table.declare(names.pooler_bias, width, 0, initial::zero);
+    classifier_ = table.declare(names.classifier_weight, classes, width);
+    classifier_bias_ = table.declare(names.classifier_bias, classes, 0, initial::zero);
+  }
+
+  [[nodiscard]] index classes() const { return classes_; }
+
+  /// What the backward pass needs, [samples, width] each.
+  template <class T>
+  struct kept {
+    view<T, 2> first, before, pooled;
+  };
+
+  /// Fills seen.logits [samples, classes] from the last hidden state [tokens, width].
+  template <launchable E, class T>
+  void forward(const E& on, view<const T, 1> weights, const token_batch<>&, const batch_layout<>& layout,
+               const pass_mode& mode, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
+    const index samples = layout.rows.extent(0);
+    k = {memory.matrix<T>(samples, width_), memory.matrix<T>(samples, width_), memory.matrix<T>(samples, width_)};
+    for (index i = 0; i < samples; ++i)
+      if (layout.rows(i).length > 0)
+        std::copy_n(&hidden(layout.rows(i).begin, 0), width_, &k.first(i, 0));
+      else
+        std::fill_n(&k.first(i, 0), width_, T(0));
+    ops::linear(on, read_only(k.first), pooler_.matrix(weights), pooler_bias_.vector(weights), k.before);
+    ops::transform(on, Activation{}, read_only(k.before), k.pooled);
+    ops::dropout(on, mode.dropout, mode.at(site), k.pooled);
+    seen.logits = memory.matrix<T>(samples, classes_);
+    ops::linear(on, read_only(k.pooled), classifier_.matrix(weights), classifier_bias_.vector(weights), seen.logits);
+  }
+
+  /// Writes d hidden from d logits, 0 where no logit looks; adds the gradients of the parameters.
+  template <launchable E, class T>
+  void backward(const E& on, view<const T, 1> weights, const token_batch<>&, const batch_layout<>& layout,
+                const pass_mode& mode, const kept<T>& k, view<const T, 2> dlogits,
+                view<T, 2> dhidden, view<T, 1> gradient, arena& memory) const {
+    const auto mark = memory.here();
+    const index samples = layout.rows.extent(0);
+    const view<T, 2> d = memory.matrix<T>(samples, width_), dfirst = memory.matrix<T>(samples, width_);
+    ops::linear_backward(on, read_only(k.pooled), classifier_.matrix(weights), dlogits, classifier_.matrix(gradient),
+                         classifier_bias_.vector(gradient), d);
+    ops::dropout(on, mode.dropout, mode.at(site), d);
+    ops::transform_backward(on, Activation{}, read_only(k.before), read_only(d), d);
+    ops::linear_backward(on, read_only(k.first), pooler_.matrix(weights), read_only(d), pooler_.matrix(gradient),
+                         pooler_bias_.vector(gradient), dfirst);
+    ops::fill(on, T(0), dhidden);
+    for (index i = 0; i < samples; ++i)
+      if (layout.rows(i).length > 0) std::copy_n(&dfirst(i, 0), width_, &dhidden(layout.rows(i).begin, 0));
+    memory.rewind(mark);
+  }
+
+ private:
+  static constexpr std::uint32_t site = 0x1001;
+  index width_, classes_;
+  slot pooler_, pooler_bias_, classifier_, classifier_bias_;
+};
+
+}  // namespace limbeck

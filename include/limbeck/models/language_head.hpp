@@ -1,0 +1,134 @@
+// From tokens to the scores of words, with the word embeddings as output matrix.
+#pragma once
+
+#include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/norm.hpp"
+#include "limbeck/blocks/pass.hpp"
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/signals.hpp"
+#include "limbeck/models/names.hpp"
+#include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/token_batch.hpp"
+#include "limbeck/ops/activation.hpp"
+#include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/embedding.hpp"
+#include "limbeck/ops/linear.hpp"
+
+namespace limbeck {
+namespace detail {
+
+/// The hidden rows whose logits are wanted: all of them, or a copy of some.
+template <class E, class T>
+view<const T, 2> wanted_rows(const E& on, const token_batch<>& batch, view<const T, 2> hidden, arena& memory) {
+  if (batch.logit_tokens.empty()) return hidden;
+  const view<T, 2> rows = memory.matrix<T>(batch.logit_tokens.extent(0), hidden.extent(1));
+  ops::gather_rows(on, hidden, batch.logit_tokens, rows);
+  return rows;
+}
+
+/// Puts the gradient of wanted rows back to their tokens; the other rows get 0.
+template <class E, class T>
+void return_rows(const E& on, const token_batch<>& batch, view<const T, 2> drows, view<T, 2> dhidden) {
+  if (batch.logit_tokens.empty()) return ops::copy(on, drows, dhidden);
+  ops::fill(on, T(0), dhidden);
+  ops::scatter_rows(on, drows, batch.logit_tokens, dhidden);
+}
+
+}  // namespace detail
+
+/// logits = hidden E', E the word embeddings: GPT-2's language head. A row a token of token_batch::logit_tokens.
+class language_head {
+ public:
+  explicit language_head(slot word_embeddings) : words_(word_embeddings) {}
+
+  template <class T>
+  struct kept {
+    view<const T, 2> rows;
+  };
+
+  template <launchable E, class T>
+  void forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
+               const pass_mode&, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
+    k.rows = detail::wanted_rows(on, batch, hidden, memory);
+    seen.row_sample = samples_of(layout, batch.logit_tokens, memory);
+    seen.logits = memory.matrix<T>(k.rows.extent(0), words_.rows);
+    ops::linear(on, k.rows, words_.matrix(weights), {}, seen.logits);
+  }
+
+  template <launchable E, class T>
+  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
+                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden,
+                view<T, 1> gradient, arena& memory) const {
+    const auto mark = memory.here();
+    const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);
+    ops::linear_backward(on, k.rows, words_.matrix(weights), dlogits, words_.matrix(gradient), {}, drows);
+    detail::return_rows(on, batch, read_only(drows), dhidden);
+    memory.rewind(mark);
+  }
+
+ private:
+  slot words_;
+};
+
+/// logits = norm(gelu(transform(hidden))) E' + bias: BERT's masked language model head.
+class masked_language_head {
+ public:
+  /// Declares transform [width, width], its norm, and a bias a word.
+  masked_language_head(slot word_embeddings, double epsilon, const model_names& names, parameter_table& table)
+      : words_(word_embeddings), norm_{word_embeddings.columns, epsilon} {
+    const index width = words_.columns;
+    transform_ = table.declare(names.transform_weight, width, width);
+    transform_bias_ = table.declare(names.transform_bias, width, 0, initial::zero);
+    gain_ = table.declare(names.transform_gain, width, 0, initial::one);
+    norm_bias_ = table.declare(names.transform_norm_bias, width, 0, initial::zero);
+    bias_ = table.declare(names.vocabulary_bias, words_.rows, 0, initial::zero);
+  }
+
+  template <class T>
+  struct kept {
+    view<const T, 2> rows;
+    view<T, 2> before, transformed;
+    norm::kept<T> normed;
+  };
+
+  template <launchable E, class T>
+  void forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
+               const pass_mode&, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
+    k.rows = detail::wanted_rows(on, batch, hidden, memory);
+    const index count = k.rows.extent(0), width = words_.columns;
+    k.before = memory.matrix<T>(count, width);
+    k.transformed = memory.matrix<T>(count, width);
+    k.normed = norm_.keep<T>(memory, count);
+    ops::linear(on, k.rows, transform_.matrix(weights), transform_bias_.vector(weights), k.before);
+    ops::transform(on, gelu{}, read_only(k.before), k.transformed);
+    norm_.forward(on, {gain_.vector(weights), norm_bias_.vector(weights)}, read_only(k.transformed), k.normed,
+                  k.transformed);
+    seen.row_sample = samples_of(layout, batch.logit_tokens, memory);
+    seen.logits = memory.matrix<T>(count, words_.rows);
+    ops::linear(on, read_only(k.transformed), words_.matrix(weights), bias_.vector(weights), seen.logits);
+  }
+
+  template <launchable E, class T>
+  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
+                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden,
+                view<T, 1> gradient, arena& memory) const {
+    const auto mark = memory.here();
+    const view<T, 2> d = memory.matrix<T>(k.rows.extent(0), words_.columns);
+    const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);
+    ops::linear_backward(on, read_only(k.transformed), words_.matrix(weights), dlogits, words_.matrix(gradient),
+                         bias_.vector(gradient), d);
+    norm_.backward(on, {gain_.vector(weights), norm_bias_.vector(weights)}, k.normed, read_only(d),
+                   {gain_.vector(gradient), norm_bias_.vector(gradient)}, d);
+    ops::transform_backward(on, gelu{}, read_only(k.before), read_only(d), d);
+    ops::linear_backward(on, k.rows, transform_.matrix(weights), read_only(d), transform_.matrix(gradient),
+                         transform_bias_.vector(gradient), drows);
+    detail::return_rows(on, batch, read_only(drows), dhidden);
+    memory.rewind(mark);
+  }
+
+ private:
+  slot words_, transform_, transform_bias_, gain_, norm_bias_, bias_;
+  norm norm_;
+};
+
+}  // namespace limbeck

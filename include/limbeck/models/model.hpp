@@ -1,0 +1,166 @@
+// A transformer with a head: what a loss sees of it, and what flows back.
+#pragma once
+
+#include <utility>
+
+#include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/pass.hpp"
+#include "limbeck/core/signals.hpp"
+#include "limbeck/models/classification_head.hpp"
+#include "limbeck/models/language_head.hpp"
+#include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/token_batch.hpp"
+#include "limbeck/models/transformer.hpp"
+
+namespace limbeck {
+
+/// A backbone and a head over one flat buffer of parameters, which the caller owns: a buffer of parameters().size()
+/// elements serves weights, gradients and moments alike. One instance may be used by several passes at once.
+template <class Backbone, class Head>
+class model {
+ public:
+  /// What one forward pass left: kept from pass to pass, so that a step allocates nothing after the first. Not for two
+  /// passes at a time.
+  template <class T>
+  struct pass {
+    arena memory;
+    pass_mode mode;
+    token_batch<> batch;
+    batch_layout<> layout;
+    typename Backbone::template kept<T> backbone;
+    typename Head::template kept<T> head;
+    signals<T> seen;      ///< what was read
+    signals<T> gradient;  ///< of a pass that keeps: with respect to `seen`, 0 at first, for losses to add to
+  };
+
+  /// `table` is the one in which backbone and head were declared; more may be declared behind them.
+  model(Backbone backbone, Head head, parameter_table table)
+      : backbone_(std::move(backbone)), head_(std::move(head)), table_(std::move(table)) {}
+
+  [[nodiscard]] const parameter_table& parameters() const { return table_; }
+  [[nodiscard]] const Backbone& backbone() const { return backbone_; }
+  [[nodiscard]] const Head& head() const { return head_; }
+
+  /// Runs the model and returns the signals that `reads` names, as views into `p`, valid until its next pass. Throws
+  /// contract_error where the batch does not fit the model.
+  template <launchable E, class T>
+  signals<const T> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, signal_set reads,
+                           const pass_mode& mode, pass<T>& p) const {
+    expects(weights.extent(0) >= table_.size(), [&] {
+      return "model: " + std::to_string(weights.extent(0)) + " weights given, " + std::to_string(table_.size()) +
+             " needed";
+    });
+    p.memory.reset();
+    p.mode = mode;
+    p.batch = batch;
+    p.layout = layout_of(batch);
+    p.seen = {};
+    p.gradient = {};
+    const view<T, 2> last =
+        backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
+    if (has(reads, signal::logits))
+      head_.forward(on, weights, batch, p.layout, mode, read_only(last), p.memory, p.head, p.seen);
+    if (mode.keeps) p.gradient = zero_like(on, p.seen, p.memory);
+    return p.seen;
+  }
+
+  /// From p.gradient, filled by losses, to the gradient of the parameters, which is added to `gradient`.
+  template <launchable E, class T>
+  void backward(const E& on, view<const T, 1> weights, pass<T>& p, view<T, 1> gradient) const {
+    expects(p.mode.keeps, "model: backward() after a pass that kept nothing");
+    const auto mark = p.memory.here();
+    const view<T, 2> dlast = p.memory.template matrix<T>(p.layout.tokens, backbone_.sizes().width);
+    if (p.gradient.logits.empty())
+      ops::fill(on, T(0), dlast);
+    else
+      head_.backward(on, weights, p.batch, p.layout, p.mode, p.head, read_only(p.gradient.logits), dlast, gradient,
+                     p.memory);
+    backbone_.backward(on, weights, p.batch, p.layout, p.mode, p.backbone, p.gradient, dlast, gradient, p.memory);
+    p.memory.rewind(mark);
+  }
+
+ private:
+  template <class E, class T>
+  static signals<T> zero_like(const E& on, const signals<T>& seen, arena& memory);
+
+  Backbone backbone_;
+  Head head_;
+  parameter_table table_;
+};
+
+template <class Backbone, class Head>
+template <class E, class T>
+signals<T> model<Backbone, Head>::zero_like(const E& on, const signals<T>& seen, arena& memory) {
+  signals<T> zero;
+  const auto matrix = [&](const view<T, 2>& like, view<T, 2>& out) {
+    if (like.empty()) return;
+    out = memory.matrix<T>(like.extent(0), like.extent(1));
+    ops::fill(on, T(0), out);
+  };
+  const auto matrices = [&](const per_layer<view<T, 2>>& like, per_layer<view<T, 2>>& out) {
+    out = per_layer<view<T, 2>>(like.size());
+    for (std::size_t l = 0; l < like.size(); ++l) matrix(like[l], out[l]);
+  };
+  const auto maps = [&](const per_layer<square_blocks<T>>& like, per_layer<square_blocks<T>>& out) {
+    out = per_layer<square_blocks<T>>(like.size());
+    for (std::size_t l = 0; l < like.size(); ++l) {
+      const index count = detail::map_elements(like[l].at, like[l].heads);
+      out[l] = like[l];
+      out[l].data = memory.take<T>(count);
+      ops::fill(on, T(0), view<T, 2>(out[l].data, 1, count));
+    }
+  };
+  zero.row_sample = seen.row_sample;
+  zero.valid_classes = seen.valid_classes;
+  zero.rows = seen.rows;
+  matrix(seen.logits, zero.logits);
+  matrix(seen.embeddings, zero.embeddings);
+  matrices(seen.hidden, zero.hidden);
+  matrices(seen.queries, zero.queries);
+  matrices(seen.keys, zero.keys);
+  matrices(seen.values, zero.values);
+  maps(seen.scores, zero.scores);
+  maps(seen.probabilities, zero.probabilities);
+  return zero;
+}
+
+using bert_classifier = model<bert_encoder, classification_head<hyperbolic_tangent>>;
+using distilbert_classifier = model<bert_encoder, classification_head<relu>>;
+using bert_masked_language_model = model<bert_encoder, masked_language_head>;
+using gpt2_language_model = model<gpt2_decoder, language_head>;
+
+/// A classifier or, with one class, a regressor of BERT's layout.
+[[nodiscard]] inline bert_classifier make_bert_classifier(const transformer_sizes& sizes, index classes) {
+  parameter_table table;
+  const model_names names = bert_names();
+  bert_encoder encoder(sizes, names, table);
+  classification_head<hyperbolic_tangent> head(sizes.width, classes, names, table);
+  return {std::move(encoder), head, std::move(table)};
+}
+/// The same of DistilBERT's layout (Sanh et al. 2019, arXiv:1910.01108): no token types.
+[[nodiscard]] inline distilbert_classifier make_distilbert_classifier(transformer_sizes sizes, index classes) {
+  sizes.types = 0;
+  parameter_table table;
+  const model_names names = distilbert_names();
+  bert_encoder encoder(sizes, names, table);
+  classification_head<relu> head(sizes.width, classes, names, table);
+  return {std::move(encoder), head, std::move(table)};
+}
+[[nodiscard]] inline bert_masked_language_model make_bert_masked_language_model(const transformer_sizes& sizes) {
+  parameter_table table;
+  const model_names names = bert_names();
+  bert_encoder encoder(sizes, names, table);
+  masked_language_head head(encoder.word_embeddings(), sizes.epsilon, names, table);
+  return {std::move(encoder), head, std::move(table)};
+}
+/// A causal language model of GPT-2's layout. No token types, and no word is left untrained.
+[[nodiscard]] inline gpt2_language_model make_gpt2_language_model(transformer_sizes sizes) {
+  sizes.types = 0;
+  sizes.pad_id = -1;
+  parameter_table table;
+  gpt2_decoder decoder(sizes, gpt2_names(), table);
+  const language_head head(decoder.word_embeddings());
+  return {std::move(decoder), head, std::move(table)};
+}
+
+}  // namespace limbeck

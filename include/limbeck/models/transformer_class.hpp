@@ -1,0 +1,104 @@
+// The declaration of transformer; models/transformer.hpp brings its definition.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/pass.hpp"
+#include "limbeck/blocks/transformer_block.hpp"
+#include "limbeck/core/signals.hpp"
+#include "limbeck/models/names.hpp"
+#include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/token_batch.hpp"
+#include "limbeck/ops/embedding.hpp"
+
+namespace limbeck {
+
+/// The sizes of a model. Throws nothing; transformer's constructor checks them.
+struct transformer_sizes {
+  index vocabulary = 0, positions = 512;
+  index types = 2;  ///< token types; 0: none
+  index layers = 0, width = 0, heads = 0, inner = 0;
+  double epsilon = 1e-12;     ///< of layer norms
+  std::int32_t pad_id = 0;    ///< its word vector is never trained; -1: none
+  /// Weight sharing by construction: layer l looks at the weights of layer layer_source[l]. Empty: each at its own.
+  std::vector<index> layer_source{};
+};
+
+/// Word, position and type embeddings, `layers` blocks, and, in pre-norm models, a last norm. Holds no weights: where
+/// they lie was declared in a parameter_table, and every call is given the buffer.
+template <class Placement = post_norm, class Mask = bidirectional_mask, class Activation = gelu>
+class transformer {
+ public:
+  using block_type = transformer_block<Placement, Mask, Activation>;
+
+  /// Declares the parameters. Throws contract_error for sizes that make no model.
+  transformer(transformer_sizes sizes, const model_names& names, parameter_table& table);
+
+  [[nodiscard]] const transformer_sizes& sizes() const { return sizes_; }
+  [[nodiscard]] slot word_embeddings() const { return word_; }
+
+  /// What a pass leaves behind for its backward pass.
+  template <class T>
+  struct kept {
+    view<const std::int32_t, 1> positions;
+    norm::kept<T> embedding_norm;
+    per_layer<view<T, 2>> input;  ///< of each layer, [tokens, width]
+    per_layer<typename block_type::template kept<T>> layer;
+    norm::kept<T> final_norm;
+  };
+
+  /// Runs the stack and fills the members of `seen` that `reads` names. Returns the last hidden state, [tokens, width],
+  /// in `memory`. An inference holds two layers at a time, and the signals that are read.
+  template <launchable E, class T>
+  view<T, 2> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
+                     const pass_mode& mode, signal_set reads, arena& memory, kept<T>& k, signals<T>& seen) const;
+
+  /// From the gradient with respect to the last hidden state (`dlast`, used up) and to the signals (`wanted`, members
+  /// may be empty) to that of the parameters, added to `gradient`.
+  template <launchable E, class T>
+  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
+                const pass_mode& mode, const kept<T>& k, const signals<T>& wanted, view<T, 2> dlast,
+                view<T, 1> gradient, arena& memory) const;
+
+ private:
+  struct layer_slots {
+    slot qkv, qkv_bias, out, out_bias, attention_gain, attention_bias, w1, b1, w2, b2, output_gain, output_bias;
+  };
+  static constexpr std::uint32_t embedding_site = 0x1000;
+
+  layer_slots declare_layer(const layer_names& names, parameter_table& table) const;
+  [[nodiscard]] block_type layer_block() const {
+    return {{sizes_.width, sizes_.heads}, {sizes_.width, sizes_.inner}, {sizes_.width, sizes_.epsilon},
+            {sizes_.width, sizes_.epsilon}};
+  }
+  [[nodiscard]] norm layer_norm() const { return {sizes_.width, sizes_.epsilon}; }
+
+  template <class T>
+  [[nodiscard]] view<T, 2> linear_weight(const slot& s, view<T, 1> flat) const {
+    return transposed_ ? transposed(s.matrix(flat)) : s.matrix(flat);
+  }
+  template <class T>
+  [[nodiscard]] typename block_type::template parameters<T> look_at(index layer, view<T, 1> flat) const;
+
+  template <class E, class T>
+  view<T, 2> embed(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
+                   const pass_mode& mode, arena& memory, kept<T>& k) const;
+  template <class E, class T>
+  void embed_backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const pass_mode& mode,
+                      const kept<T>& k, view<T, 2> dembedded, view<T, 1> gradient) const;
+
+  transformer_sizes sizes_;
+  bool transposed_;
+  slot word_, position_, type_, embedding_gain_, embedding_bias_, final_gain_, final_bias_;
+  std::vector<layer_slots> layers_;
+};
+
+/// BERT's encoder (Devlin et al. 2019, arXiv:1810.04805).
+using bert_encoder = transformer<post_norm, bidirectional_mask, gelu>;
+/// GPT-2's decoder (Radford et al. 2019, "Language models are unsupervised multitask learners").
+using gpt2_decoder = transformer<pre_norm, causal_mask, gelu_tanh>;
+
+}  // namespace limbeck

@@ -1,0 +1,176 @@
+// The forward and backward pass of a transformer. Part of transformer.hpp.
+#pragma once
+
+#include "limbeck/models/transformer_class.hpp"
+
+namespace limbeck {
+namespace detail {
+
+/// Where the maps of every layer lie, one sample behind the other; all layers share it.
+inline view<const block, 1> map_places(const batch_layout<>& layout, index heads, arena& memory) {
+  const view<block, 1> at = memory.vector<block>(layout.rows.extent(0));
+  index offset = 0;
+  for (index i = 0; i < at.extent(0); ++i) {
+    at(i) = {offset, layout.rows(i).length};
+    offset += heads * at(i).side * at(i).side;
+  }
+  return at;
+}
+
+/// Elements of one layer's maps.
+inline index map_elements(view<const block, 1> at, index heads) {
+  if (at.extent(0) == 0) return 0;
+  const block last = at(at.extent(0) - 1);
+  return last.offset + heads * last.side * last.side;
+}
+
+/// What losses want of one layer; what is empty in `wanted` stays empty.
+template <class T>
+attention_wishes<T> wishes_of(const signals<T>& wanted, std::size_t layer) {
+  attention_wishes<T> out;
+  if (!wanted.scores.empty()) out.scores = wanted.scores[layer];
+  if (!wanted.probabilities.empty()) out.probabilities = wanted.probabilities[layer];
+  if (!wanted.queries.empty()) out.queries = wanted.queries[layer];
+  if (!wanted.keys.empty()) out.keys = wanted.keys[layer];
+  if (!wanted.values.empty()) out.values = wanted.values[layer];
+  return out;
+}
+
+}  // namespace detail
+
+template <class P, class M, class A>
+template <class E, class T>
+view<T, 2> transformer<P, M, A>::embed(const E& on, view<const T, 1> weights, const token_batch<>& batch,
+                                       const batch_layout<>& layout, const pass_mode& mode, arena& memory,
+                                       kept<T>& k) const {
+  expects(layout.longest <= sizes_.positions || !batch.positions.empty(), [&] {
+    return "transformer: a sample has " + std::to_string(layout.longest) + " tokens, the model " +
+           std::to_string(sizes_.positions) + " positions";
+  });
+  k.positions = batch.positions.empty() ? counted_positions(layout, memory) : batch.positions;
+  const view<T, 2> x = memory.matrix<T>(layout.tokens, sizes_.width);
+  ops::gather_rows(on, word_.matrix(weights), batch.ids, x);
+  ops::gather_rows(on, position_.matrix(weights), k.positions, x, true);
+  if (sizes_.types > 0) {
+    view<const std::int32_t, 1> types = batch.types;
+    if (types.empty()) {
+      const view<std::int32_t, 1> zero = memory.vector<std::int32_t>(layout.tokens);
+      std::fill_n(zero.data(), layout.tokens, 0);
+      types = zero;
+    }
+    ops::gather_rows(on, type_.matrix(weights), types, x, true);
+  }
+  if (embedding_gain_.rows > 0) {
+    k.embedding_norm = layer_norm().template keep<T>(memory, layout.tokens);
+    layer_norm().forward(on, {embedding_gain_.vector(weights), embedding_bias_.vector(weights)}, read_only(x),
+                         k.embedding_norm, x);
+  }
+  ops::dropout(on, mode.dropout, mode.at(embedding_site), x);
+  return x;
+}
+
+template <class P, class M, class A>
+template <class E, class T>
+void transformer<P, M, A>::embed_backward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
+                                          const pass_mode& mode, const kept<T>& k, view<T, 2> dx,
+                                          view<T, 1> gradient) const {
+  ops::dropout(on, mode.dropout, mode.at(embedding_site), dx);
+  if (embedding_gain_.rows > 0)
+    layer_norm().backward(on, {embedding_gain_.vector(weights), embedding_bias_.vector(weights)}, k.embedding_norm,
+                          read_only(dx), {embedding_gain_.vector(gradient), embedding_bias_.vector(gradient)}, dx);
+  ops::scatter_rows(on, read_only(dx), batch.ids, word_.matrix(gradient), sizes_.pad_id);
+  ops::scatter_rows(on, read_only(dx), k.positions, position_.matrix(gradient));
+  if (sizes_.types > 0) {
+    if (batch.types.empty())
+      ops::detail::add_column_sums(cpu{}, on, read_only(dx), view<T, 1>(gradient.data() + type_.offset, sizes_.width));
+    else
+      ops::scatter_rows(on, read_only(dx), batch.types, type_.matrix(gradient));
+  }
+}
+
+template <class P, class M, class A>
+template <launchable E, class T>
+view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
+                                         const batch_layout<>& layout, const pass_mode& mode, signal_set reads,
+                                         arena& memory, kept<T>& k, signals<T>& seen) const {
+  const auto layers = static_cast<std::size_t>(sizes_.layers);
+  const view<const block, 1> places =
+      has(reads, signal::scores | signal::probabilities) ? detail::map_places(layout, sizes_.heads, memory)
+                                                         : view<const block, 1>{};
+  const auto maps = [&](signal_set which, per_layer<square_blocks<T>>& all, std::size_t layer) {
+    if (!has(reads, which)) return square_blocks<T>{};
+    if (all.empty()) all = per_layer<square_blocks<T>>(layers);
+    all[layer] = {memory.take<T>(detail::map_elements(places, sizes_.heads)), sizes_.heads, places, M::causal};
+    return all[layer];
+  };
+  k.input = per_layer<view<T, 2>>(layers);
+  k.layer = per_layer<typename block_type::template kept<T>>(layers);
+  if (has(reads, signal::hidden)) seen.hidden = per_layer<view<T, 2>>(layers);
+  for (auto* which : {&seen.queries, &seen.keys, &seen.values})
+    if (has(reads, signal::queries | signal::keys | signal::values)) *which = per_layer<view<T, 2>>(layers);
+  const bool qkv_stays = !seen.queries.empty();
+
+  view<T, 2> x = embed(on, weights, batch, layout, mode, memory, k);
+  if (has(reads, signal::embeddings)) seen.embeddings = x;
+  const bool stays = mode.keeps || has(reads, signal::hidden);
+  view<T, 2> spare[2];
+  for (auto& s : spare)
+    if (!stays) s = memory.matrix<T>(layout.tokens, sizes_.width);
+  for (std::size_t l = 0; l < layers; ++l) {
+    const attention_maps<T> kept_maps{maps(signal::scores, seen.scores, l),
+                                      maps(signal::probabilities, seen.probabilities, l)};
+    const view<T, 2> y = stays ? memory.matrix<T>(layout.tokens, sizes_.width) : spare[l % 2];
+    const view<T, 2> qkv = qkv_stays && !mode.keeps ? memory.matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2>{};
+    const auto mark = memory.here();
+    k.input[l] = x;
+    k.layer[l] = layer_block().template keep<T>(memory, layout.tokens);
+    if (!qkv.empty()) k.layer[l].attention.qkv = qkv;
+    layer_block().forward(on, look_at(static_cast<index>(l), weights), layout, mode,
+                    static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps, memory, y);
+    if (qkv_stays) {
+      seen.queries[l] = k.layer[l].attention.third(0);
+      seen.keys[l] = k.layer[l].attention.third(1);
+      seen.values[l] = k.layer[l].attention.third(2);
+    }
+    if (!mode.keeps) memory.rewind(mark);
+    x = y;
+    if (!seen.hidden.empty()) seen.hidden[l] = y;
+  }
+  if (final_gain_.rows > 0) {
+    const view<T, 2> normed = memory.matrix<T>(layout.tokens, sizes_.width);
+    k.final_norm = layer_norm().template keep<T>(memory, layout.tokens);
+    layer_norm().forward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, read_only(x), k.final_norm,
+                         normed);
+    x = normed;
+    if (!seen.hidden.empty()) seen.hidden[layers - 1] = normed;
+  }
+  seen.rows = layout.rows;
+  return x;
+}
+
+template <class P, class M, class A>
+template <launchable E, class T>
+void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
+                                    const batch_layout<>& layout, const pass_mode& mode, const kept<T>& k,
+                                    const signals<T>& wanted, view<T, 2> dlast, view<T, 1> gradient,
+                                    arena& memory) const {
+  const auto mark = memory.here();
+  const auto layers = static_cast<std::size_t>(sizes_.layers);
+  view<T, 2> dy = dlast, dx = memory.matrix<T>(layout.tokens, sizes_.width);
+  if (!wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[layers - 1]), dy);
+  if (final_gain_.rows > 0)
+    layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(dy),
+                          {final_gain_.vector(gradient), final_bias_.vector(gradient)}, dy);
+  for (std::size_t l = layers; l-- > 0;) {
+    layer_block().backward(on, look_at(static_cast<index>(l), weights), layout, mode,
+                     static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l], dy,
+                     detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, dx);
+    std::swap(dx, dy);
+    if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), dy);
+  }
+  if (!wanted.embeddings.empty()) ops::add(on, read_only(wanted.embeddings), dy);
+  embed_backward(on, weights, batch, mode, k, dy, gradient);
+  memory.rewind(mark);
+}
+
+}  // namespace limbeck

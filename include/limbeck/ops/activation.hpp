@@ -1,0 +1,82 @@
+// Activation functions as policies, and their use on matrices.
+#pragma once
+
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/math.hpp"
+#include "limbeck/core/view.hpp"
+#include "limbeck/ops/activation_cpu.hpp"
+
+namespace limbeck {
+
+/// x * Phi(x), Phi by the error function (Hendrycks and Gimpel 2016, arXiv:1606.08415): BERT's.
+struct gelu {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T value(const T& x) const {
+    return T(0.5) * x * (T(1) + erf(x * T(0.70710678118654752)));
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T slope(const T& x) const {
+    return T(0.5) * (T(1) + erf(x * T(0.70710678118654752))) + x * T(0.39894228040143268) * exp(T(-0.5) * x * x);
+  }
+};
+
+/// GELU by the tanh approximation (same paper, section 2): GPT-2's `gelu_new`.
+struct gelu_tanh {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T value(const T& x) const {
+    return T(0.5) * x * (T(1) + tanh(inner(x)));
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T slope(const T& x) const {
+    const T t = tanh(inner(x));
+    const T by_inner = T(0.79788456080286536) * (T(1) + T(3 * 0.044715) * x * x);
+    return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * by_inner;
+  }
+
+ private:
+  template <class T>
+  [[nodiscard]] LIMBECK_HD static T inner(const T& x) {
+    return T(0.79788456080286536) * (x + T(0.044715) * x * x * x);
+  }
+};
+
+struct relu {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T value(const T& x) const {
+    return max(x, T(0));
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T slope(const T& x) const {
+    return where(x > T(0), T(1), T(0));
+  }
+};
+
+struct hyperbolic_tangent {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T value(const T& x) const {
+    return tanh(x);
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T slope(const T& x) const {
+    const T t = tanh(x);
+    return T(1) - t * t;
+  }
+};
+
+namespace ops {
+
+/// y = activation(x), element by element, for matrices of one shape whose rows have no gaps. y may be x.
+template <launchable E, class Activation, class T, backend B = backend_of<E>>
+void transform(const E& on, const Activation& activation, view<const T, 2, B> x, view<T, 2, B> y) {
+  detail::transform_rows(B{}, on, activation, x, y);
+}
+
+/// dx = dy * activation'(x), element by element. dx may be dy.
+template <launchable E, class Activation, class T, backend B = backend_of<E>>
+void transform_backward(const E& on, const Activation& activation, view<const T, 2, B> x, view<const T, 2, B> dy,
+                        view<T, 2, B> dx) {
+  detail::transform_rows_backward(B{}, on, activation, x, dy, dx);
+}
+
+}  // namespace ops
+}  // namespace limbeck

@@ -1,0 +1,31 @@
+// Rows of a table picked by number, and the gradient of that table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/view.hpp"
+#include "limbeck/ops/embedding_cpu.hpp"
+
+namespace limbeck::ops {
+
+/// y[i] = table[ids[i]], or y[i] += with `add`, for table [entries, width], ids [count], y [count, width]. Throws
+/// contract_error, naming the place, where a number is not in the table.
+template <launchable E, class T, backend B = backend_of<E>>
+void gather_rows(const E& on, view<const T, 2, B> table, view<const std::int32_t, 1, B> ids, view<T, 2, B> y,
+                 bool add = false) {
+  detail::expects_rows(B{}, table.extent(0), ids);
+  detail::gather(B{}, on, table, ids, y, add);
+}
+
+/// dtable[ids[i]] += dy[i], in the order of i, so the bits do not depend on the thread count. Rows equal to `skip` get
+/// nothing (a padding entry; -1: none).
+template <launchable E, class T, backend B = backend_of<E>>
+void scatter_rows(const E& on, view<const T, 2, B> dy, view<const std::int32_t, 1, B> ids, view<T, 2, B> dtable,
+                  std::int32_t skip = -1) {
+  detail::expects_rows(B{}, dtable.extent(0), ids);
+  detail::scatter(B{}, on, dy, ids, dtable, skip);
+}
+
+}  // namespace limbeck::ops

@@ -1,0 +1,32 @@
+// The affine map of each row: y = x W' + b, and its gradients.
+#pragma once
+
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/view.hpp"
+#include "limbeck/ops/linear_cpu.hpp"
+#include "limbeck/ops/matmul.hpp"
+
+namespace limbeck::ops {
+
+/// y = x W' + bias for x [rows, in], W [out, in], bias [out] or empty, y [rows, out].
+template <launchable E, class T, backend B = backend_of<E>>
+void linear(const E& on, view<const T, 2, B> x, view<const T, 2, B> weight, view<const T, 1, B> bias,
+            view<T, 2, B> y) {
+  expects(bias.empty() || bias.extent(0) == y.extent(1), [&] {
+    return "linear: bias " + shape_text(bias) + " does not fit the result " + shape_text(y);
+  });
+  matmul(on, x, transposed(weight), y);
+  if (!bias.empty()) detail::add_to_rows(B{}, on, bias, y);
+}
+
+/// What flows back through linear(): dx = dy W (or dx += dy W with `add`; skipped where dx is empty), dW += dy' x,
+/// dbias += column sums of dy, each skipped where empty.
+template <launchable E, class T, backend B = backend_of<E>>
+void linear_backward(const E& on, view<const T, 2, B> x, view<const T, 2, B> weight, view<const T, 2, B> dy,
+                     view<T, 2, B> dweight, view<T, 1, B> dbias, view<T, 2, B> dx, bool add = false) {
+  if (!dx.empty()) matmul(on, dy, weight, dx, T(1), add ? T(1) : T(0));
+  if (!dweight.empty()) matmul(on, transposed(dy), x, dweight, T(1), T(1));
+  if (!dbias.empty()) detail::add_column_sums(B{}, on, dy, dbias);
+}
+
+}  // namespace limbeck::ops

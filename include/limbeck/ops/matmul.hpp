@@ -1,0 +1,38 @@
+// Matrix product: c = alpha a b + beta c.
+#pragma once
+
+#include <string>
+
+#include "limbeck/core/executors.hpp"
+#include "limbeck/core/view.hpp"
+#include "limbeck/ops/matmul_cpu.hpp"
+
+namespace limbeck::ops {
+namespace detail {
+
+template <class T, backend B>
+void expects_unit_stride(const char* which, view<T, 2, B> v) {
+  expects(v.stride(1) == 1 || v.stride(0) == 1 || v.count() <= 1,
+          [&] { return std::string("matmul: ") + which + " has no stride of 1: strides [" + std::to_string(v.stride(0)) +
+                       ", " + std::to_string(v.stride(1)) + "]"; });
+}
+
+}  // namespace detail
+
+/// c = alpha a b + beta c, for a [rows, inner], b [inner, columns], c [rows, columns], by the executor's provider. A
+/// transposed operand is a transposed() view. With beta = 0 what c held is not read. One result for every thread count
+/// as long as the provider's product of a slab of rows or columns does not depend on the others. Throws contract_error
+/// where shapes do not fit or no stride of a matrix is 1.
+template <launchable E, class T, backend B = backend_of<E>>
+void matmul(const E& on, view<const T, 2, B> a, view<const T, 2, B> b, view<T, 2, B> c, T alpha = T(1), T beta = T(0)) {
+  expects(a.extent(0) == c.extent(0) && a.extent(1) == b.extent(0) && b.extent(1) == c.extent(1), [&] {
+    return "matmul: " + shape_text(a) + " times " + shape_text(b) + " does not give " + shape_text(c);
+  });
+  detail::expects_unit_stride("the left factor", a);
+  detail::expects_unit_stride("the right factor", b);
+  detail::expects_unit_stride("the product", c);
+  if (c.count() == 0) return;
+  ops::detail::multiply(B{}, on, alpha, a, b, beta, c);
+}
+
+}  // namespace limbeck::ops
