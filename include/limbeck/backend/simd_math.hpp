@@ -4,6 +4,7 @@
 // The coefficients are minimax fits of our own (Remez, 40 digits). In front of each stands its largest relative error.
 #pragma once
 
+#include <cmath>
 #include <limits>
 
 #include "limbeck/backend/simd_vector.hpp"
@@ -37,13 +38,6 @@ template <class T, int W>
 LIMBECK_HD simd_mask<T, W> is_finite(const simd<T, W>& x) {
   return abs(x) <= simd<T, W>(std::numeric_limits<T>::max());
 }
-template <class T, int W>
-LIMBECK_HD simd<T, W> sqrt(const simd<T, W>& x) {  // the loop becomes one instruction
-  simd<T, W> y = x;
-  for (int i = 0; i < W; ++i) y.lanes[i] = sqrt(T(x.lanes[i]));
-  return y;
-}
-
 namespace detail {
 
 // c0 + c1 x + c2 x^2 ... by Horner's rule.
@@ -56,10 +50,10 @@ LIMBECK_HD V polynomial(const V& x, typename V::scalar c0, typename V::scalar c1
   return multiply_add(polynomial(x, c1, rest...), x, V(c0));
 }
 
-// x = n log(2) + r with |r| <= log(2) / 2. `n` for |x| < 2^21; the bits of `shifted` end in those of n.
+// x = n log(2) + r with |r| <= log(2) / 2, for |x| < 2^20.
 template <int W>
 struct reduced {
-  simd<float, W> shifted, n, r;
+  simd<float, W> shifted, n, r;  // the bits of `shifted` end in those of the integer n
 };
 template <int W>
 LIMBECK_HD reduced<W> reduce_by_log2(const simd<float, W>& x) {
@@ -69,7 +63,7 @@ LIMBECK_HD reduced<W> reduce_by_log2(const simd<float, W>& x) {
   const V n = shifted - magic;
   return {shifted, n, multiply_add(n, V(2.12194440e-4F), multiply_add(n, V(-0.693359375F), x))};
 }
-// 2^n for the n that `shifted` ends in, plus `more`; -126 <= n + more <= 127.
+// 2^(n + more), -126 <= n + more <= 127.
 template <int W>
 LIMBECK_HD simd<float, W> power_of_two(const simd<float, W>& shifted, int more = 0) {
   return from_bits<float, W>({(bits_of(shifted).lanes << 23) + ((127 + more) << 23)});
@@ -147,8 +141,8 @@ LIMBECK_HD simd<float, W> log(const simd<float, W>& x) {
   const V low = multiply_add(e, V(-2.12194440e-4F), multiply_add(square * y, bend, square * V(-0.5F)));
   const V inside = multiply_add(e, V(0.693359375F), y + low);
   const V zero(0.0F);
-  const V edge = where(x == zero, -infinity, where(x < zero, V(std::numeric_limits<float>::quiet_NaN()), x));
-  return where((x > zero) & (x < infinity), inside, edge);
+  const V edge = where(x == zero, -infinity, V(std::numeric_limits<float>::quiet_NaN()));
+  return where(x > zero, where(x < infinity, inside, x), edge);
 }
 
 template <int W>
@@ -156,8 +150,23 @@ LIMBECK_HD simd<float, W> log1p(const simd<float, W>& x) {
   using V = simd<float, W>;
   const V one(1.0F), u = one + x;
   const V lost = where(x < one, x - (u - one), one - (u - x));  // what the rounding of u took away
-  const auto inside = (u > V(0.0F)) & (u < V(std::numeric_limits<float>::infinity()));
-  return log(u) + where(inside, lost / u, V(0.0F));
+  const V correction = lost / u;  // NaN where u is 0 or infinite
+  return log(u) + where(correction == correction, correction, V(0.0F));
+}
+
+/// By Newton's iteration: no compiler makes the processor's instruction of a loop that may have to set errno.
+template <int W>
+LIMBECK_HD simd<float, W> sqrt(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V zero(0.0F), infinity(std::numeric_limits<float>::infinity());
+  const auto tiny = x < V(std::numeric_limits<float>::min());
+  const V lifted = where(tiny, x * V(16777216.0F), x), half = lifted * V(0.5F);
+  V inverse = detail::from_bits<float, W>({0x5f3759df - (detail::bits_of(lifted).lanes >> 1)});
+  for (int round = 0; round < 3; ++round) inverse *= V(1.5F) - half * inverse * inverse;
+  V root = lifted * inverse;
+  root = multiply_add(inverse * V(0.5F), lifted - root * root, root);
+  root = where(tiny, root * V(2.44140625e-4F), root);
+  return where(x > zero, where(x < infinity, root, x), where(x == zero, x, V(std::numeric_limits<float>::quiet_NaN())));
 }
 
 template <int W>
@@ -183,6 +192,12 @@ LIMBECK_HD simd<float, W> erf(const simd<float, W>& x) {
 }
 
 // double: lane by lane
+template <int W>
+LIMBECK_HD simd<double, W> sqrt(const simd<double, W>& x) {
+  simd<double, W> y = x;
+  for (int i = 0; i < W; ++i) y.lanes[i] = std::sqrt(x.lanes[i]);
+  return y;
+}
 template <int W>
 LIMBECK_HD simd<double, W> exp(const simd<double, W>& x) {
   simd<double, W> y = x;

@@ -38,8 +38,12 @@ struct simd {
   typedef T vector __attribute__((vector_size(W * sizeof(T))));
   vector lanes;
 
-  simd() = default;
+  // Copies are spelt out, for simd_mask too: GCC would copy a struct that holds some of them piece by piece, through
+  // memory, as if it had no such registers.
+  LIMBECK_HD simd() {}
   LIMBECK_HD simd(const vector& v) : lanes(v) {}
+  LIMBECK_HD simd(const simd& other) : lanes(other.lanes) {}
+  LIMBECK_HD simd& operator=(const simd& other) { lanes = other.lanes; return *this; }
   /// x in every lane.
   template <class U>
     requires std::is_arithmetic_v<U>
@@ -54,24 +58,32 @@ struct simd {
   LIMBECK_HD simd& operator-=(const simd& b) { lanes -= b.lanes; return *this; }
   LIMBECK_HD simd& operator*=(const simd& b) { lanes *= b.lanes; return *this; }
   LIMBECK_HD simd& operator/=(const simd& b) { lanes /= b.lanes; return *this; }
-  LIMBECK_HD friend mask operator<(const simd& a, const simd& b) { return {a.lanes < b.lanes}; }
-  LIMBECK_HD friend mask operator>(const simd& a, const simd& b) { return {a.lanes > b.lanes}; }
-  LIMBECK_HD friend mask operator<=(const simd& a, const simd& b) { return {a.lanes <= b.lanes}; }
-  LIMBECK_HD friend mask operator>=(const simd& a, const simd& b) { return {a.lanes >= b.lanes}; }
-  LIMBECK_HD friend mask operator==(const simd& a, const simd& b) { return {a.lanes == b.lanes}; }
-  LIMBECK_HD friend mask operator!=(const simd& a, const simd& b) { return {a.lanes != b.lanes}; }
+  LIMBECK_HD friend mask operator<(const simd& a, const simd& b) { return mask(a.lanes < b.lanes); }
+  LIMBECK_HD friend mask operator>(const simd& a, const simd& b) { return mask(a.lanes > b.lanes); }
+  LIMBECK_HD friend mask operator<=(const simd& a, const simd& b) { return mask(a.lanes <= b.lanes); }
+  LIMBECK_HD friend mask operator>=(const simd& a, const simd& b) { return mask(a.lanes >= b.lanes); }
+  LIMBECK_HD friend mask operator==(const simd& a, const simd& b) { return mask(a.lanes == b.lanes); }
+  LIMBECK_HD friend mask operator!=(const simd& a, const simd& b) { return mask(a.lanes != b.lanes); }
 
   [[nodiscard]] LIMBECK_HD T operator[](int lane) const { return lanes[lane]; }
 };
 
 template <class T, int W>
 struct simd_mask {
-  using vector = decltype(std::declval<typename simd<T, W>::vector>() < std::declval<typename simd<T, W>::vector>());
+  using integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  typedef integer vector __attribute__((vector_size(W * sizeof(T))));
   vector lanes;  ///< all bits set, or none
 
-  LIMBECK_HD friend simd_mask operator&(const simd_mask& a, const simd_mask& b) { return {a.lanes & b.lanes}; }
-  LIMBECK_HD friend simd_mask operator|(const simd_mask& a, const simd_mask& b) { return {a.lanes | b.lanes}; }
-  LIMBECK_HD friend simd_mask operator!(const simd_mask& a) { return {~a.lanes}; }
+  // A selection, not the comparison itself: AVX-512 compares into mask registers, and GCC 12 takes a comparison whose
+  // result is calculated with to pieces, lane by lane. It still does so with & and |; nested calls of where are faster.
+  template <class Comparison>
+  LIMBECK_HD explicit simd_mask(const Comparison& c) : lanes(c ? ~vector{} : vector{}) {}
+  LIMBECK_HD simd_mask(const simd_mask& other) : lanes(other.lanes) {}
+  LIMBECK_HD simd_mask& operator=(const simd_mask& other) { lanes = other.lanes; return *this; }
+
+  LIMBECK_HD friend simd_mask operator&(const simd_mask& a, const simd_mask& b) { return simd_mask(a.lanes & b.lanes); }
+  LIMBECK_HD friend simd_mask operator|(const simd_mask& a, const simd_mask& b) { return simd_mask(a.lanes | b.lanes); }
+  LIMBECK_HD friend simd_mask operator!(const simd_mask& a) { return simd_mask(~a.lanes); }
   [[nodiscard]] LIMBECK_HD bool operator[](int lane) const { return lanes[lane] != 0; }
 };
 

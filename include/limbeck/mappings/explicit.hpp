@@ -1,9 +1,9 @@
 // A table of layer pairs that the caller writes down.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
@@ -24,14 +24,12 @@ struct explicit_mapping {
 
  private:
   constexpr void check(depths d) const {
-    std::vector<bool> taught(d.student, false);
     for (const layer_pair& p : pairs) {
       expects_layer("student", p.student, d.student);
       expects_layer("teacher", p.teacher, d.teacher);
-      taught[p.student] = true;
     }
     for (std::size_t m = 0; m < d.student && !partial; ++m)
-      expects(taught[m], [&] {
+      expects(std::ranges::count(pairs, m, &layer_pair::student) > 0, [&] {
         return "explicit_mapping: student layer " + std::to_string(m) + " of " + std::to_string(d.student) +
                " has no teacher layer";
       });

@@ -1,6 +1,9 @@
 // From the first token of each sample to the scores of classes, or to a number.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "limbeck/backend/arena.hpp"
 #include "limbeck/blocks/pass.hpp"
 #include "limbeck/core/executors.hpp"
@@ -15,14 +18,15 @@
 
 namespace limbeck {
 
-/// logits = classifier(dropout(activation(pooler(first token)))): a row a sample. BERT's pooler is followed by tanh,
-/// DistilBERT's by relu. A regressor has one class.
-template <class Activation = hyperbolic_tangent>
+/// What follows the pooler: tanh in BERT, relu in DistilBERT. A choice at run time, so that one type serves both.
+enum class pooling { tanh, relu };
+
+/// logits = classifier(dropout(activation(pooler(first token)))): a row a sample. A regressor has one class.
 class classification_head {
  public:
   /// Declares pooler [width, width] and classifier [classes, width].
-  classification_head(index width, index classes, const model_names& names, parameter_table& table)
-      : width_(width), classes_(classes) {
+  classification_head(index width, index classes, pooling activation, const model_names& names, parameter_table& table)
+      : width_(width), classes_(classes), activation_(activation) {
     expects(classes > 0, "classification_head: needs a class");
     pooler_ = table.declare(names.pooler_weight, width, width);
     pooler_bias_ = table.declare(names.pooler_bias, width, 0, initial::zero);
@@ -50,7 +54,7 @@ class classification_head {
       else
         std::fill_n(&k.first(i, 0), width_, T(0));
     ops::linear(on, read_only(k.first), pooler_.matrix(weights), pooler_bias_.vector(weights), k.before);
-    ops::transform(on, Activation{}, read_only(k.before), k.pooled);
+    with_activation([&](const auto& f) { ops::transform(on, f, read_only(k.before), k.pooled); });
     ops::dropout(on, mode.dropout, mode.at(site), k.pooled);
     seen.logits = memory.matrix<T>(samples, classes_);
     ops::linear(on, read_only(k.pooled), classifier_.matrix(weights), classifier_bias_.vector(weights), seen.logits);
@@ -67,7 +71,7 @@ class classification_head {
     ops::linear_backward(on, read_only(k.pooled), classifier_.matrix(weights), dlogits, classifier_.matrix(gradient),
                          classifier_bias_.vector(gradient), d);
     ops::dropout(on, mode.dropout, mode.at(site), d);
-    ops::transform_backward(on, Activation{}, read_only(k.before), read_only(d), d);
+    with_activation([&](const auto& f) { ops::transform_backward(on, f, read_only(k.before), read_only(d), d); });
     ops::linear_backward(on, read_only(k.first), pooler_.matrix(weights), read_only(d), pooler_.matrix(gradient),
                          pooler_bias_.vector(gradient), dfirst);
     ops::fill(on, T(0), dhidden);
@@ -77,8 +81,16 @@ class classification_head {
   }
 
  private:
+  void with_activation(const auto& use) const {
+    if (activation_ == pooling::tanh)
+      use(hyperbolic_tangent{});
+    else
+      use(relu{});
+  }
+
   static constexpr std::uint32_t site = 0x1001;
   index width_, classes_;
+  pooling activation_;
   slot pooler_, pooler_bias_, classifier_, classifier_bias_;
 };
 

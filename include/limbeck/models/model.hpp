@@ -124,33 +124,32 @@ signals<T> model<Backbone, Head>::zero_like(const E& on, const signals<T>& seen,
   return zero;
 }
 
-using bert_classifier = model<bert_encoder, classification_head<hyperbolic_tangent>>;
-using distilbert_classifier = model<bert_encoder, classification_head<relu>>;
+/// A classifier or, with one class, a regressor, of BERT's or of DistilBERT's layout.
+using bert_classifier = model<bert_encoder, classification_head>;
 using bert_masked_language_model = model<bert_encoder, masked_language_head>;
 using gpt2_language_model = model<gpt2_decoder, language_head>;
 
-/// A classifier or, with one class, a regressor of BERT's layout.
-[[nodiscard]] inline bert_classifier make_bert_classifier(const transformer_sizes& sizes, index classes) {
+/// A classifier with the parameters that `names` gives it.
+[[nodiscard]] inline bert_classifier make_classifier(const transformer_sizes& sizes, index classes, pooling activation,
+                                                     const model_names& names) {
   parameter_table table;
-  const model_names names = bert_names();
   bert_encoder encoder(sizes, names, table);
-  classification_head<hyperbolic_tangent> head(sizes.width, classes, names, table);
+  const classification_head head(sizes.width, classes, activation, names, table);
   return {std::move(encoder), head, std::move(table)};
 }
-/// The same of DistilBERT's layout (Sanh et al. 2019, arXiv:1910.01108): no token types.
-[[nodiscard]] inline distilbert_classifier make_distilbert_classifier(transformer_sizes sizes, index classes) {
+[[nodiscard]] inline bert_classifier make_bert_classifier(const transformer_sizes& sizes, index classes) {
+  return make_classifier(sizes, classes, pooling::tanh, bert_names());
+}
+/// DistilBERT's layout (Sanh et al. 2019, arXiv:1910.01108) has no token types.
+[[nodiscard]] inline bert_classifier make_distilbert_classifier(transformer_sizes sizes, index classes) {
   sizes.types = 0;
-  parameter_table table;
-  const model_names names = distilbert_names();
-  bert_encoder encoder(sizes, names, table);
-  classification_head<relu> head(sizes.width, classes, names, table);
-  return {std::move(encoder), head, std::move(table)};
+  return make_classifier(sizes, classes, pooling::relu, distilbert_names());
 }
 [[nodiscard]] inline bert_masked_language_model make_bert_masked_language_model(const transformer_sizes& sizes) {
   parameter_table table;
   const model_names names = bert_names();
   bert_encoder encoder(sizes, names, table);
-  masked_language_head head(encoder.word_embeddings(), sizes.epsilon, names, table);
+  const masked_language_head head(encoder.word_embeddings(), sizes.epsilon, names, table);
   return {std::move(encoder), head, std::move(table)};
 }
 /// A causal language model of GPT-2's layout. No token types, and no word is left untrained.

@@ -1,0 +1,57 @@
+// Compares attention maps of mapped layers.
+#pragma once
+
+#include "limbeck/losses/attention_mse_cpu.hpp"
+#include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/representation.hpp"
+#include "limbeck/mappings/uniform.hpp"
+
+namespace limbeck {
+
+/// Which maps are compared.
+enum class attention_map { scores, probabilities };
+
+struct attention_mse_options {
+  attention_map of = attention_map::scores;
+  mask_mode mask = mask_mode::exact;
+  divisor over = divisor::pairs;
+};
+
+/// value[sample] += the sum over layer pairs, query rows and the keys they see of the mean over heads of the squared
+/// difference of two maps (Jiao et al. 2020, arXiv:1909.10351, equation 7), divided by the count of `over`. Maps before
+/// the softmax (scores) or after (probabilities). Both models need the same number of heads. Allocates nothing.
+/// Throws contract_error where heads, samples or depths do not fit.
+template <mapping_policy Map = uniform_mapping>
+struct attention_mse {
+  Map map;
+  attention_mse_options options;
+  signal_set reads;
+
+  explicit constexpr attention_mse(Map map = {}, attention_mse_options options = {})
+      : map(std::move(map)), options(options),
+        reads(options.of == attention_map::scores ? signal::scores : signal::probabilities) {}
+
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
+                  const sink<A, backend_of<E>, G>& out) const {
+    const bool scores = options.of == attention_map::scores;
+    const auto &mine = scores ? student.scores : student.probabilities, &gradient = scores ? out.gradient.scores
+                                                                                          : out.gradient.probabilities;
+    const auto& shown = scores ? teacher.scores : teacher.probabilities;
+    detail::expects_same_samples("attention_mse", student, teacher);
+    map(depths{mine.size(), shown.size()}, [&](layer_pair p) {
+      const auto& s = detail::layer_of("attention_mse", "student", mine, p.student);
+      const auto& t = detail::layer_of("attention_mse", "teacher", shown, p.teacher);
+      expects(s.heads == t.heads, [&] {
+        return "attention_mse: " + std::to_string(s.heads) + " heads of the student, " + std::to_string(t.heads) +
+               " of the teacher";
+      });
+      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, student.rows, s, t,
+                                  gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[p.student],
+                                  p.weight / (count_of(out.per, options.over) * static_cast<double>(s.heads)), out);
+    });
+  }
+};
+
+}  // namespace limbeck

@@ -1,0 +1,97 @@
+// The algebra of objectives: terms are scaled by a number or a schedule in front, and added.
+#pragma once
+
+#include <concepts>
+#include <tuple>
+#include <utility>
+
+#include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/schedule.hpp"
+
+namespace limbeck {
+
+/// A loss times a factor: a number, or a function of the share of the run that is done.
+template <schedule Factor, some_loss Loss>
+struct scaled {
+  Factor factor;
+  Loss loss;
+  signal_set reads = loss.reads;
+
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
+                  const sink<A, backend_of<E>, G>& out) const {
+    sink<A, backend_of<E>, G> here = out;
+    here.scale *= factor(out.progress);
+    if (here.scale != 0) loss(on, student, teacher, given, here);
+  }
+};
+
+/// Always the same number.
+struct constant {
+  double value = 1;
+  constexpr double operator()(double) const { return value; }
+};
+
+/// Losses that are called in turn and add to one sink. Its `reads` joins theirs.
+template <some_loss... Losses>
+struct sum {
+  std::tuple<Losses...> terms;
+  signal_set reads = std::apply([](const auto&... term) { return (signal::none | ... | term.reads); }, terms);
+
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
+                  const sink<A, backend_of<E>, G>& out) const {
+    std::apply([&](const auto&... term) { (term(on, student, teacher, given, out), ...); }, terms);
+  }
+
+  /// The objective with the caller's counts in place of those of `out`.
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
+                  const normaliser& per, const sink<A, backend_of<E>, G>& out) const {
+    sink<A, backend_of<E>, G> here = out;
+    here.per = per;
+    (*this)(on, student, teacher, given, here);
+  }
+};
+
+/// Makes a loss of another namespace a word of the algebra: `0.5 * limbeck::term(mine::margin{})`.
+template <some_loss Loss>
+[[nodiscard]] constexpr auto term(const Loss& loss) {
+  return sum<Loss>{{loss}};
+}
+
+namespace detail {
+
+template <class L>
+inline constexpr bool is_sum = false;
+template <class... L>
+inline constexpr bool is_sum<sum<L...>> = true;
+
+template <some_loss L>
+constexpr auto terms_of(const L& loss) {
+  if constexpr (is_sum<L>)
+    return loss.terms;
+  else
+    return std::tuple<L>(loss);
+}
+
+}  // namespace detail
+
+template <some_loss Loss>
+[[nodiscard]] constexpr auto operator*(double factor, const Loss& loss) {
+  return scaled<constant, Loss>{constant{factor}, loss};
+}
+template <schedule Factor, some_loss Loss>
+[[nodiscard]] constexpr auto operator*(const Factor& factor, const Loss& loss) {
+  return scaled<Factor, Loss>{factor, loss};
+}
+template <some_loss Left, some_loss Right>
+[[nodiscard]] constexpr auto operator+(const Left& left, const Right& right) {
+  return std::apply([](const auto&... term) { return sum<std::remove_cvref_t<decltype(term)>...>{{term...}}; },
+                    std::tuple_cat(detail::terms_of(left), detail::terms_of(right)));
+}
+
+}  // namespace limbeck

@@ -1,0 +1,126 @@
+// What losses on attention maps and hidden states share: masks, pairs of layers, squared differences.
+#pragma once
+
+#include <string>
+
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/backend/threads.hpp"
+#include "limbeck/core/per_layer.hpp"
+#include "limbeck/core/sequence_layout.hpp"
+#include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/mappings/mapping_policy.hpp"
+
+namespace limbeck {
+
+/// Which positions take part in a loss on attention maps or hidden states.
+enum class mask_mode {
+  exact,              ///< valid rows and the keys they see
+  tinybert_zeroing,   ///< TinyBERT's released code: scores <= -100 count as 0, padded rows and keys are averaged in
+};
+
+namespace detail {
+
+/// A layer of a per_layer signal. Throws contract_error, naming the loss, where the pass did not keep it.
+template <class T>
+const T& layer_of(const char* loss, const char* who, const per_layer<T>& all, std::size_t layer) {
+  expects(layer < all.size(), [&] {
+    return std::string(loss) + ": the " + who + "'s pass kept " + std::to_string(all.size()) + " layers, layer " +
+           std::to_string(layer) + " is wanted";
+  });
+  return all[layer];
+}
+
+/// The factor of a sample: scale * weight / count.
+template <class A, backend B, class G>
+A factor_of(const sink<A, B, G>& out, double count, index sample) {
+  const double weight = out.weight.empty() ? 1 : static_cast<double>(out.weight(sample));
+  return static_cast<A>(out.scale * weight / count);
+}
+
+/// Throws contract_error unless student and teacher saw the same samples.
+template <class S, class U>
+void expects_same_samples(const char* loss, const signals<const S, cpu>& student, const signals<const U, cpu>& teacher) {
+  expects(student.rows.extent(0) == teacher.rows.extent(0), [&] {
+    return std::string(loss) + ": " + std::to_string(student.rows.extent(0)) + " samples of the student, " +
+           std::to_string(teacher.rows.extent(0)) + " of the teacher";
+  });
+  for (index i = 0; i < student.rows.extent(0); ++i)
+    expects(student.rows(i).length == teacher.rows(i).length && student.rows(i).keys == teacher.rows(i).keys, [&] {
+      return std::string(loss) + ": sample " + std::to_string(i) + " has " + std::to_string(student.rows(i).length) +
+             " tokens in the student, " + std::to_string(teacher.rows(i).length) + " in the teacher";
+    });
+}
+
+/// sum += (s - t)^2 over a run, and gradient += 2 factor (s - t) where it is wanted. With Zeroing, values of `floor` and
+/// below count as 0 on their side, and such a student value gets no gradient.
+template <bool Zeroing>
+struct squared_error_kernel {
+  template <int Bytes, class A, class S, class U, class G>
+  LIMBECK_HD static void run(const S* s, const U* t, index count, const A factor, const A floor, G* gradient, A& sum) {
+    using V = simd_of_bytes<A, Bytes>;
+    V total(A(0));
+    index i = 0;
+    for (; i + V::width <= count; i += V::width) {
+      const V d = difference(load<V>(s + i), load<V>(t + i), floor);
+      total += d * d;
+      if (gradient != nullptr)
+        store(gradient + i, load<V>(gradient + i) + passed(load<V>(s + i), V(A(2) * factor) * d, floor));
+    }
+    A rest = horizontal_sum(total);
+    for (; i < count; ++i) {
+      const A mine = static_cast<A>(s[i]), d = difference(mine, static_cast<A>(t[i]), floor);
+      rest += d * d;
+      if (gradient != nullptr)
+        gradient[i] = static_cast<G>(static_cast<A>(gradient[i]) + passed(mine, A(2) * factor * d, floor));
+    }
+    sum += rest;
+  }
+
+ private:
+  template <class V, class A>
+  LIMBECK_HD static V difference(const V& s, const V& t, A floor) {
+    if constexpr (Zeroing)
+      return where(s <= V(floor), V(A(0)), s) - where(t <= V(floor), V(A(0)), t);
+    else
+      return s - t;
+  }
+  template <class V, class A>
+  LIMBECK_HD static V passed(const V& s, const V& gradient, A floor) {
+    if constexpr (Zeroing)
+      return where(s <= V(floor), V(A(0)), gradient);
+    else
+      return gradient;
+  }
+};
+
+/// The squared error of a run: its sum, and its gradient where it is wanted.
+template <class A, class S, class U, class G>
+[[nodiscard]] A squared_error(mask_mode mode, const S* s, const U* t, index count, A factor, G* gradient) {
+  const A floor = A(-100);  // TinyBERT's released code: padding carries -10000
+  A sum = 0;
+  if (mode == mask_mode::tinybert_zeroing)
+    simd_dispatch<squared_error_kernel<true>>(s, t, count, factor, floor, gradient, sum);
+  else
+    simd_dispatch<squared_error_kernel<false>>(s, t, count, factor, floor, gradient, sum);
+  return sum;
+}
+
+}  // namespace detail
+
+/// Adds a batch's counts to `per`: samples, tokens, and pairs of a query and a key it sees (with `tinybert_zeroing`
+/// every pair that is stored). Rows and elements are the caller's to count.
+[[nodiscard]] inline normaliser counts_of(view<const sample_rows, 1> rows, bool causal = false,
+                                          mask_mode mode = mask_mode::exact) {
+  normaliser n{0, 0, 0, 0, 0};
+  for (index i = 0; i < rows.extent(0); ++i) {
+    const sample_rows s = rows(i);
+    const bool all = mode == mask_mode::tinybert_zeroing;
+    n.samples += 1;
+    n.tokens += static_cast<double>(all ? s.length : s.keys);
+    for (index r = 0; r < (all ? s.length : s.keys); ++r)
+      n.pairs += static_cast<double>(all ? s.length : visible_keys(s, r, causal));
+  }
+  return n;
+}
+
+}  // namespace limbeck
