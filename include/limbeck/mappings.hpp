@@ -1,6 +1,7 @@
 // Everything in limbeck/mappings.
 #pragma once
 
+#include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"

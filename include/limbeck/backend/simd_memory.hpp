@@ -1,11 +1,13 @@
 // How vectors of numbers come from memory and go back to it, whatever type memory holds them in.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
 #include "limbeck/backend/simd_vector.hpp"
+#include "limbeck/core/half.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -23,26 +25,70 @@ struct unaligned {
 template <class S, int W>
 using unaligned_t = typename unaligned<S, W>::type;
 
+// The 16 bits of each element, as the low half of an integer of 32.
+template <int W>
+LIMBECK_HD simd_bits<float, W> short_bits(const std::uint16_t& first) {
+  const auto& there = reinterpret_cast<const unaligned_t<std::uint16_t, W>&>(first);
+  return {__builtin_convertvector(there, typename simd_bits<float, W>::vector)};
+}
+template <int W>
+LIMBECK_HD simd<float, W> widened(const bfloat16* p) {
+  return from_bits<float, W>({short_bits<W>(p->bits).lanes << 16});
+}
+template <int W>
+LIMBECK_HD simd<float, W> widened(const float16* p) {
+  using V = simd<float, W>;
+  const auto bits = short_bits<W>(p->bits).lanes, size = bits & 0x7FFF;
+  const V number = from_bits<float, W>({size << 13}) * V(0x1p112F);  // right for denormal numbers too
+  const V endless = from_bits<float, W>({(size << 13) | 0x7F800000});
+  const V unsigned_number = where(number >= V(65536.0F), endless, number);
+  return from_bits<float, W>({bits_of(unsigned_number).lanes | ((bits & 0x8000) << 16)});
+}
+// Rounded to nearest, ties to even.
+template <int W>
+LIMBECK_HD void narrow(bfloat16* p, const simd<float, W>& v) {
+  using V = simd<float, W>;
+  const auto bits = bits_of(v).lanes;
+  const V rounded = from_bits<float, W>({bits + 0x7FFF + ((bits >> 16) & 1)});
+  const V kept = where(v == v, rounded, from_bits<float, W>({bits | 0x400000}));  // a NaN stays one
+  reinterpret_cast<unaligned_t<std::uint16_t, W>&>(p->bits) =
+      __builtin_convertvector(bits_of(kept).lanes >> 16, unaligned_t<std::uint16_t, W>);
+}
+template <int W>
+LIMBECK_HD void narrow(float16* p, const simd<float, W>& v) {
+  for (int i = 0; i < W; ++i) p[i] = float16(v[i]);
+}
+
 }  // namespace detail
 
-/// V::width elements that lie one after the other from p on. S: float, double.
-template <class V, class S>
-  requires std::is_floating_point_v<S>
+/// What memory may hold: float, double, bfloat16, float16.
+template <class S>
+concept storable = std::is_floating_point_v<S> || std::same_as<S, bfloat16> || std::same_as<S, float16>;
+
+/// V::width elements that lie one after the other from p on.
+template <class V, storable S>
 [[nodiscard]] LIMBECK_HD V load(const S* p) {
-  const auto& there = *reinterpret_cast<const detail::unaligned_t<S, V::width>*>(p);
-  if constexpr (std::is_same_v<S, typename V::scalar>)
-    return V(typename V::vector(there));
-  else
-    return V(__builtin_convertvector(there, typename V::vector));
+  if constexpr (std::is_floating_point_v<S>) {
+    const auto& there = *reinterpret_cast<const detail::unaligned_t<S, V::width>*>(p);
+    if constexpr (std::is_same_v<S, typename V::scalar>)
+      return V(typename V::vector(there));
+    else
+      return V(__builtin_convertvector(there, typename V::vector));
+  } else {
+    return V(__builtin_convertvector(detail::widened<V::width>(p).lanes, typename V::vector));
+  }
 }
-template <class S, class T, int W>
-  requires std::is_floating_point_v<S>
+template <storable S, class T, int W>
 LIMBECK_HD void store(S* p, const simd<T, W>& v) {
-  auto& there = *reinterpret_cast<detail::unaligned_t<S, W>*>(p);
-  if constexpr (std::is_same_v<S, T>)
-    there = v.lanes;
-  else
-    there = __builtin_convertvector(v.lanes, detail::unaligned_t<S, W>);
+  if constexpr (std::is_floating_point_v<S>) {
+    auto& there = *reinterpret_cast<detail::unaligned_t<S, W>*>(p);
+    if constexpr (std::is_same_v<S, T>)
+      there = v.lanes;
+    else
+      there = __builtin_convertvector(v.lanes, detail::unaligned_t<S, W>);
+  } else {
+    detail::narrow(p, simd<float, W>(__builtin_convertvector(v.lanes, typename simd<float, W>::vector)));
+  }
 }
 
 /// `count` elements from p on, `step` elements apart, and `fill` in the lanes behind them. 0 <= count <= V::width.

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <system_error>
 
 #include "limbeck/core/error.hpp"
 #include "limbeck/io/descriptor.hpp"
@@ -21,16 +21,17 @@ namespace limbeck {
 /// disk, a read-only folder) throw file_error with file and cause.
 class atomic_file {
  public:
-  /// A link is followed, permissions of an old file are kept. Refuses folders, devices and files that may not be written.
+  /// A link is followed, permissions of an old file are kept. Refuses folders, devices and files that may not be
+  /// written.
   explicit atomic_file(const std::filesystem::path& target) : target_(followed(target)) {
     struct stat old {};
     const bool replaces = ::stat(target_.c_str(), &old) == 0;
     if (replaces && !S_ISREG(old.st_mode))
       throw file_error(target_.string(), "", "is no ordinary file, expected one that can be replaced, or none");
     if (replaces && ::access(target_.c_str(), W_OK) != 0) detail::throw_system_error(target_, "cannot be written");
+    pending_.reserve(buffer);
     open_temporary();
     if (replaces && ::fchmod(file_.number(), old.st_mode & 07777) != 0) fail("cannot be written");
-    pending_.reserve(buffer);
   }
   atomic_file(const atomic_file&) = delete;
   atomic_file& operator=(const atomic_file&) = delete;

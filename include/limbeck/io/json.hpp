@@ -116,8 +116,7 @@ class json_value {
   [[nodiscard]] std::vector<json_value> elements() const {
     if (!value_->is_array()) wrong("an array");
     std::vector<json_value> all;
-    for (const json& element : *value_)
-      all.push_back({*this, element, key_ + "[" + std::to_string(all.size()) + "]"});
+    for (const json& element : *value_) all.push_back({*this, element, key_ + "[" + std::to_string(all.size()) + "]"});
     return all;
   }
   /// Members of this object, sorted by key.
@@ -182,8 +181,8 @@ class json_value {
   std::string key_;
 };
 
-/// Parses one JSON text that came from `file`. Throws file_error with line and column for text that is no JSON; also for
-/// nesting deeper than `deepest` and for a key that comes twice in one object.
+/// Parses one JSON text that came from `file`. Throws file_error with line and column for text that is no JSON; also
+/// for nesting deeper than `deepest` and for a key that comes twice in one object.
 inline json_value parse_json(std::string_view text, const std::string& file, const std::string& place = "",
                              int deepest = 64) {
   try {

@@ -32,8 +32,7 @@ class mapped_file {
     if (start == MAP_FAILED) detail::throw_system_error(file_, "cannot be read");
     bytes_ = {static_cast<const std::byte*>(start), size};
   }
-  mapped_file(mapped_file&& other) noexcept
-      : file_(std::move(other.file_)), bytes_(std::exchange(other.bytes_, {})) {}
+  mapped_file(mapped_file&& other) noexcept : file_(std::move(other.file_)), bytes_(std::exchange(other.bytes_, {})) {}
   mapped_file& operator=(mapped_file&& other) noexcept {
     std::swap(file_, other.file_);
     std::swap(bytes_, other.bytes_);
@@ -46,9 +45,7 @@ class mapped_file {
   [[nodiscard]] const std::filesystem::path& path() const { return file_; }
   /// Starts at the beginning of a page.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
-  [[nodiscard]] std::string_view text() const {
-    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
-  }
+  [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
 
  private:
   std::filesystem::path file_;

@@ -45,7 +45,8 @@ class run_lock {
     return length > 0 ? " (process " + std::string(text, static_cast<std::size_t>(length)) + ")" : "";
   }
   [[nodiscard]] bool is_current() const {
-    struct stat held {}, named {};
+    struct stat held {
+    }, named{};
     return ::fstat(lock_.number(), &held) == 0 && ::stat(file_.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
            held.st_dev == named.st_dev;
   }

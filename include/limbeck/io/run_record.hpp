@@ -1,13 +1,12 @@
 // run.jsonl: what a run did, one JSON object a line for each step or evaluation.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,8 +19,9 @@
 namespace limbeck {
 namespace detail {
 
-/// Shows each whole line of a record to `visit(line, value)`, the line with its end. A last line without an end, which a
-/// killed run leaves, is no record. Throws file_error naming the line for one that is no object with an integer "step".
+/// Shows each whole line of a record to `visit(line, value)`, the line with its end. A last line without an end, which
+/// a killed run leaves, is no record. Throws file_error naming the line for one that is no object with an integer
+/// "step".
 template <class Visit>
 void visit_run_record(const std::filesystem::path& file, Visit&& visit) {
   std::error_code none;
@@ -56,19 +56,21 @@ class run_record {
     write_file(file, "");
     return run_record(file);
   }
-  /// Goes on with a record after its lines of steps below `step`. The others, and a torn last line, are dropped, so that
-  /// the resumed run's record becomes that of an unbroken one. Throws file_error, also where the record is missing.
+  /// Goes on with a record after its lines of steps below `step`. The others, and a torn last line, are dropped, so
+  /// that the resumed run's record becomes that of an unbroken one. Throws file_error, also where the record is
+  /// missing.
   [[nodiscard]] static run_record resume(const std::filesystem::path& file, std::int64_t step) {
     std::string kept;
+    std::error_code none;
     detail::visit_run_record(file, [&](std::string_view line, const json_value& value) {
       if (value.required<std::int64_t>("step") < step) kept += line;
     });
-    if (kept.size() != std::filesystem::file_size(file)) write_file(file, kept);
+    if (kept.size() != std::filesystem::file_size(file, none)) write_file(file, kept);
     return run_record(file);
   }
 
-  /// Adds a line. Throws contract_error for anything but an object with an integer "step", file_error where the line cannot
-  /// be written; the record has no part of it then. NaN and infinity become null.
+  /// Adds a line. Throws contract_error for anything but an object with an integer "step", file_error where the line
+  /// cannot be written; the record has no part of it then. NaN and infinity become null.
   void append(const json& record) {
     expects(record.is_object() && record.contains("step") && record.at("step").is_number_integer(),
             [&] { return "run_record: expected an object with an integer \"step\", got " + detail::shown(record); });

@@ -23,11 +23,11 @@
 
 namespace limbeck {
 
-/// What tensors can be read as: float and double from any floating-point type of two bytes or more; integers of four and
-/// eight bytes from the signed types, and from U8.
+/// What tensors can be read as: float and double from any floating-point type of two bytes or more; integers of four
+/// and eight bytes from the signed types, and from U8.
 template <class T>
-concept readable = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int32_t> ||
-                   std::same_as<T, std::int64_t>;
+concept readable =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int32_t> || std::same_as<T, std::int64_t>;
 
 namespace detail {
 
@@ -107,8 +107,8 @@ class safetensors_file {
     return mapped_.bytes().subspan(header_.data_begin + tensor.begin, tensor.end - tensor.begin);
   }
 
-  /// Copies a tensor of that shape to `out`, row-major, which has room for all its elements. Throws file_error for a tensor
-  /// that is missing, has another shape, a type that T cannot hold, or a number beyond T's range.
+  /// Copies a tensor of that shape to `out`, row-major, which has room for all its elements. Throws file_error for a
+  /// tensor that is missing, has another shape, a type that T cannot hold, or a number beyond T's range.
   template <readable T>
   void read(std::string_view name, const tensor_shape& expected, T* out) const {
     const tensor_entry& tensor = at(name);

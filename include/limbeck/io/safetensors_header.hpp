@@ -56,7 +56,8 @@ class safetensors_events : public nlohmann::json_sax<json> {
   }
   bool string(string_t& value) override {
     if (level_ == level::metadata) {
-      if (!header.metadata.emplace(key_, std::move(value)).second) refuse("has the key " + shown(json(key_)) + " twice");
+      if (!header.metadata.emplace(key_, std::move(value)).second)
+        refuse("has the key " + shown(json(key_)) + " twice");
     } else if (level_ == level::tensor && key_ == "dtype") {
       tensor_.type = known_type(value);
     } else {
@@ -90,8 +91,7 @@ class safetensors_events : public nlohmann::json_sax<json> {
                        : key_ == "shape"        ? &has_shape_
                        : key_ == "data_offsets" ? &has_offsets_
                                                 : nullptr;
-    if (seen == nullptr)
-      refuse("has the key " + shown(json(key_)) + ", expected dtype, shape and data_offsets alone");
+    if (seen == nullptr) refuse("has the key " + shown(json(key_)) + ", expected dtype, shape and data_offsets alone");
     if (std::exchange(*seen, true)) refuse("has " + key_ + " twice");
     return true;
   }
@@ -134,13 +134,16 @@ class safetensors_events : public nlohmann::json_sax<json> {
                                  : level_ == level::offsets  ? "two numbers from 0 to 2^64 - 1"
                                  : key_ == "dtype"           ? "the text of a type"
                                                              : "an array of numbers";
-    const std::string what = level_ == level::names ? "" : level_ == level::metadata ? shown(json(key_)) + " " : key_ + " ";
+    const std::string what = level_ == level::names      ? ""
+                             : level_ == level::metadata ? shown(json(key_)) + " "
+                                                         : key_ + " ";
     refuse(what + "holds " + found + ", expected " + expected);
   }
   [[nodiscard]] dtype known_type(const std::string& name) const {
     for (const dtype_row& row : dtype_rows)
       if (row.name == name) return row.type;
-    refuse("has the unknown dtype " + shown(json(name)) + ", expected F32, F16, BF16, F64, I64 or another of the format's");
+    refuse("has the unknown dtype " + shown(json(name)) +
+           ", expected F32, F16, BF16, F64, I64 or another of the format's");
   }
 
   const std::string& file_;
@@ -156,16 +159,17 @@ class safetensors_events : public nlohmann::json_sax<json> {
 inline void check_places(const std::string& file, const std::vector<tensor_entry>& tensors, std::uint64_t size) {
   std::vector<const tensor_entry*> order;
   for (const tensor_entry& tensor : tensors) {
-    const std::string span = "data_offsets [" + std::to_string(tensor.begin) + ", " + std::to_string(tensor.end) + "]";
-    const std::string what = std::string(name_of(tensor.type)) + " " + text_of(tensor.shape);
-    const auto refuse = [&](const std::string& problem) { throw file_error(file, tensor_place(tensor.name), problem); };
+    const auto refuse = [&](const std::string& problem) {
+      throw file_error(file, tensor_place(tensor.name),
+                       std::string(name_of(tensor.type)) + " " + text_of(tensor.shape) + " with data_offsets [" +
+                           std::to_string(tensor.begin) + ", " + std::to_string(tensor.end) + "] " + problem);
+    };
     std::uint64_t needed = 0;
-    if (tensor.begin > tensor.end) refuse(span + " run backwards");
-    if (tensor.end > size) refuse(span + " go past the end, expected at most the file's " + std::to_string(size));
-    if (!multiply(tensor.shape, size_of(tensor.type), needed)) refuse(what + " is larger than any file");
-    if (needed != tensor.end - tensor.begin)
-      refuse(span + " hold " + std::to_string(tensor.end - tensor.begin) + " bytes, expected " + std::to_string(needed) +
-             " for " + what);
+    if (tensor.begin > tensor.end) refuse("runs backwards, expected begin <= end");
+    if (tensor.end > size) refuse("goes past the end, expected at most " + std::to_string(size));
+    if (!multiply(tensor.shape, size_of(tensor.type), needed))
+      refuse("is larger than any file, expected its bytes here");
+    if (needed != tensor.end - tensor.begin) refuse("has bytes for another shape, expected " + std::to_string(needed));
     order.push_back(&tensor);
   }
   std::ranges::sort(order, {}, [](const tensor_entry* tensor) { return std::pair(tensor->begin, tensor->end); });
@@ -178,13 +182,14 @@ inline void check_places(const std::string& file, const std::vector<tensor_entry
     at = tensor->end;
   }
   if (at != size)
-    throw file_error(file, "", "has " + std::to_string(size) + " bytes of data, expected the tensors' " + std::to_string(at));
+    throw file_error(file, "",
+                     "has " + std::to_string(size) + " bytes of data, expected the tensors' " + std::to_string(at));
 }
 
 }  // namespace detail
 
-/// Reads and checks the header of a file with these bytes. Allocates in proportion to the header's text, never by a number
-/// in it. Throws file_error with tensor, what was found and what was expected.
+/// Reads and checks the header of a file with these bytes. Allocates in proportion to the header's text, never by a
+/// number in it. Throws file_error with tensor, what was found and what was expected.
 inline safetensors_header read_safetensors_header(const std::string& file, std::string_view bytes) {
   constexpr std::uint64_t most = 100'000'000;  // the format's own limit
   std::uint64_t length = 0;
@@ -192,8 +197,9 @@ inline safetensors_header read_safetensors_header(const std::string& file, std::
     throw file_error(file, "", "has " + std::to_string(bytes.size()) + " bytes, expected a safetensors file");
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > std::min<std::uint64_t>(bytes.size() - sizeof length, most))
-    throw file_error(file, "header", "is said to have " + std::to_string(length) + " bytes, expected at most " +
-                                         std::to_string(std::min<std::uint64_t>(bytes.size() - sizeof length, most)));
+    throw file_error(file, "header",
+                     "is said to have " + std::to_string(length) + " bytes, expected at most " +
+                         std::to_string(std::min<std::uint64_t>(bytes.size() - sizeof length, most)));
   const std::string_view text = bytes.substr(sizeof length, static_cast<std::size_t>(length));
   if (!text.starts_with('{')) throw file_error(file, "header", "does not start with {, expected a safetensors file");
 

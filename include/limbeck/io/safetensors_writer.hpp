@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -24,8 +25,9 @@
 
 namespace limbeck {
 
-/// A tensor to write, of that type in the file. `data` looks at elements, row-major, that somebody else owns: floating-point
-/// numbers for f64, f32, f16 and bf16; integers for the same integer type; bytes for any type, copied as they are.
+/// A tensor to write, of that type in the file. `data` looks at elements, row-major, that somebody else owns:
+/// floating-point numbers for f64, f32, f16 and bf16; integers for the same integer type; bytes for any type, copied as
+/// they are.
 struct tensor_record {
   std::string name;
   dtype type = dtype::f32;
@@ -59,20 +61,25 @@ void write_elements(atomic_file& out, const tensor_record& tensor, const T* data
     throw contract_error("write_safetensors: " + tensor_place(tensor.name) + " " + problem + " as " +
                          std::string(name_of(tensor.type)));
   };
-  const bool as_they_are =
-      std::same_as<T, std::byte> || (std::same_as<T, float> && tensor.type == dtype::f32) ||
-      (std::same_as<T, double> && tensor.type == dtype::f64) ||
-      (std::same_as<T, std::int64_t> && tensor.type == dtype::i64) ||
-      (std::same_as<T, std::int32_t> && tensor.type == dtype::i32);
+  const bool as_they_are = std::same_as<T, std::byte> || (std::same_as<T, float> && tensor.type == dtype::f32) ||
+                           (std::same_as<T, double> && tensor.type == dtype::f64) ||
+                           (std::same_as<T, std::int64_t> && tensor.type == dtype::i64) ||
+                           (std::same_as<T, std::int32_t> && tensor.type == dtype::i32);
+  if (data == nullptr && count > 0) refuse("has no elements to write");
   if (as_they_are) {
     out.write(std::as_bytes(std::span(data, std::same_as<T, std::byte> ? count * size_of(tensor.type) : count)));
   } else if constexpr (std::floating_point<T>) {
     bool fits = true;
-    if (tensor.type == dtype::f32) fits = write_converted<float>(out, data, count);
-    else if (tensor.type == dtype::f64) fits = write_converted<double>(out, data, count);
-    else if (tensor.type == dtype::f16) fits = write_converted<float16>(out, data, count);
-    else if (tensor.type == dtype::bf16) fits = write_converted<bfloat16>(out, data, count);
-    else refuse("holds floating-point numbers, which cannot be written");
+    if (tensor.type == dtype::f32)
+      fits = write_converted<float>(out, data, count);
+    else if (tensor.type == dtype::f64)
+      fits = write_converted<double>(out, data, count);
+    else if (tensor.type == dtype::f16)
+      fits = write_converted<float16>(out, data, count);
+    else if (tensor.type == dtype::bf16)
+      fits = write_converted<bfloat16>(out, data, count);
+    else
+      refuse("holds floating-point numbers, which cannot be written");
     if (!fits) refuse("has a number that is infinite");
   } else {
     refuse("holds integers, which cannot be written");

@@ -13,7 +13,8 @@
 
 namespace limbeck {
 
-static_assert(std::endian::native == std::endian::little, "tensors in files are little-endian, and are copied as they are");
+static_assert(std::endian::native == std::endian::little,
+              "tensors in files are little-endian, and are copied as they are");
 
 /// Element types of safetensors files, under the format's own names in lower case.
 enum class dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean, c64, f8_e5m2, f8_e4m3, f8_e8m0 };
@@ -61,7 +62,8 @@ using tensor_shape = std::vector<index>;
   return text + "]";
 }
 
-/// Puts extents[0] * extents[1] * ... * `factor` into `product`; false where that does not fit, or an extent is negative.
+/// Puts extents[0] * extents[1] * ... * `factor` into `product`; false where that does not fit, or an extent is
+/// negative.
 [[nodiscard]] constexpr bool multiply(std::span<const index> extents, std::uint64_t factor, std::uint64_t& product) {
   product = factor;
   for (const index extent : extents)

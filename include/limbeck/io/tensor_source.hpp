@@ -1,13 +1,13 @@
 // The tensors of a model, whether it is one safetensors file or several with an index.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <system_error>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
@@ -25,11 +25,12 @@ class tensor_source {
   /// where index and files do not hold the same tensors.
   explicit tensor_source(const std::filesystem::path& model) : path_(model) {
     const auto single = model / "model.safetensors", index_file = model / "model.safetensors.index.json";
-    if (!std::filesystem::is_directory(model)) {
+    std::error_code none;  // what cannot be looked at fails when it is opened, with its cause
+    if (!std::filesystem::is_directory(model, none)) {
       open_file(model);
-    } else if (std::filesystem::exists(single)) {
+    } else if (std::filesystem::exists(single, none)) {
       open_file(single);
-    } else if (std::filesystem::exists(index_file)) {
+    } else if (std::filesystem::exists(index_file, none)) {
       open_shards(model, read_json(index_file));
     } else {
       throw file_error(model.string(), "", "has no model.safetensors and no model.safetensors.index.json");

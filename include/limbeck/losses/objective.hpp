@@ -27,12 +27,6 @@ struct scaled {
   }
 };
 
-/// Always the same number.
-struct constant {
-  double value = 1;
-  constexpr double operator()(double) const { return value; }
-};
-
 /// Losses that are called in turn and add to one sink. Its `reads` joins theirs.
 template <some_loss... Losses>
 struct sum {

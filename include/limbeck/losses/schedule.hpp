@@ -5,8 +5,6 @@
 #include <concepts>
 #include <numbers>
 
-#include "limbeck/core/error.hpp"
-
 namespace limbeck {
 
 /// A number as a function of the share of the run that is done, 0 to 1.
@@ -33,6 +31,29 @@ struct cosine_decay {
 struct exponential_decay {
   double from = 1, to = 0.01;
   double operator()(double progress) const { return from * std::pow(to / from, progress); }
+};
+
+/// Always the same number.
+struct constant {
+  double value = 1;
+  constexpr double operator()(double) const { return value; }
+};
+
+/// Shapes of a schedule that is chosen at run time.
+enum class schedule_kind { constant, linear, cosine, exponential };
+struct any_schedule {
+  schedule_kind kind = schedule_kind::constant;
+  double from = 1, to = 1;  ///< a constant is `from`
+
+  double operator()(double progress) const {
+    switch (kind) {
+      case schedule_kind::constant: return from;
+      case schedule_kind::linear: return linear_decay{from, to}(progress);
+      case schedule_kind::cosine: return cosine_decay{from, to}(progress);
+      case schedule_kind::exponential: return exponential_decay{from, to}(progress);
+    }
+    return from;
+  }
 };
 
 }  // namespace limbeck

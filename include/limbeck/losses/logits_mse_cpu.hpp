@@ -1,0 +1,61 @@
+// Squared differences of class scores, and of a regressor's outputs from their targets, on the host.
+#pragma once
+
+#include "limbeck/losses/logit_sweeps_cpu.hpp"
+
+namespace limbeck::detail {
+
+struct logits_mse_group {
+  template <class Layout, class Rows, class V, class A>
+  LIMBECK_HD static void run(const Rows& rows, const row_group<V>& group, const A& temperature, A* const& room) {
+    const index size = Layout::padded(rows.classes);
+    const staged_logits<Layout, V> student(rows.student, rows.classes, group, room);
+    const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, group, room + size);
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows.gradients, rows.classes, group,
+                                                                          room + 2 * size);
+    const V inverse(A(1) / temperature), factor = group.template factors<Layout>() * V(A(2) / temperature);
+    long_sum<V> squares;
+    for (index k = 0; k < student.count(); ++k) {
+      const V z = student[k], zt = teacher[k];
+      const V d = where(z == zt, V(0), z - zt) * inverse;  // equal infinities agree
+      squares.add(d * d);
+      if (!rows.gradients.empty()) gradient.add(k, factor * d);
+    }
+    if (!rows.gradients.empty()) gradient.finish();
+    add_values(rows, group, Layout::summed(squares.total()));
+  }
+};
+
+struct logits_mse_kernel {
+  template <int Bytes, class A, class Rows>
+  LIMBECK_HD static void run(A temperature, const Rows& rows, index begin, index end, A* room) {
+    for_row_groups<logits_mse_group, simd_of_bytes<A, Bytes>>(rows, begin, end, every_row{}, temperature, room);
+  }
+};
+
+struct logits_mse_scratch {};
+
+template <class A, class S, class U, class G>
+void logits_mse_rows(cpu, const auto& on, A temperature, const logit_rows<S, U, A, cpu, G>& rows) {
+  for_row_ranges(on, rows, [&](index begin, index end) {
+    A* room = thread_scratch<logits_mse_scratch, A>(3 * room_for<A>(rows.classes));
+    simd_dispatch<logits_mse_kernel>(temperature, rows, begin, end, room);
+  });
+}
+
+template <class A, class S, class G>
+void regression_rows(cpu, const auto& on, const view<const A, 1>& scores, const logit_rows<S, S, A, cpu, G>& rows) {
+  for_row_ranges(on, rows, [&](index begin, index end) {
+    for (index i = begin; i < end; ++i) {
+      const A factor = rows.factor(i);
+      if (factor == A(0)) continue;
+      const A error = static_cast<A>(rows.student(i, 0)) - scores(i);
+      if (!rows.values.empty()) rows.values(rows.sample(i)) += factor * error * error;
+      if (rows.gradients.empty()) continue;
+      G& place = rows.gradients(i, 0);
+      place = static_cast<G>(static_cast<A>(place) + A(2) * factor * error);
+    }
+  });
+}
+
+}  // namespace limbeck::detail

@@ -1,0 +1,106 @@
+// One micro-batch of a distillation: both forward passes, the terms, the backward pass.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "limbeck/models/model.hpp"
+#include "limbeck/training/samples.hpp"
+#include "limbeck/training/terms.hpp"
+
+namespace limbeck {
+
+/// A teacher: a model that is looked at and never trained, and, where they were computed before, its logits of every
+/// training sample, [samples, classes].
+template <class Model, class T>
+struct taught_by {
+  const Model* model = nullptr;  ///< null: none
+  view<const T, 1> weights{};
+  view<const T, 2> logits{};
+};
+
+/// The counts over one optimiser step that its terms are divided by.
+[[nodiscard]] inline normaliser counts_of_step(std::span<const std::span<const std::ptrdiff_t>> micro_batches,
+                                               const sample_set& set, index classes) {
+  normaliser n{0, 0, 0, 0, 0};
+  for (const auto& batch : micro_batches)
+    for (const std::ptrdiff_t i : batch) {
+      const auto length = static_cast<double>(set.lengths[static_cast<std::size_t>(i)]);
+      n.samples += 1;
+      n.rows += set.labelled(i) ? 1 : 0;
+      n.tokens += length;
+      n.pairs += length * length;
+      n.elements += static_cast<double>(classes);
+    }
+  n.rows = std::max(n.rows, 1.0);  // a step without a label adds nothing for those who read labels
+  return n;
+}
+
+/// Runs micro-batches of a student and adds to its gradient. Works for plain training too, without a teacher. Allocates
+/// nothing after the first batch of a size.
+template <class Model, launchable E, class T>
+class distiller {
+ public:
+  distiller(const Model& student, taught_by<Model, T> teacher, std::vector<named_term<E, T>> terms)
+      : student_(&student), teacher_(teacher), terms_(std::move(terms)) {
+    for (const auto& term : terms_) {
+      reads_ = reads_ | term.loss.reads;
+      if (!term.reads_labels) teacher_reads_ = teacher_reads_ | term.loss.reads;
+    }
+  }
+
+  [[nodiscard]] const std::vector<named_term<E, T>>& terms() const { return terms_; }
+  /// Whether a term looks at the teacher's logits.
+  [[nodiscard]] bool reads_teacher_logits() const { return has(teacher_reads_, signal::logits); }
+  void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
+
+  /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to `values`
+  /// [terms]. `counts` are those of the whole step.
+  void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
+                  const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
+                  std::span<double> values) {
+    batch_.fill(set, chosen);
+    const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
+    const signals<const T> shown = teacher_signals(on, chosen);
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
+      value_.assign(chosen.size(), T(0));
+      targets<T> given = batch_.given();
+      if (terms_[t].reads_labels) given.row_weight = batch_.labelled();
+      terms_[t].loss(on, seen, shown, given,
+                     sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()), .gradient = student_pass_.gradient,
+                                  .weight = {}, .scale = terms_[t].weight(progress), .per = counts,
+                                  .progress = progress});
+      for (const T v : value_) values[t] += static_cast<double>(v);
+    }
+    student_->backward(on, weights, student_pass_, gradient);
+  }
+
+ private:
+  signals<const T> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
+    if (teacher_.model == nullptr || teacher_reads_ == signal::none) return {};
+    const bool kept = !teacher_.logits.empty();
+    const signal_set fresh = kept ? signal_set{unsigned(teacher_reads_) & ~unsigned(signal::logits)} : teacher_reads_;
+    signals<const T> shown;
+    if (fresh != signal::none)
+      shown = teacher_.model->forward(on, teacher_.weights, batch_.tokens(), fresh, inference, teacher_pass_);
+    if (!kept) return shown;
+    const index classes = teacher_.logits.extent(1);
+    logits_.resize(chosen.size() * static_cast<std::size_t>(classes));
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+      std::copy_n(&teacher_.logits(chosen[i], 0), classes, logits_.data() + i * static_cast<std::size_t>(classes));
+    shown.logits = view<const T, 2>(logits_.data(), chosen.size(), classes);
+    return shown;
+  }
+
+  const Model* student_;
+  taught_by<Model, T> teacher_;
+  std::vector<named_term<E, T>> terms_;
+  signal_set reads_ = signal::none, teacher_reads_ = signal::none;
+  typename Model::template pass<T> student_pass_, teacher_pass_;
+  sample_batch<T> batch_;
+  std::vector<T> logits_, value_;
+};
+
+}  // namespace limbeck

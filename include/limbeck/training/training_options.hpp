@@ -1,0 +1,48 @@
+// The settings of a training run that every verb shares.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "limbeck/core/error.hpp"
+#include "limbeck/core/view.hpp"
+
+namespace limbeck {
+
+struct training_options {
+  index epochs = 3;
+  index batch_size = 32;         ///< samples of a micro-batch
+  index accumulate = 1;          ///< micro-batches of an optimiser step
+  double learning_rate = 5e-5;   ///< at its peak
+  double warmup = 0.1;           ///< share of the updates; then linear decay to 0
+  double weight_decay = 0.01;
+  double clip = 1;               ///< the gradient's largest norm; 0: none
+  double dropout = 0.1;
+  index early_stop = 0;          ///< evaluations without a better score before the run ends; 0: never
+  std::uint64_t seed = 0;
+  double save_every = 60;        ///< seconds between checkpoints; there is one at each epoch's end too
+
+  /// Throws contract_error naming the setting.
+  void check() const {
+    const auto positive = [](const char* name, index value) {
+      expects(value >= 1, [&] { return std::string(name) + ": must be 1 or more, not " + std::to_string(value); });
+    };
+    const auto between = [](const char* name, double value, double low, double high) {
+      expects(value >= low && value <= high, [&] {
+        return std::string(name) + ": must be in " + std::to_string(low) + " .. " + std::to_string(high) + ", not " +
+               std::to_string(value);
+      });
+    };
+    positive("epochs", epochs);
+    positive("batch-size", batch_size);
+    positive("accumulate", accumulate);
+    between("learning-rate", learning_rate, 0, 1);
+    between("warmup", warmup, 0, 1);
+    between("weight-decay", weight_decay, 0, 1);
+    between("clip", clip, 0, 1e9);
+    between("dropout", dropout, 0, 0.99);
+    expects(early_stop >= 0, "early-stop: must not be negative");
+  }
+};
+
+}  // namespace limbeck
