@@ -27,7 +27,8 @@ struct blas_provider {
     }();
     (void)single;
     const auto rows = static_cast<int>(c.extent(0)), columns = static_cast<int>(c.extent(1)),
-               inner = static_cast<int>(a.extent(1)), out = static_cast<int>(c.stride(0));
+               inner = static_cast<int>(a.extent(1)),
+               out = static_cast<int>(std::max({c.stride(0), c.extent(1), index{1}}));  // of one row any stride will do
     const operand left = describe(a), right = describe(b);
     if constexpr (std::same_as<T, float>)
       cblas_sgemm(CblasRowMajor, left.form, right.form, rows, columns, inner, alpha, a.data(), left.leading, b.data(),
@@ -45,7 +46,7 @@ struct blas_provider {
   template <class T>
   static operand describe(view<const T, 2> v) {
     const bool rows = v.stride(1) == 1;
-    const index leading = rows ? std::max(v.stride(0), v.extent(1)) : std::max(v.stride(1), v.extent(0));
+    const index leading = std::max({rows ? v.stride(0) : v.stride(1), rows ? v.extent(1) : v.extent(0), index{1}});
     return {rows ? CblasNoTrans : CblasTrans, static_cast<int>(leading)};
   }
 };

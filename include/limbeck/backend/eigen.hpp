@@ -3,6 +3,12 @@
 
 #include <Eigen/Core>
 
+#include <mutex>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include "limbeck/backend/matmul_provider.hpp"
 #include "limbeck/core/executors.hpp"
 
@@ -10,21 +16,42 @@ namespace limbeck {
 
 namespace detail {
 
-/// While it lives Eigen's products run on one thread: a call of ours has its own count. Inside a parallel region Eigen
-/// does so by itself.
+/// While one lives Eigen's products run on one thread: a call of ours has its own count. For the caller's own products
+/// of Eigen, too, that run meanwhile. Inside a parallel region Eigen does so by itself.
 class eigen_on_one_thread {
  public:
-  eigen_on_one_thread() : before_(Eigen::nbThreads()) {
-    if (before_ > 1) Eigen::setNbThreads(1);
+  eigen_on_one_thread() : counts_(!in_parallel()) {
+    if (!counts_) return;
+    const std::lock_guard lock(all().mutex);
+    if (all().alive++ > 0) return;
+    all().threads = Eigen::nbThreads();
+    if (all().threads > 1) Eigen::setNbThreads(1);
   }
   ~eigen_on_one_thread() {
-    if (before_ > 1) Eigen::setNbThreads(before_);
+    if (!counts_) return;
+    const std::lock_guard lock(all().mutex);
+    if (--all().alive == 0 && all().threads > 1) Eigen::setNbThreads(all().threads);
   }
   eigen_on_one_thread(const eigen_on_one_thread&) = delete;
   eigen_on_one_thread& operator=(const eigen_on_one_thread&) = delete;
 
  private:
-  int before_;
+  struct shared {
+    std::mutex mutex;
+    int alive = 0, threads = 1;  // threads: what Eigen had before
+  };
+  static shared& all() {
+    static shared state;
+    return state;
+  }
+  static bool in_parallel() {
+#if defined(_OPENMP)
+    return omp_get_num_threads() > 1;
+#else
+    return true;  // Eigen has no threads then
+#endif
+  }
+  bool counts_;
 };
 
 }  // namespace detail
@@ -34,6 +61,7 @@ class eigen_on_one_thread {
 struct eigen_provider {
   template <class T>
   static void multiply(T alpha, view<const T, 2> a, view<const T, 2> b, T beta, view<T, 2> c) {
+    const detail::eigen_on_one_thread alone;
     const auto left = [&](const auto& lhs) {
       if (b.stride(1) == 1)
         assign(alpha, lhs, map<Eigen::RowMajor>(b), beta, c);

@@ -39,9 +39,10 @@ struct square_blocks {
     const block b = at(sample);
     return view<T, 2, B>(data + b.offset + head * b.side * b.side, b.side, b.side);
   }
-  /// Adds const.
-  operator square_blocks<const T, B>() const
-    requires(!std::is_const_v<T>)
+  /// Adds const. (A template because nvcc warns of a conversion to the same type, called or not.)
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  operator square_blocks<U, B>() const
   {
     return {data, heads, at, causal};
   }

@@ -35,9 +35,10 @@ struct signals {
   per_layer<square_blocks<T, B>> scores{}, probabilities{};  ///< before and after the softmax over keys
   view<const sample_rows, 1, B> rows{};                      ///< [samples]: where each sample's tokens lie
 
-  /// Adds const.
-  operator signals<const T, B>() const
-    requires(!std::is_const_v<T>)
+  /// Adds const. (A template because nvcc warns of a conversion to the same type, called or not.)
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  operator signals<U, B>() const
   {
     signals<const T, B> out{logits, row_sample, valid_classes, embeddings, {}, {}, {}, {}, {}, {}, rows};
     const auto copy = [](const auto& from, auto& to) {

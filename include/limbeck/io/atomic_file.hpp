@@ -28,7 +28,8 @@ class atomic_file {
     const bool replaces = ::stat(target_.c_str(), &old) == 0;
     if (replaces && !S_ISREG(old.st_mode))
       throw file_error(target_.string(), "", "is no ordinary file, expected one that can be replaced, or none");
-    if (replaces && ::access(target_.c_str(), W_OK) != 0) detail::throw_system_error(target_, "cannot be written");
+    if (replaces && ::faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0)
+      detail::throw_system_error(target_, "cannot be written");
     pending_.reserve(buffer);
     open_temporary();
     if (replaces && ::fchmod(file_.number(), old.st_mode & 07777) != 0) fail("cannot be written");

@@ -28,8 +28,6 @@ struct safetensors_header {
 
 namespace detail {
 
-inline std::string tensor_place(const std::string& name) { return "tensor " + shown(json(name)); }
-
 /// Turns the events of the JSON parser into entries, without building the JSON: memory stays in proportion to the text,
 /// and nothing but `{name: {dtype, shape, data_offsets}, "__metadata__": {key: text}}` gets through.
 class safetensors_events : public nlohmann::json_sax<json> {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "limbeck/core/view.hpp"
+#include "limbeck/io/json.hpp"
 
 namespace limbeck {
 
@@ -40,6 +41,9 @@ constexpr bool in_order() {
   return true;
 }
 static_assert(in_order());
+
+/// How messages name a tensor.
+inline std::string tensor_place(const std::string& name) { return "tensor " + shown(json(name)); }
 
 }  // namespace detail
 

@@ -3,7 +3,9 @@
 
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/logit_rows.hpp"
-#if !defined(__CUDACC__)  // vectors of the host are none of nvcc's business
+#if defined(__CUDACC__)  // vectors of the host are none of nvcc's business
+#include "limbeck/losses/soft_target_cuda.hpp"
+#else
 #include "limbeck/losses/soft_target_cpu.hpp"
 #endif
 

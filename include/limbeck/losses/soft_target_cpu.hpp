@@ -3,6 +3,7 @@
 
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/softened_pair.hpp"
 
 namespace limbeck::detail {
 
@@ -16,28 +17,22 @@ class compared_rows {
   template <class Rows>
   LIMBECK_HD compared_rows(const Rows& rows, const row_group<V>& group, A temperature, A* room)
       : size_(Layout::padded(rows.classes)), room_(room), student_(rows.student, rows.classes, group, room + 3 * size_),
-        teacher_(rows.teacher, rows.classes, group, room + 4 * size_), inverse_temperature_(A(1) / temperature) {
-    student_top_ = student_.top();
-    teacher_top_ = teacher_.top();
-    const V widest = take_exponentials();
-    const auto agree = Layout::largest(widest) < V(0.25);
-    drift_ = log(student_sum_ / teacher_sum_);
-    if (Layout::holds(agree)) drift_ = where(agree, small_drift(), drift_);
-    student_scale_ = V(1) / student_sum_;
-    teacher_scale_ = V(1) / teacher_sum_;
+        teacher_(rows.teacher, rows.classes, group, room + 4 * size_) {
+    pair_.inverse_temperature = V(A(1) / temperature);
+    pair_.student_top = student_.top();
+    pair_.teacher_top = teacher_.top();
+    const auto agree = pair_.nearly_agree(Layout::largest(take_exponentials()));
+    if (Layout::holds(agree)) pair_.drift = where(agree, small_drift(), pair_.drift);
   }
 
   /// The number of vectors.
   [[nodiscard]] LIMBECK_HD index count() const { return student_.count(); }
   /// Vector k. What a divergence does not use is not computed.
   [[nodiscard]] LIMBECK_HD compared<V> operator[](index k) const {
-    const V student = kept(0, k) * student_scale_, teacher = kept(1, k) * teacher_scale_;
-    return {student, teacher, (student_[k] - student_top_) * inverse_temperature_ - log(student_sum_),
-            (teacher_[k] - teacher_top_) * inverse_temperature_ - log(teacher_sum_),
-            where(student + teacher > V(0), kept(2, k) - drift_, V(0))};
+    return pair_.at(student_[k], teacher_[k], kept(0, k), kept(1, k), kept(2, k));
   }
   /// Vector k of the student's probabilities.
-  [[nodiscard]] LIMBECK_HD V student(index k) const { return kept(0, k) * student_scale_; }
+  [[nodiscard]] LIMBECK_HD V student(index k) const { return kept(0, k) * pair_.student_scale; }
 
  private:
   [[nodiscard]] LIMBECK_HD V kept(int what, index k) const {
@@ -46,15 +41,13 @@ class compared_rows {
 
   // Returns the largest |d| of each lane, d being the difference of the softened logits less that of their tops.
   LIMBECK_HD V take_exponentials() {
-    const V shift = student_top_ - teacher_top_;
     long_sum<V> student_sum, teacher_sum;
     V widest(0);
     for (index k = 0; k < count(); ++k) {
       const V z = student_[k], zt = teacher_[k];
-      const V s = exp_below_one((z - student_top_) * inverse_temperature_);
-      const V t = exp_below_one((zt - teacher_top_) * inverse_temperature_);
-      const V apart = z - zt;  // NaN where both rule the class out
-      const V d = where(apart == apart, (apart - shift) * inverse_temperature_, V(0));
+      const V s = exp_below_one(pair_.student_exponent(z));
+      const V t = exp_below_one(pair_.teacher_exponent(zt));
+      const V d = pair_.apart(z - zt);
       student_sum.add(s);
       teacher_sum.add(t);
       widest = max(widest, abs(d));
@@ -63,26 +56,21 @@ class compared_rows {
       store(to + size_, t);
       store(to + 2 * size_, d);
     }
-    student_sum_ = Layout::summed(student_sum.total());
-    teacher_sum_ = Layout::summed(teacher_sum.total());
+    pair_.take_sums(Layout::summed(student_sum.total()), Layout::summed(teacher_sum.total()));
     return widest;
   }
 
   // log(sum p_t * exp(d)) for small d: what rows that nearly agree keep their digits by.
   [[nodiscard]] LIMBECK_HD V small_drift() const {
     long_sum<V> moved;
-    for (index k = 0; k < count(); ++k) {
-      const V d = kept(2, k);
-      moved.add(kept(1, k) * (d + d * d * expm1_bend(d)));
-    }
-    return log1p(Layout::summed(moved.total()) / teacher_sum_);
+    for (index k = 0; k < count(); ++k) moved.add(pair_.moved(kept(1, k), kept(2, k)));
+    return pair_.small_drift(Layout::summed(moved.total()));
   }
 
   index size_;
   A* room_;
   staged_logits<Layout, V> student_, teacher_;
-  V inverse_temperature_, student_top_, teacher_top_, student_sum_, teacher_sum_, student_scale_, teacher_scale_;
-  V drift_;  // log_ratio is d less this
+  softened_pair<V> pair_;
 };
 
 struct soft_target_group {
@@ -100,7 +88,7 @@ struct soft_target_group {
       for (index k = 0; k < pairs.count(); ++k) {
         const divergence_term<V> term = divergence(pairs[k]);
         value.add(term.value);
-        if (wanted) gradient.add(k, factor * through<D>(term.slope, pairs.student(k), slope_sum));
+        if (wanted) gradient.add(k, factor * logit_slope<D>(term.slope, pairs.student(k), slope_sum));
       }
     } else {
       for (index k = 0; k < pairs.count(); ++k) {
@@ -110,19 +98,10 @@ struct soft_target_group {
       }
       const V slope_sum = Layout::summed(slope.total());
       for (index k = 0; wanted && k < pairs.count(); ++k)
-        gradient.add(k, factor * through<D>(divergence(pairs[k]).slope, pairs.student(k), slope_sum));
+        gradient.add(k, factor * logit_slope<D>(divergence(pairs[k]).slope, pairs.student(k), slope_sum));
     }
     if (wanted) gradient.finish();
     add_values(rows, group, Layout::summed(value.total()));
-  }
-
- private:
-  // From the slope with respect to log_student to that with respect to the logit: the softmax's derivative.
-  template <class D, class V>
-  LIMBECK_HD static V through(const V& slope, const V& student, const V& slope_sum) {
-    if constexpr (requires { D::slope_sum; })
-      if constexpr (D::slope_sum == 0) return slope;
-    return slope - student * slope_sum;
   }
 };
 

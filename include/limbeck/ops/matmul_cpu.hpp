@@ -1,6 +1,8 @@
 // The matrix product on the host: slabs of the result, one a thread, each by the executor's provider.
 #pragma once
 
+#include <algorithm>
+
 #include "limbeck/backend/matmul_provider.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
@@ -21,15 +23,16 @@ void multiply(cpu, const cpu_executor<Provider>& on, T alpha, view<const T, 2> a
               view<T, 2> c) {
   static_assert(matmul_provider<Provider, T>, "this provider has no matrix product for this element type");
   constexpr index worth_a_thread = index{1} << 17;  // multiply-adds
-  const index slab = worth_a_thread / (a.extent(1) * std::max<index>(1, std::min(c.extent(0), c.extent(1))) + 1) + 1;
-  if (c.extent(0) >= c.extent(1))
-    parallel_for(on.threads, c.extent(0), slab, [&](index begin, index end) {
-      multiply_here<Provider>(alpha, row_block(a, begin, end - begin), b, beta, row_block(c, begin, end - begin));
-    });
-  else
-    parallel_for(on.threads, c.extent(1), slab, [&](index begin, index end) {
-      multiply_here<Provider>(alpha, a, column_block(b, begin, end - begin), beta, column_block(c, begin, end - begin));
-    });
+  constexpr index grain = 16;  // slabs start at multiples of it, so a product's edges are the same on every thread count
+  const index shorter = std::min(c.extent(0), c.extent(1)), longer = std::max(c.extent(0), c.extent(1));
+  const index slab = worth_a_thread / (a.extent(1) * std::max<index>(1, shorter) * grain + 1) + 1;
+  parallel_for(on.threads, (longer + grain - 1) / grain, slab, [&](index first, index last) {
+    const index begin = first * grain, count = std::min(last * grain, longer) - begin;
+    if (c.extent(0) >= c.extent(1))
+      multiply_here<Provider>(alpha, row_block(a, begin, count), b, beta, row_block(c, begin, count));
+    else
+      multiply_here<Provider>(alpha, a, column_block(b, begin, count), beta, column_block(c, begin, count));
+  });
 }
 
 }  // namespace limbeck::ops::detail

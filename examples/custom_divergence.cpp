@@ -1,0 +1,31 @@
+// A divergence of one's own: one formula for one class, run by the kernels of every path at full speed.
+#include <limbeck/backend/eigen.hpp>
+#include <limbeck/losses/objective.hpp>
+#include <limbeck/losses/soft_target.hpp>
+
+#include <cmath>
+#include <cstdio>
+
+/// Half the L1 distance of the two distributions.
+struct total_variation {
+  template <class T>
+  LIMBECK_HD limbeck::divergence_term<T> operator()(const limbeck::compared<T>& c) const {
+    const T sign = limbeck::sign_of(c.log_ratio);
+    return {sign * c.gap() / T(2), sign * c.student / T(2)};
+  }
+};
+
+int main() {
+  const float student[] = {1.0F, 0.0F, -1.0F}, teacher[] = {0.0F, 1.0F, 0.5F};
+  float gradient[3] = {}, value[1] = {};
+  const limbeck::signals<const float> seen{.logits = limbeck::view<const float, 2>(student, 1, 3)};
+  const limbeck::signals<const float> shown{.logits = limbeck::view<const float, 2>(teacher, 1, 3)};
+  const auto goal = 1.0 * limbeck::soft_target<total_variation>{.temperature = 1} +
+                    0.5 * limbeck::soft_target_kl{.temperature = 2};
+  goal(limbeck::cpu_executor<>{}, seen, shown, limbeck::targets<float>{},
+       limbeck::sink<float, limbeck::cpu>{.value = limbeck::view<float, 1>(value, 1),
+                                          .gradient = {.logits = limbeck::view<float, 2>(gradient, 1, 3)}});
+  std::printf("loss %.6f, gradient %+.6f %+.6f %+.6f\n", value[0], gradient[0], gradient[1], gradient[2]);
+  const float sum = gradient[0] + gradient[1] + gradient[2];  // a softmax does not feel a shift of its logits
+  return std::fabs(sum) < 1e-6F && value[0] > 0 ? 0 : 1;
+}

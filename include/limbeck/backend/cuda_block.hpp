@@ -1,0 +1,69 @@
+// What the threads of a block do together. Blocks are rows of whole warps: blockDim.x is a multiple of 32.
+#pragma once
+
+#include <cstddef>
+
+#include "limbeck/backend/cuda_executor.hpp"
+#include "limbeck/backend/cuda_runtime.hpp"
+
+namespace limbeck::detail {
+
+inline constexpr unsigned warp_size = 32, most_warps = 32;
+
+/// The block's dynamic shared memory, aligned to 16 bytes.
+__device__ inline unsigned char* dynamic_shared() {
+#if defined(LIMBECK_CUDA_SHIM)
+  return limbeck_cuda_shim::dynamic_shared();
+#else
+  extern __shared__ __align__(16) unsigned char limbeck_dynamic_shared[];
+  return limbeck_dynamic_shared;
+#endif
+}
+
+/// A trivially copyable value as the 32-bit words that warps exchange.
+template <class T>
+struct words_of {
+  static_assert(sizeof(T) % 4 == 0);
+  static constexpr unsigned count = sizeof(T) / 4;
+  unsigned word[count];
+
+  __device__ static words_of from(const T& value) {
+    words_of words;
+    __builtin_memcpy(words.word, &value, sizeof(T));
+    return words;
+  }
+  __device__ T value() const {
+    T made;
+    __builtin_memcpy(&made, word, sizeof(T));
+    return made;
+  }
+};
+
+/// Joins the values of a warp's lanes; every lane gets the same bits, join(a, b) being the same as join(b, a).
+template <class T, class Join>
+__device__ T warp_joined(T mine, const Join& join) {
+  for (unsigned apart = warp_size / 2; apart > 0; apart /= 2) {
+    words_of<T> words = words_of<T>::from(mine);
+    for (unsigned i = 0; i < words_of<T>::count; ++i)
+      words.word[i] = __shfl_xor_sync(0xFFFFFFFFU, words.word[i], static_cast<int>(apart));
+    mine = join(mine, words.value());
+  }
+  return mine;
+}
+
+/// Joins the values of a block's threads, in an order that depends on the number of threads alone; every thread gets the
+/// same bits. To be called by all of them.
+template <class T, class Join>
+__device__ T block_joined(T mine, const Join& join) {
+  mine = warp_joined(mine, join);
+  if (blockDim.x == warp_size) return mine;
+  __shared__ words_of<T> of_warp[most_warps];
+  __syncthreads();  // the slots may still be read for the last call
+  if (threadIdx.x % warp_size == 0) of_warp[threadIdx.x / warp_size] = words_of<T>::from(mine);
+  __syncthreads();
+  mine = of_warp[0].value();
+  for (unsigned warp = 1; warp < blockDim.x / warp_size; ++warp) mine = join(mine, of_warp[warp].value());
+  return mine;
+}
+
+}  // namespace limbeck::detail

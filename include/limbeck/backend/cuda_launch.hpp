@@ -1,0 +1,29 @@
+// How kernels are started: in one place.
+#pragma once
+
+#include "limbeck/backend/cuda_error.hpp"
+#include "limbeck/backend/cuda_executor.hpp"
+
+namespace limbeck {
+
+/// Blocks in a row, threads in a block, and the bytes of dynamic shared memory that each block gets.
+struct launch_shape {
+  unsigned blocks = 1, threads = 1;
+  std::size_t shared_bytes = 0;
+};
+
+/// Queues kernel(arguments...) on the executor's stream; no block, no launch. Throws backend_error, naming `what`, where
+/// the driver refuses; a failure of the kernel itself comes to light where somebody waits.
+template <class... Parameters, class... Arguments>
+void launch(const cuda_executor& on, const char* what, launch_shape shape, void (*kernel)(Parameters...),
+            const Arguments&... arguments) {
+  if (shape.blocks == 0) return;  // an empty grid is an error to the driver
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(shape.blocks);
+  config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = on.stream;
+  throw_on_failure(cudaLaunchKernelEx(&config, kernel, arguments...), what);
+}
+
+}  // namespace limbeck

@@ -1,0 +1,62 @@
+// Two rows of logits as distributions at a temperature: the formulas that every kernel makes compared<T> from.
+#pragma once
+
+#include "limbeck/core/config.hpp"
+#include "limbeck/core/math.hpp"
+#include "limbeck/losses/divergences.hpp"
+
+namespace limbeck::detail {
+
+/// V: float, double, or a vector of them. Filled in as a kernel gets to know its rows: the tops, then the sums, then, for
+/// rows that nearly agree, the drift once more.
+template <class V>
+struct softened_pair {
+  V inverse_temperature, student_top, teacher_top;  // the largest logit of each row
+  V student_sum, teacher_sum, student_scale, teacher_scale;
+  V drift;  // what log_ratio is less than apart(): log(sum p_t * exp(apart))
+
+  /// What the exponential is taken of; never above 0.
+  [[nodiscard]] LIMBECK_HD V student_exponent(const V& z) const { return (z - student_top) * inverse_temperature; }
+  [[nodiscard]] LIMBECK_HD V teacher_exponent(const V& z) const { return (z - teacher_top) * inverse_temperature; }
+  /// The difference of a class's softened logits less that of the tops; `difference` is z - z_t, NaN where both rule the
+  /// class out, which gives 0.
+  [[nodiscard]] LIMBECK_HD V apart(const V& difference) const {
+    return where(difference == difference, (difference - (student_top - teacher_top)) * inverse_temperature, V(0));
+  }
+  /// Whether rows agree so far that log(student_sum / teacher_sum) would lose digits. `widest`: the largest |apart|.
+  [[nodiscard]] LIMBECK_HD static auto nearly_agree(const V& widest) { return widest < V(0.25); }
+
+  /// Sums of the exponentials.
+  LIMBECK_HD void take_sums(const V& of_student, const V& of_teacher) {
+    student_sum = of_student;
+    teacher_sum = of_teacher;
+    student_scale = V(1) / student_sum;
+    teacher_scale = V(1) / teacher_sum;
+    drift = log(student_sum / teacher_sum);
+  }
+  /// A class's share of what small_drift() takes; for rows that nearly agree only.
+  [[nodiscard]] LIMBECK_HD static V moved(const V& teacher_exp, const V& d) {
+    return teacher_exp * (d + d * d * expm1_bend(d));
+  }
+  [[nodiscard]] LIMBECK_HD V small_drift(const V& sum_moved) const { return log1p(sum_moved / teacher_sum); }
+
+  /// A class of logits z and zt, given the exponentials of its exponents and apart() of it.
+  [[nodiscard]] LIMBECK_HD compared<V> at(const V& z, const V& zt, const V& student_exp, const V& teacher_exp,
+                                          const V& d) const {
+    const V student = student_exp * student_scale, teacher = teacher_exp * teacher_scale;
+    return {student, teacher, student_exponent(z) - log(student_sum), teacher_exponent(zt) - log(teacher_sum),
+            where(student + teacher > V(0), d - drift, V(0))};
+  }
+};
+
+/// From the slope with respect to log_student to that with respect to the softened logit: the softmax's derivative.
+/// slope_sum: over the row's classes.
+template <class D, class V>
+[[nodiscard]] LIMBECK_HD V logit_slope(const V& slope, const V& student, const V& slope_sum) {
+  if constexpr (requires { D::slope_sum; }) {
+    if constexpr (D::slope_sum == 0) return slope;
+  }
+  return slope - student * slope_sum;
+}
+
+}  // namespace limbeck::detail

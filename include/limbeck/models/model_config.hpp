@@ -1,0 +1,75 @@
+// What the config.json and tokenizer_config.json of an encoder's folder say, without the files.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "limbeck/models/model.hpp"
+
+namespace limbeck {
+
+/// The families of encoders whose folders can be read and written.
+enum class model_family { bert, distilbert };
+
+/// A classifier, or with `regression` a regressor, of one family.
+struct model_config {
+  model_family family = model_family::bert;
+  transformer_sizes sizes{};
+  index classes = 2;                  ///< outputs; 1 for a regressor
+  std::vector<std::string> labels{};  ///< [classes], their names in order; empty: LABEL_0, LABEL_1, ...
+  bool regression = false;
+  double dropout = 0.1;            ///< of embeddings, of each sublayer's output, of the pooled vector
+  double attention_dropout = 0.1;  ///< of attention probabilities
+  bool lower_case = true;          ///< the tokenizer's settings, as of data/normalizer.hpp
+  std::optional<bool> strip_accents{};
+  bool isolate_ideographs = true;
+};
+
+/// The name of class `number`.
+[[nodiscard]] inline std::string label_of(const model_config& config, index number) {
+  return config.labels.empty() ? "LABEL_" + std::to_string(number) : config.labels[static_cast<std::size_t>(number)];
+}
+
+/// How the family names its parameters.
+[[nodiscard]] inline model_names names_of(model_family family) {
+  return family == model_family::bert ? bert_names() : distilbert_names();
+}
+
+/// The model that the config describes. Throws contract_error for sizes that make no model.
+[[nodiscard]] inline bert_classifier make_classifier(const model_config& config) {
+  return config.family == model_family::bert ? make_bert_classifier(config.sizes, config.classes)
+                                             : make_distilbert_classifier(config.sizes, config.classes);
+}
+
+/// The layer whose weights layer `layer` looks at in the end: itself, where none are shared.
+[[nodiscard]] inline index weights_of_layer(const transformer_sizes& sizes, index layer) {
+  while (!sizes.layer_source.empty() && sizes.layer_source[static_cast<std::size_t>(layer)] < layer)
+    layer = sizes.layer_source[static_cast<std::size_t>(layer)];
+  return layer;
+}
+
+/// Every name of a layer's tensors, in one order for all layers of a family.
+[[nodiscard]] inline std::vector<std::string> all_names(const layer_names& n) {
+  std::vector<std::string> all = n.qkv_weight;
+  all.insert(all.end(), n.qkv_bias.begin(), n.qkv_bias.end());
+  for (const auto* one : {&n.out_weight, &n.out_bias, &n.attention_gain, &n.attention_bias, &n.w1, &n.b1, &n.w2, &n.b2,
+                          &n.output_gain, &n.output_bias})
+    all.push_back(*one);
+  return all;
+}
+
+/// Shows visit(copy, original) for each tensor that a layer shares with an earlier one: the first is a name that only an
+/// unrolled model has, the second the parameter that it stands for.
+template <class Visit>
+void for_each_shared_name(const transformer_sizes& sizes, const model_names& names, Visit&& visit) {
+  for (index layer = 0; layer < sizes.layers; ++layer) {
+    const index source = weights_of_layer(sizes, layer);
+    if (source == layer) continue;
+    const auto copies = all_names(names.layer(layer)), originals = all_names(names.layer(source));
+    for (std::size_t i = 0; i < copies.size(); ++i) visit(copies[i], originals[i]);
+  }
+}
+
+}  // namespace limbeck

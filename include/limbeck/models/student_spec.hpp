@@ -1,0 +1,175 @@
+// A student described in a line of text: layers copied from its teacher, or sizes of a fresh model.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "limbeck/backend/buffer.hpp"
+#include "limbeck/core/error.hpp"
+#include "limbeck/core/per_layer.hpp"
+#include "limbeck/models/initialise.hpp"
+#include "limbeck/models/model_config.hpp"
+
+namespace limbeck {
+
+/// Either `from_teacher` names the teacher's layers, from 0, that become the student's in that order; or a fresh model
+/// has these sizes. The rest (vocabulary, positions, token types, classes, labels, dropout) is the teacher's.
+struct student_spec {
+  index layers = 0;
+  std::vector<index> from_teacher{};
+  index width = 0, heads = 0, inner = 0;  ///< 0 with from_teacher
+};
+
+namespace detail {
+
+/// Throws contract_error unless the whole of `text` is a number from `least` to 2^24.
+[[nodiscard]] inline index number_in_spec(std::string_view key, std::string_view text, index least) {
+  index number = -1;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  expects(problem == std::errc{} && end == text.data() + text.size() && number >= least && number <= (index{1} << 24), [&] {
+    return "student: " + std::string(key) + "=" + std::string(text) + ", expected a number from " + std::to_string(least) +
+           " to " + std::to_string(index{1} << 24);
+  });
+  return number;
+}
+
+/// Calls visit(piece) for each piece between separators; an empty text has one, which is empty.
+template <class Visit>
+void for_each_piece(std::string_view text, char separator, Visit&& visit) {
+  for (std::size_t end = 0; end != std::string_view::npos;) {
+    end = text.find(separator);
+    visit(text.substr(0, end));
+    if (end != std::string_view::npos) text.remove_prefix(end + 1);
+  }
+}
+
+inline void check_spec(const student_spec& spec) {
+  const auto copied = static_cast<index>(spec.from_teacher.size());
+  if (copied > 0) {
+    expects(spec.layers == copied, [&] {
+      return "student: layers=" + std::to_string(spec.layers) + ", but from-teacher names " + std::to_string(copied);
+    });
+    expects(spec.width == 0 && spec.heads == 0 && spec.inner == 0,
+            "student: from-teacher copies the teacher's sizes, so width, heads and inner cannot be given");
+  } else {
+    expects(spec.layers > 0 && spec.width > 0 && spec.heads > 0, [&] {
+      return "student: layers=" + std::to_string(spec.layers) + ", width=" + std::to_string(spec.width) + ", heads=" +
+             std::to_string(spec.heads) + "; a fresh student needs all three, one of layers of its teacher from-teacher";
+    });
+    expects(spec.width % spec.heads == 0, [&] {
+      return "student: heads=" + std::to_string(spec.heads) + " does not divide width=" + std::to_string(spec.width);
+    });
+  }
+  expects(spec.layers <= static_cast<index>(max_layers), [&] {
+    return "student: layers=" + std::to_string(spec.layers) + ", at most " + std::to_string(max_layers);
+  });
+}
+
+}  // namespace detail
+
+/// Reads `layers=3,from-teacher=0:2:4` (`layers` may be left out) or `layers=2,width=128,heads=2,inner=512` (`inner` is
+/// 4 * width where it is left out). Throws contract_error that names key and value.
+[[nodiscard]] inline student_spec parse_student_spec(std::string_view text) {
+  student_spec spec;
+  std::vector<std::string_view> seen;
+  detail::for_each_piece(text, ',', [&](std::string_view piece) {
+    const std::size_t equals = piece.find('=');
+    const std::string_view key = piece.substr(0, equals);
+    expects(equals != std::string_view::npos, [&] {
+      return "student: \"" + std::string(piece) + "\" is no key=value, as in layers=2,width=128,heads=2,inner=512";
+    });
+    expects(std::ranges::count(seen, key) == 0, [&] { return "student: " + std::string(key) + " is given twice"; });
+    seen.push_back(key);
+    const std::string_view value = piece.substr(equals + 1);
+    index* const size = key == "layers" ? &spec.layers : key == "width" ? &spec.width : key == "heads" ? &spec.heads
+                        : key == "inner" ? &spec.inner : nullptr;
+    expects(size != nullptr || key == "from-teacher", [&] {
+      return "student: unknown key " + std::string(key) + "=" + std::string(value) +
+             ", expected layers, from-teacher, width, heads or inner";
+    });
+    if (size != nullptr)
+      *size = detail::number_in_spec(key, value, 1);
+    else
+      detail::for_each_piece(value, ':', [&](std::string_view layer) {
+        spec.from_teacher.push_back(detail::number_in_spec(key, layer, 0));
+      });
+  });
+  if (spec.layers == 0) spec.layers = static_cast<index>(spec.from_teacher.size());
+  detail::check_spec(spec);
+  if (spec.from_teacher.empty() && spec.inner == 0) spec.inner = 4 * spec.width;
+  return spec;
+}
+
+/// The student's config. Throws contract_error for a layer that the teacher does not have.
+[[nodiscard]] inline model_config student_config(const student_spec& spec, const model_config& teacher) {
+  detail::check_spec(spec);
+  model_config student = teacher;
+  student.sizes.layer_source.clear();
+  student.sizes.layers = spec.layers;
+  for (const index layer : spec.from_teacher)
+    expects(layer >= 0 && layer < teacher.sizes.layers, [&] {
+      return "student: from-teacher names layer " + std::to_string(layer) + ", the teacher has " +
+             std::to_string(teacher.sizes.layers) + " (they count from 0)";
+    });
+  if (spec.from_teacher.empty()) {
+    student.sizes.width = spec.width;
+    student.sizes.heads = spec.heads;
+    student.sizes.inner = spec.inner > 0 ? spec.inner : 4 * spec.width;
+  }
+  return student;
+}
+
+/// A model and its first weights.
+template <class T>
+struct initialised_student {
+  model_config config;
+  bert_classifier model;
+  buffer<T> weights;
+};
+
+/// Makes the student: with from_teacher its embeddings, those layers and its head are the teacher's (a copy each, also
+/// where the teacher's layers share), as Sanh et al. 2019 (arXiv:1910.01108, section 3) start DistilBERT; otherwise all is
+/// random. `table` and `weights` are the teacher's; the table may declare more. Throws contract_error where they do not
+/// fit its config, and as student_config() does.
+template <class T>
+[[nodiscard]] initialised_student<T> initialise_student(const student_spec& spec, const model_config& teacher,
+                                                        const parameter_table& table, view<const T, 1> weights,
+                                                        std::uint64_t seed) {
+  model_config config = student_config(spec, teacher);
+  bert_classifier model = make_classifier(config);
+  buffer<T> mine(model.parameters().size());
+  initialise(model.parameters(), seed, mine.all());
+  if (!spec.from_teacher.empty()) {
+    expects(weights.extent(0) >= table.size(), [&] {
+      return "initialise_student: " + std::to_string(weights.extent(0)) + " weights given, the teacher's table has " +
+             std::to_string(table.size());
+    });
+    const model_names names = names_of(config.family);
+    const auto copy = [&](const std::string& from, const parameter& to) {
+      const parameter* const p = table.find(from);
+      expects(p != nullptr && p->rows == to.rows && p->columns == to.columns,
+              [&] { return "initialise_student: the teacher's table has no " + from + " of its config's shape"; });
+      std::copy_n(weights.data() + p->offset, p->count(), mine.data() + to.offset);
+    };
+    std::vector<std::string> of_layers;
+    for (index l = 0; l < spec.layers; ++l) {
+      const auto to = all_names(names.layer(l));
+      const auto from =
+          all_names(names.layer(weights_of_layer(teacher.sizes, spec.from_teacher[static_cast<std::size_t>(l)])));
+      for (std::size_t i = 0; i < to.size(); ++i) copy(from[i], *model.parameters().find(to[i]));
+      of_layers.insert(of_layers.end(), to.begin(), to.end());
+    }
+    for (const parameter& p : model.parameters().entries())
+      if (std::ranges::count(of_layers, p.name) == 0) copy(p.name, p);
+  }
+  return {std::move(config), std::move(model), std::move(mine)};
+}
+
+}  // namespace limbeck

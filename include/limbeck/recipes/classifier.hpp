@@ -1,0 +1,116 @@
+// A classifier or regressor with its tokeniser, as one folder holds them.
+#pragma once
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "limbeck/data/glue.hpp"
+#include "limbeck/data/word_piece.hpp"
+#include "limbeck/io/model_folder.hpp"
+
+namespace limbeck {
+
+/// A model that is ready to read text.
+struct text_classifier {
+  std::filesystem::path folder;
+  model_config config;
+  bert_classifier model;
+  buffer<float> weights;
+  load_report report;
+  word_piece pieces;
+
+  [[nodiscard]] view<const float, 1> parameters() const { return weights.all(); }
+  /// The text of its vocab.txt.
+  [[nodiscard]] std::string vocabulary_text() const {
+    std::ostringstream out;
+    pieces.pieces().write(out);
+    return out.str();
+  }
+};
+
+/// The tokeniser that a config describes.
+[[nodiscard]] inline word_piece tokeniser_of(vocabulary pieces, const model_config& config) {
+  return word_piece(std::move(pieces), {.lower_case = config.lower_case,
+                                        .strip_accents = config.strip_accents,
+                                        .isolate_ideographs = config.isolate_ideographs});
+}
+
+/// Throws file_error unless the vocabulary has as many pieces as the model has word vectors.
+inline void expects_vocabulary(const std::filesystem::path& file, const vocabulary& pieces, const model_config& config) {
+  if (pieces.size() != config.sizes.vocabulary)
+    throw file_error(file.string(), "", "has " + std::to_string(pieces.size()) + " pieces, the model has " +
+                                            std::to_string(config.sizes.vocabulary) + " word vectors");
+}
+
+/// Reads a folder with its vocabulary. `config` may ask for another head than the folder's.
+[[nodiscard]] inline text_classifier load_text_classifier(const std::filesystem::path& folder, model_config config,
+                                                          load_options options = {}) {
+  const auto file = folder / "vocab.txt";
+  vocabulary pieces = vocabulary::read(file);
+  expects_vocabulary(file, pieces, config);
+  loaded_model<float> loaded = load_model<float>(folder, std::move(config), options);
+  word_piece tokeniser = tokeniser_of(std::move(pieces), loaded.config);
+  return {folder, std::move(loaded.config), std::move(loaded.model), std::move(loaded.weights),
+          std::move(loaded.report), std::move(tokeniser)};
+}
+[[nodiscard]] inline text_classifier load_text_classifier(const std::filesystem::path& folder,
+                                                          load_options options = {}) {
+  return load_text_classifier(folder, read_model_config(folder), options);
+}
+
+/// A config for the task's labels.
+[[nodiscard]] inline model_config config_for(model_config config, const task_description& task) {
+  config.regression = task.regression();
+  config.labels = config.regression ? std::vector<std::string>{} : task.label_names;
+  config.classes = config.regression ? 1 : static_cast<index>(task.label_names.size());
+  return config;
+}
+
+/// For each of the task's labels the model's class of that name: where both name the same classes in another order they
+/// are matched by name, upper and lower case alike; a model that calls its classes LABEL_0, LABEL_1, ... has the task's
+/// order. Throws contract_error where they cannot be matched.
+[[nodiscard]] inline std::vector<index> classes_by_label(const model_config& config, const task_description& task) {
+  const model_config wanted = config_for(config, task);
+  expects(config.regression == wanted.regression && config.classes == wanted.classes, [&] {
+    return "the model has " + std::to_string(config.classes) + (config.regression ? " output of a regression" : " classes") +
+           ", the task " + task.name + " has " + std::to_string(wanted.classes) +
+           (wanted.regression ? " score" : " classes");
+  });
+  const auto lower = [](std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+  };
+  std::vector<index> order;
+  for (index c = 0; c < config.classes; ++c) {
+    if (config.regression || label_of(config, c) == "LABEL_" + std::to_string(c)) {
+      order.push_back(c);
+      continue;
+    }
+    index found = -1;
+    for (index m = 0; m < config.classes; ++m)
+      if (lower(label_of(config, m)) == lower(wanted.labels[static_cast<std::size_t>(c)])) found = m;
+    expects(found >= 0, [&] {
+      return "the task's label " + wanted.labels[static_cast<std::size_t>(c)] + " is none of the model's: " +
+             detail::listed(config.labels);
+    });
+    order.push_back(found);
+  }
+  return order;
+}
+
+/// Columns of logits [samples, classes] in the task's order.
+[[nodiscard]] inline std::vector<float> in_label_order(std::vector<float> logits, const std::vector<index>& order) {
+  std::vector<float> row(order.size());
+  for (auto at = logits.begin(); at != logits.end(); at += static_cast<index>(order.size())) {
+    for (std::size_t c = 0; c < order.size(); ++c) row[c] = *(at + order[c]);
+    std::ranges::copy(row, at);
+  }
+  return logits;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,109 @@
+// What a stopped run needs to go on with the bits of an unbroken one.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "limbeck/io/json.hpp"
+#include "limbeck/io/safetensors.hpp"
+#include "limbeck/io/safetensors_writer.hpp"
+#include "limbeck/models/parameter_table.hpp"
+#include "limbeck/training/adamw.hpp"
+
+namespace limbeck {
+
+/// Where a run stands between two optimiser steps.
+struct run_position {
+  index epoch = 0;            ///< the one that is under way
+  index step_of_epoch = 0;    ///< optimiser steps of it that are done
+  index updates = 0;          ///< of the whole run
+  index micro_batches = 0;    ///< of the whole run: names the random streams
+  std::optional<double> best; ///< score of the best state on dev
+  index best_epoch = 0;
+  index evaluations_without_gain = 0;
+};
+
+namespace detail {
+
+[[nodiscard]] inline json names_and_places(const parameter_table& table) {
+  json list = json::array();
+  for (const parameter& p : table.entries()) list.push_back({p.name, p.offset, p.rows, p.columns});
+  return list;
+}
+
+/// The first key in which two settings differ, with both values; empty where they agree.
+[[nodiscard]] inline std::string first_difference(const json& kept, const json& wanted) {
+  for (const auto& [key, value] : wanted.items()) {
+    const json before = kept.contains(key) ? kept.at(key) : json();
+    if (before != value) return key + " is " + before.dump() + " in the checkpoint, " + value.dump() + " now";
+  }
+  for (const auto& [key, value] : kept.items())
+    if (!wanted.contains(key)) return key + " is " + value.dump() + " in the checkpoint, not given now";
+  return "";
+}
+
+}  // namespace detail
+
+/// Writes weights (projections and all), both moments, the position, and the settings of the run, which a resumed run
+/// must repeat. Atomic: a kill leaves the last checkpoint whole. Throws file_error.
+inline void save_checkpoint(const std::filesystem::path& file, const parameter_table& table, const json& settings,
+                            const run_position& at, view<const float, 1> weights, adamw<float>& optimiser) {
+  const std::vector<std::int64_t> shape{table.size()};
+  const auto record = [&](const char* name, const float* data) {
+    return tensor_record{name, dtype::f32, tensor_shape(shape.begin(), shape.end()), data};
+  };
+  const std::vector<tensor_record> tensors{record("weights", weights.data()),
+                                           record("first_moment", optimiser.first_moment().data()),
+                                           record("second_moment", optimiser.second_moment().data())};
+  json position{{"epoch", at.epoch},
+                {"step_of_epoch", at.step_of_epoch},
+                {"updates", at.updates},
+                {"micro_batches", at.micro_batches},
+                {"best_epoch", at.best_epoch},
+                {"evaluations_without_gain", at.evaluations_without_gain}};
+  if (at.best) position["best"] = *at.best;
+  write_safetensors(file, tensors,
+                    {{"limbeck_checkpoint", "1"},
+                     {"position", position.dump()},
+                     {"settings", settings.dump()},
+                     {"parameters", detail::names_and_places(table).dump()}});
+}
+
+/// Reads a checkpoint back. Throws file_error where it is damaged, of another version, of other parameters (a missing
+/// projection too), or of a run with other settings, naming the first that differs.
+inline run_position load_checkpoint(const std::filesystem::path& file, const parameter_table& table,
+                                    const json& settings, view<float, 1> weights, adamw<float>& optimiser) {
+  const safetensors_file kept(file);
+  const auto entry = [&](const char* name) {
+    const auto found = kept.metadata().find(name);
+    if (found == kept.metadata().end()) throw file_error(file.string(), "metadata", std::string("has no ") + name);
+    return found->second;
+  };
+  const auto refuse = [&](const std::string& problem) { throw file_error(file.string(), "", problem); };
+  if (entry("limbeck_checkpoint") != "1")
+    refuse("is a checkpoint of version " + entry("limbeck_checkpoint") + ", expected 1");
+  const json_value position = parse_json(entry("position"), file.string(), "position");
+  const json_value before = parse_json(entry("settings"), file.string(), "settings");
+  if (const std::string other = detail::first_difference(before.raw(), settings); !other.empty())
+    refuse("belongs to a run with other settings: " + other);
+  if (parse_json(entry("parameters"), file.string(), "parameters").raw() != detail::names_and_places(table))
+    refuse("holds other parameters than this run has");
+  const tensor_shape shape{static_cast<tensor_shape::value_type>(table.size())};
+  kept.read("weights", shape, weights.data());
+  kept.read("first_moment", shape, optimiser.first_moment().data());
+  kept.read("second_moment", shape, optimiser.second_moment().data());
+  run_position at;
+  at.epoch = position.required<std::int64_t>("epoch");
+  at.step_of_epoch = position.required<std::int64_t>("step_of_epoch");
+  at.updates = position.required<std::int64_t>("updates");
+  at.micro_batches = position.required<std::int64_t>("micro_batches");
+  at.best_epoch = position.required<std::int64_t>("best_epoch");
+  at.evaluations_without_gain = position.required<std::int64_t>("evaluations_without_gain");
+  if (position.has("best")) at.best = position.required<double>("best");
+  optimiser.resume_at(at.updates);
+  return at;
+}
+
+}  // namespace limbeck

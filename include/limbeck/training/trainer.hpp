@@ -1,0 +1,222 @@
+// The training loop: epochs of steps, evaluations, the best state kept, checkpoints and resume.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "limbeck/io/run_record.hpp"
+#include "limbeck/training/adamw.hpp"
+#include "limbeck/training/checkpoint.hpp"
+#include "limbeck/training/console.hpp"
+#include "limbeck/training/distiller.hpp"
+#include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/interruption.hpp"
+#include "limbeck/training/learning_rate.hpp"
+#include "limbeck/training/training_options.hpp"
+
+namespace limbeck {
+
+/// How a run ended.
+enum class run_end { complete, stopped_early, interrupted };
+
+/// What a finished or interrupted run can tell.
+struct run_result {
+  run_end end = run_end::complete;
+  run_position at;
+  double seconds = 0;
+};
+
+/// Trains a classifier or regressor with the terms of a distiller. The order of samples, dropout and schedules are
+/// functions of seed and position alone, so a run that was stopped anywhere and resumed ends with the same bits.
+template <launchable E>
+class trainer {
+ public:
+  using model_type = bert_classifier;
+
+  /// `table` holds the student's parameters and what terms learn behind them; weights and gradients are laid out by it.
+  /// `folder` receives run.jsonl and checkpoint.safetensors; `settings` go into the checkpoint, and a resumed run must
+  /// have the same. `save_best` is called whenever the state is the best on dev so far.
+  trainer(const E& on, const model_type& student, const parameter_table& table, view<float, 1> weights,
+          view<float, 1> gradients, distiller<model_type, E, float>& step, training_options options,
+          std::filesystem::path folder, json settings, std::function<void()> save_best, console& out)
+      : on_(on), student_(student), table_(table), weights_(weights), gradients_(gradients), step_(step),
+        options_(options), folder_(std::move(folder)), settings_(std::move(settings)),
+        save_best_(std::move(save_best)), out_(out), optimiser_(table, {.weight_decay = options.weight_decay}) {
+    options_.check();
+  }
+
+  [[nodiscard]] std::filesystem::path checkpoint_file() const { return folder_ / "checkpoint.safetensors"; }
+
+  /// Runs to the end, or until somebody asks to stop. With `resume` goes on from the checkpoint, if there is one.
+  /// Throws std::runtime_error where a loss is not finite, naming term and step.
+  run_result run(const sample_set& train, const std::vector<sample_set>& dev, bool resume) {
+    const interruption stop;
+    const auto started = std::chrono::steady_clock::now();
+    plan(train);
+    open(resume);
+    saved_ = std::chrono::steady_clock::now();
+    run_end end = run_end::complete;
+    while (at_.epoch < options_.epochs && end == run_end::complete) {
+      if (!epoch(train, stop)) {
+        end = run_end::interrupted;
+        break;
+      }
+      if (evaluate(dev)) end = run_end::stopped_early;
+      ++at_.epoch;
+      at_.step_of_epoch = 0;
+      save();
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    out_.clear();
+    return {end, at_, took.count()};
+  }
+
+ private:
+  void plan(const sample_set& train) {
+    const index batches = (train.size() + options_.batch_size - 1) / options_.batch_size;
+    steps_of_epoch_ = (batches + options_.accumulate - 1) / options_.accumulate;
+    const index updates = steps_of_epoch_ * options_.epochs;
+    rate_ = {options_.learning_rate, static_cast<index>(std::lround(options_.warmup * static_cast<double>(updates))),
+             updates};
+  }
+
+  void open(bool resume) {
+    const auto record = folder_ / "run.jsonl";
+    if (resume && std::filesystem::exists(checkpoint_file())) {
+      at_ = load_checkpoint(checkpoint_file(), table_, settings_, weights_, optimiser_);
+      record_ = run_record::resume(record, at_.updates);
+      out_.say("resumed at update " + std::to_string(at_.updates) + " of " + std::to_string(rate_.updates));
+    } else {
+      record_ = run_record::start(record);
+    }
+  }
+
+  /// Runs the rest of the epoch. False where somebody asked to stop; everything is saved then.
+  bool epoch(const sample_set& train, const interruption& stop) {
+    const batch_order order = training_batches(
+        train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed}, static_cast<std::uint64_t>(at_.epoch));
+    while (at_.step_of_epoch < steps_of_epoch_) {
+      if (stop.asked()) {
+        save();
+        return false;
+      }
+      update(train, order);
+      const std::chrono::duration<double> since = std::chrono::steady_clock::now() - saved_;
+      if (since.count() >= options_.save_every && at_.step_of_epoch < steps_of_epoch_) save();  // else evaluate first
+    }
+    return true;
+  }
+
+  void update(const sample_set& train, const batch_order& order) {
+    const index first = at_.step_of_epoch * options_.accumulate;
+    micro_.clear();
+    for (index b = first; b < std::min(first + options_.accumulate, order.size()); ++b) micro_.push_back(order[b]);
+    const normaliser counts = counts_of_step(micro_, train, student_.head().classes());
+    const double progress = static_cast<double>(at_.updates) / static_cast<double>(rate_.updates);
+    std::fill_n(gradients_.data(), gradients_.extent(0), 0.0F);
+    values_.assign(step_.terms().size(), 0);
+    for (const auto& chosen : micro_)
+      step_.accumulate(on_, train, chosen, counts,
+                       {.keeps = true, .dropout = options_.dropout, .attention_dropout = options_.dropout,
+                        .seed = options_.seed, .step = static_cast<std::uint64_t>(at_.micro_batches++)},
+                       progress, read_only(weights_), gradients_, values_);
+    expects_finite();
+    const double norm = norm_of(on_, read_only(gradients_)), rate = rate_(at_.updates);
+    if (!std::isfinite(norm))
+      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
+                               "; the last good state is in " + folder_.string());
+    optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_);
+    note(norm, rate);
+    ++at_.updates;
+    ++at_.step_of_epoch;
+  }
+
+  void expects_finite() const {
+    for (std::size_t t = 0; t < values_.size(); ++t)
+      if (!std::isfinite(values_[t]))
+        throw std::runtime_error("the loss is " + std::to_string(values_[t]) + " in term " + step_.terms()[t].name +
+                                 " at update " + std::to_string(at_.updates) + "; the last good state is in " +
+                                 folder_.string());
+  }
+
+  void note(double norm, double rate) {
+    const double loss = std::accumulate(values_.begin(), values_.end(), 0.0);
+    json line{{"event", "step"}, {"step", at_.updates}, {"epoch", at_.epoch}, {"loss", loss},
+              {"learning_rate", rate}, {"gradient_norm", norm}};
+    for (std::size_t t = 0; t < values_.size(); ++t) line["terms"][step_.terms()[t].name] = values_[t];
+    record_->append(line);
+    char text[64];
+    std::snprintf(text, sizeof text, "loss %.4f", loss);
+    out_.progress("epoch " + std::to_string(at_.epoch + 1) + "/" + std::to_string(options_.epochs),
+                  at_.step_of_epoch + 1, steps_of_epoch_, text);
+  }
+
+  /// Scores every dev set, keeps the state if the first set's first metric is the best so far. True where the run should
+  /// end.
+  bool evaluate(const std::vector<sample_set>& dev) {
+    std::string line = "epoch " + std::to_string(at_.epoch + 1) + ":";
+    std::optional<double> score;
+    json entry{{"event", "evaluation"}, {"step", at_.updates - 1}, {"epoch", at_.epoch}};
+    for (std::size_t d = 0; d < dev.size(); ++d) {
+      const std::vector<float> logits = logits_of(on_, student_, read_only(weights_), dev[d], options_.batch_size);
+      const metric_values metrics = metrics_of<float>(dev[d], logits, student_.head().classes());
+      json& into = dev.size() > 1 ? entry["dev_" + std::to_string(d + 1)] : entry["dev"];
+      for (const auto& [name, value] : metrics) {
+        into[name] = value ? json(*value) : json();
+        line += " " + name + " " + (value ? shown(*value) : "undefined");
+      }
+      if (d == 0 && !metrics.empty()) score = metrics.front().second;
+    }
+    const bool better = !at_.best || (score && *score > *at_.best);
+    if (better) {
+      at_.best = score.value_or(-2);  // below every metric: any defined score is better
+      at_.best_epoch = at_.epoch;
+      save_best_();
+    }
+    at_.evaluations_without_gain = better ? 0 : at_.evaluations_without_gain + 1;
+    entry["best"] = better;
+    record_->append(entry);
+    out_.say(line + (better ? " (best)" : ""));
+    return options_.early_stop > 0 && at_.evaluations_without_gain >= options_.early_stop;
+  }
+
+  void save() {
+    record_->sync();
+    save_checkpoint(checkpoint_file(), table_, settings_, at_, read_only(weights_), optimiser_);
+    saved_ = std::chrono::steady_clock::now();
+  }
+
+  [[nodiscard]] static std::string shown(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", value);
+    return text;
+  }
+
+  E on_;
+  const model_type& student_;
+  const parameter_table& table_;
+  view<float, 1> weights_, gradients_;
+  distiller<model_type, E, float>& step_;
+  training_options options_;
+  std::filesystem::path folder_;
+  json settings_;
+  std::function<void()> save_best_;
+  console& out_;
+  adamw<float> optimiser_;
+  run_position at_;
+  warmup_linear rate_;
+  index steps_of_epoch_ = 0;
+  std::optional<run_record> record_;
+  std::vector<std::span<const std::ptrdiff_t>> micro_;
+  std::vector<double> values_;
+  std::chrono::steady_clock::time_point saved_{};
+};
+
+}  // namespace limbeck
