@@ -3,6 +3,7 @@
 
 set(
   limbeck_headers_limbeck
+  backend.hpp
   backend/arena.hpp
   backend/buffer.hpp
   backend/copy.hpp
@@ -15,12 +16,14 @@ set(
   backend/simd_memory.hpp
   backend/simd_vector.hpp
   backend/threads.hpp
+  blocks.hpp
   blocks/feed_forward.hpp
   blocks/masks.hpp
   blocks/norm.hpp
   blocks/pass.hpp
   blocks/self_attention.hpp
   blocks/transformer_block.hpp
+  core.hpp
   core/config.hpp
   core/error.hpp
   core/executors.hpp
@@ -32,6 +35,11 @@ set(
   core/signals.hpp
   core/targets.hpp
   core/view.hpp
+  interop.hpp
+  interop/eigen.hpp
+  interop/span.hpp
+  limbeck.hpp
+  losses.hpp
   losses/any_loss.hpp
   losses/attention_mse.hpp
   losses/attention_mse_cpu.hpp
@@ -59,6 +67,7 @@ set(
   mappings/explicit.hpp
   mappings/mapping_policy.hpp
   mappings/uniform.hpp
+  models.hpp
   models/classification_head.hpp
   models/initialise.hpp
   models/language_head.hpp
@@ -72,6 +81,7 @@ set(
   models/transformer_class.hpp
   models/transformer_forward.hpp
   models/transformer_layout.hpp
+  ops.hpp
   ops/activation.hpp
   ops/activation_cpu.hpp
   ops/attention.hpp
@@ -98,6 +108,16 @@ set(
 )
 
 set(
+  limbeck_headers_onednn
+  backend/onednn.hpp
+)
+
+set(
+  limbeck_headers_xtensor
+  interop/xtensor.hpp
+)
+
+set(
   limbeck_headers_text
   data.hpp
   data/batches.hpp
@@ -118,6 +138,7 @@ set(
 
 set(
   limbeck_headers_io
+  io.hpp
   io/atomic_file.hpp
   io/checkpoint.hpp
   io/descriptor.hpp
@@ -137,6 +158,7 @@ set(
 
 set(
   limbeck_headers_training
+  recipes.hpp
   recipes/classifier.hpp
   recipes/distill.hpp
   recipes/evaluate.hpp
@@ -145,6 +167,7 @@ set(
   recipes/task.hpp
   recipes/task_training.hpp
   recipes/trace.hpp
+  training.hpp
   training/adamw.hpp
   training/checkpoint.hpp
   training/console.hpp

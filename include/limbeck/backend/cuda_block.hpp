@@ -51,8 +51,8 @@ __device__ T warp_joined(T mine, const Join& join) {
   return mine;
 }
 
-/// Joins the values of a block's threads, in an order that depends on the number of threads alone; every thread gets the
-/// same bits. To be called by all of them.
+/// Joins the values of a block's threads, in an order that depends on the number of threads alone; every thread gets
+/// the same bits. To be called by all of them.
 template <class T, class Join>
 __device__ T block_joined(T mine, const Join& join) {
   mine = warp_joined(mine, join);

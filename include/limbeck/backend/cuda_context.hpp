@@ -8,8 +8,8 @@ namespace limbeck {
 /// Belongs to one stream: calls on it share the workspace, one after another. Must outlive the executors that name it.
 class cuda_context {
  public:
-  /// At least `count` elements, holding anything, until the next call. Grows to the largest count asked for, so a second
-  /// call of the same size allocates nothing (a step that is captured as a graph has to run once before).
+  /// At least `count` elements, holding anything, until the next call. Grows to the largest count asked for, so a
+  /// second call of the same size allocates nothing (a step that is captured as a graph has to run once before).
   template <class T, bool Launches>
   [[nodiscard]] T* workspace(const basic_cuda_executor<Launches>& on, index count) {
     const index bytes = count * static_cast<index>(sizeof(T));

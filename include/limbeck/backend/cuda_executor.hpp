@@ -9,8 +9,8 @@
 
 namespace limbeck {
 
-/// Queues kernels on `stream` and does not wait for them. Without a context, operations that need workspace take it from
-/// the device's memory pool for the time of the call (backend/cuda_context.hpp).
+/// Queues kernels on `stream` and does not wait for them. Without a context, operations that need workspace take it
+/// from the device's memory pool for the time of the call (backend/cuda_context.hpp).
 using cuda_executor = basic_cuda_executor<true>;
 
 }  // namespace limbeck

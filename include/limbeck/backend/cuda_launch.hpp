@@ -12,8 +12,8 @@ struct launch_shape {
   std::size_t shared_bytes = 0;
 };
 
-/// Queues kernel(arguments...) on the executor's stream; no block, no launch. Throws backend_error, naming `what`, where
-/// the driver refuses; a failure of the kernel itself comes to light where somebody waits.
+/// Queues kernel(arguments...) on the executor's stream; no block, no launch. Throws backend_error, naming `what`,
+/// where the driver refuses; a failure of the kernel itself comes to light where somebody waits.
 template <class... Parameters, class... Arguments>
 void launch(const cuda_executor& on, const char* what, launch_shape shape, void (*kernel)(Parameters...),
             const Arguments&... arguments) {

@@ -70,10 +70,12 @@ template <class V, storable S>
 [[nodiscard]] LIMBECK_HD V load(const S* p) {
   if constexpr (std::is_floating_point_v<S>) {
     const auto& there = *reinterpret_cast<const detail::unaligned_t<S, V::width>*>(p);
-    if constexpr (std::is_same_v<S, typename V::scalar>)
-      return V(typename V::vector(there));
-    else
+    if constexpr (std::is_same_v<S, typename V::scalar>) {
+      const typename V::vector aligned = there;  // a reference to `there` would promise an alignment
+      return V(aligned);
+    } else {
       return V(__builtin_convertvector(there, typename V::vector));
+    }
   } else {
     return V(__builtin_convertvector(detail::widened<V::width>(p).lanes, typename V::vector));
   }
@@ -91,20 +93,42 @@ LIMBECK_HD void store(S* p, const simd<T, W>& v) {
   }
 }
 
+namespace detail {
+
+// The first `count` < 2 * Piece elements, in pieces of fixed size: a loop would become a call of memcpy or worse.
+template <int Piece, class T>
+LIMBECK_HD void copy_first(T* to, const T* from, std::ptrdiff_t count) {
+  const bool taken = (count & Piece) != 0;
+  if (taken) __builtin_memcpy(to, from, Piece * sizeof(T));
+  if constexpr (Piece > 1) copy_first<Piece / 2>(to + (taken ? Piece : 0), from + (taken ? Piece : 0), count);
+}
+
+}  // namespace detail
+
 /// `count` elements from p on, `step` elements apart, and `fill` in the lanes behind them. 0 <= count <= V::width.
-template <class V, class S>
+template <class V, storable S>
 [[nodiscard]] LIMBECK_HD V load_part(const S* p, std::ptrdiff_t count, typename V::scalar fill, std::ptrdiff_t step = 1) {
   using T = typename V::scalar;
   alignas(64) T lanes[V::width];
   store(lanes, V(fill));
+  if constexpr (std::is_same_v<S, T>)
+    if (step == 1) {
+      detail::copy_first<V::width>(lanes, p, count);
+      return load<V>(static_cast<const T*>(lanes));
+    }
   for (std::ptrdiff_t i = 0; i < count; ++i) lanes[i] = static_cast<T>(p[i * step]);
   return load<V>(static_cast<const T*>(lanes));
 }
 /// The first `count` lanes to p and on, `step` elements apart; nothing else is touched.
-template <class S, class T, int W>
+template <storable S, class T, int W>
 LIMBECK_HD void store_part(S* p, std::ptrdiff_t count, const simd<T, W>& v, std::ptrdiff_t step = 1) {
   alignas(64) T lanes[W];
   store(lanes, v);
+  if constexpr (std::is_same_v<S, T>)
+    if (step == 1) {
+      detail::copy_first<W>(p, static_cast<const T*>(lanes), count);
+      return;
+    }
   for (std::ptrdiff_t i = 0; i < count; ++i) p[i * step] = static_cast<S>(lanes[i]);
 }
 

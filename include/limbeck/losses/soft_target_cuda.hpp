@@ -50,7 +50,8 @@ struct first_look {
   A least, most;  // z - z_t, of the classes that not both rule out
 
   [[nodiscard]] LIMBECK_HD static first_look none() {
-    return {running_softmax<A>::none(), running_softmax<A>::none(), static_cast<A>(INFINITY), static_cast<A>(-INFINITY)};
+    return {running_softmax<A>::none(), running_softmax<A>::none(), static_cast<A>(INFINITY),
+            static_cast<A>(-INFINITY)};
   }
   LIMBECK_HD void add(A z, A zt, A inverse_temperature) {
     student.add(z, inverse_temperature);
@@ -182,8 +183,8 @@ __device__ A soft_target_row(const D& divergence, A temperature, const logit_row
 
 inline constexpr unsigned row_threads = 512, sample_threads = 128;
 
-/// Blocks take rows in turn. The value of each goes to row_values, or where that is null to the row's sample, which must
-/// then have no other row.
+/// Blocks take rows in turn. The value of each goes to row_values, or where that is null to the row's sample, which
+/// must then have no other row.
 template <class D, class A, class S, class U, class G>
 __global__ void __launch_bounds__(row_threads, 1)
     soft_target_block_kernel(D divergence, A temperature, logit_rows<S, U, A, cuda, G> rows, A* row_values, bool kept) {
@@ -246,8 +247,8 @@ void soft_target_rows(cuda, const cuda_executor& on, const D& divergence, A temp
 
   const bool add_up = !rows.values.empty() && !rows.row_sample.empty();
   const cuda_workspace<A> row_values(on, add_up ? count : 0);
-  launch(on, "soft_target", {blocks_for(count), threads, kept ? room : 0}, soft_target_block_kernel<D, A, S, U, G>, divergence,
-         temperature, rows, row_values.data(), kept);
+  launch(on, "soft_target", {blocks_for(count), threads, kept ? room : 0}, soft_target_block_kernel<D, A, S, U, G>,
+         divergence, temperature, rows, row_values.data(), kept);
   if (add_up)
     launch(on, "soft_target: sums of samples", {blocks_for(rows.values.extent(0)), sample_threads},
            add_row_values_kernel<A>, static_cast<const A*>(row_values.data()), rows.row_sample, rows.values);

@@ -7,8 +7,8 @@
 
 namespace limbeck::detail {
 
-/// V: float, double, or a vector of them. Filled in as a kernel gets to know its rows: the tops, then the sums, then, for
-/// rows that nearly agree, the drift once more.
+/// V: float, double, or a vector of them. Filled in as a kernel gets to know its rows: the tops, then the sums, then,
+/// for rows that nearly agree, the drift once more.
 template <class V>
 struct softened_pair {
   V inverse_temperature, student_top, teacher_top;  // the largest logit of each row
@@ -18,8 +18,8 @@ struct softened_pair {
   /// What the exponential is taken of; never above 0.
   [[nodiscard]] LIMBECK_HD V student_exponent(const V& z) const { return (z - student_top) * inverse_temperature; }
   [[nodiscard]] LIMBECK_HD V teacher_exponent(const V& z) const { return (z - teacher_top) * inverse_temperature; }
-  /// The difference of a class's softened logits less that of the tops; `difference` is z - z_t, NaN where both rule the
-  /// class out, which gives 0.
+  /// The difference of a class's softened logits less that of the tops; `difference` is z - z_t, NaN where both rule
+  /// the class out, which gives 0.
   [[nodiscard]] LIMBECK_HD V apart(const V& difference) const {
     return where(difference == difference, (difference - (student_top - teacher_top)) * inverse_temperature, V(0));
   }

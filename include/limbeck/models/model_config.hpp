@@ -32,6 +32,27 @@ struct model_config {
   return config.labels.empty() ? "LABEL_" + std::to_string(number) : config.labels[static_cast<std::size_t>(number)];
 }
 
+/// For each class of the student, the teacher's class of the same name. Throws contract_error where there is none.
+[[nodiscard]] inline std::vector<index> matched_classes(const model_config& student, const model_config& teacher) {
+  expects(student.classes == teacher.classes, [&] {
+    return "labels: " + std::to_string(student.classes) + " classes of the student, " + std::to_string(teacher.classes) +
+           " of the teacher";
+  });
+  std::vector<index> matched;
+  for (index c = 0; c < student.classes; ++c) {
+    index at = 0;
+    while (at < teacher.classes && label_of(teacher, at) != label_of(student, c)) ++at;
+    expects(at < teacher.classes, [&] {
+      std::string names;
+      for (index t = 0; t < teacher.classes; ++t) names += (t > 0 ? ", \"" : "\"") + label_of(teacher, t) + "\"";
+      return "labels: the student's class " + std::to_string(c) + ", \"" + label_of(student, c) +
+             "\", is none of the teacher's: " + names;
+    });
+    matched.push_back(at);
+  }
+  return matched;
+}
+
 /// How the family names its parameters.
 [[nodiscard]] inline model_names names_of(model_family family) {
   return family == model_family::bert ? bert_names() : distilbert_names();

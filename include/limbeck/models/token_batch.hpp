@@ -24,9 +24,18 @@ struct token_batch {
   view<const std::int32_t, 1, B> logit_tokens{};
 };
 
-/// Checks the samples against the tokens and tells what follows from them. Throws contract_error naming the sample.
+/// Checks the samples, types and positions against the tokens and tells what follows from them. Throws contract_error
+/// naming the sample, or both counts.
 [[nodiscard]] inline batch_layout<cpu> layout_of(const token_batch<cpu>& batch) {
   batch_layout<cpu> out{batch.rows, batch.ids.extent(0), 0, false};
+  const auto one_a_token = [&](const char* what, view<const std::int32_t, 1> numbers) {
+    expects(numbers.empty() || numbers.extent(0) == out.tokens, [&] {
+      return "token_batch: " + std::to_string(numbers.extent(0)) + " " + what + " for " + std::to_string(out.tokens) +
+             " tokens";
+    });
+  };
+  one_a_token("types", batch.types);
+  one_a_token("positions", batch.positions);
   index covered = 0;
   for (index i = 0; i < batch.rows.extent(0); ++i) {
     const sample_rows s = batch.rows(i);

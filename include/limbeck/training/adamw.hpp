@@ -21,10 +21,10 @@ struct adamw_options {
 
 namespace detail {
 
-/// The numbers of one update.
+/// The numbers of one update. `share1` and `share2` are 1 - beta, rounded once: 1 - float(0.999) is off by 1e-5 of itself.
 template <class T>
 struct adamw_step {
-  T beta1, beta2, epsilon, rate, keep, first_scale, second_scale, gradient_scale;
+  T beta1, beta2, share1, share2, epsilon, rate, keep, first_scale, second_scale, gradient_scale;
 };
 
 struct adamw_kernel {
@@ -46,8 +46,8 @@ struct adamw_kernel {
   template <class V, class T>
   LIMBECK_HD static V update(const adamw_step<T>& s, const V& gradient, V& m, V& v, const V& p) {
     const V g = gradient * V(s.gradient_scale);
-    m = V(s.beta1) * m + V(T(1) - s.beta1) * g;
-    v = V(s.beta2) * v + V(T(1) - s.beta2) * g * g;
+    m = V(s.beta1) * m + V(s.share1) * g;
+    v = V(s.beta2) * v + V(s.share2) * g * g;
     return p * V(s.keep) - V(s.rate) * (m * V(s.first_scale)) / (sqrt(v * V(s.second_scale)) + V(s.epsilon));
   }
 };
@@ -113,6 +113,7 @@ class adamw {
     for (const run_of_parameters& r : runs_) {
       const detail::adamw_step<T> step{
           .beta1 = static_cast<T>(options_.beta1), .beta2 = static_cast<T>(options_.beta2),
+          .share1 = static_cast<T>(1 - options_.beta1), .share2 = static_cast<T>(1 - options_.beta2),
           .epsilon = static_cast<T>(options_.epsilon), .rate = static_cast<T>(rate),
           .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
           .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),

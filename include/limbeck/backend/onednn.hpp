@@ -1,0 +1,64 @@
+// The matrix product of oneDNN: the fastest on most processors, chosen for the processor at run time.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/backend/matmul_provider.hpp"
+#include "limbeck/core/error.hpp"
+
+namespace limbeck {
+namespace detail {
+
+/// While it lives, libraries that use OpenMP start no threads from this one.
+class one_openmp_thread {
+ public:
+#if defined(_OPENMP)
+  one_openmp_thread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~one_openmp_thread() { omp_set_num_threads(before_); }
+#else
+  one_openmp_thread() = default;
+#endif
+  one_openmp_thread(const one_openmp_thread&) = delete;
+  one_openmp_thread& operator=(const one_openmp_thread&) = delete;
+
+ private:
+  [[maybe_unused]] int before_ = 0;
+};
+
+}  // namespace detail
+
+/// dnnl_sgemm (component `onednn`); double, which oneDNN does not multiply, goes to Eigen. Throws backend_error where the library refuses.
+struct onednn_provider {
+  template <class T>
+    requires std::same_as<T, float> || std::same_as<T, double>
+  static void multiply(T alpha, view<const T, 2> a, view<const T, 2> b, T beta, view<T, 2> c) {
+    if constexpr (std::same_as<T, double>) {
+      eigen_provider::multiply(alpha, a, b, beta, c);
+    } else {
+      const detail::one_openmp_thread alone;
+      const auto status = dnnl_sgemm(form(a), form(b), c.extent(0), c.extent(1), a.extent(1), alpha, a.data(),
+                                     leading(a), b.data(), leading(b), beta, c.data(), c.stride(0));
+      if (status != dnnl_success) throw backend_error("dnnl_sgemm: status " + std::to_string(static_cast<int>(status)));
+    }
+  }
+
+ private:
+  template <class T>
+  static char form(view<const T, 2> v) {
+    return v.stride(1) == 1 ? 'N' : 'T';
+  }
+  template <class T>
+  static index leading(view<const T, 2> v) {
+    return v.stride(1) == 1 ? std::max(v.stride(0), v.extent(1)) : std::max(v.stride(1), v.extent(0));
+  }
+};
+
+}  // namespace limbeck

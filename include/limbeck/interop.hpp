@@ -1,0 +1,5 @@
+// Everything in limbeck/interop.
+#pragma once
+
+#include "limbeck/interop/eigen.hpp"
+#include "limbeck/interop/span.hpp"

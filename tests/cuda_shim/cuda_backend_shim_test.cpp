@@ -1,0 +1,122 @@
+// Memory, copies, launches and block-wide sums of the CUDA backend, on the processor.
+#include "cuda_shim.hpp"
+
+#include "catch.hpp"
+#include "limbeck/backend/copy_cuda.hpp"
+#include "limbeck/backend/cuda_block.hpp"
+#include "limbeck/backend/cuda_context.hpp"
+#include "limbeck/backend/cuda_launch.hpp"
+
+namespace {
+
+using limbeck::buffer;
+using limbeck::cuda;
+using limbeck::cuda_executor;
+using limbeck::view;
+
+static_assert(limbeck::launchable<cuda_executor>);
+static_assert(limbeck::executor<limbeck::cuda_queue> && !limbeck::launchable<limbeck::cuda_queue>);
+static_assert(!std::is_copy_constructible_v<buffer<float, cuda>>);
+static_assert(std::is_nothrow_move_assignable_v<buffer<float, cuda>>);
+
+template <class T>
+struct added {
+  T operator()(const T& a, const T& b) const { return a + b; }
+};
+
+template <class T>
+void joined_kernel(view<T, 2, cuda> sums) {
+  const T first = static_cast<T>(1) / static_cast<T>(3 + threadIdx.x + blockIdx.x);
+  const T once = limbeck::detail::block_joined(first, added<T>{});
+  sums(blockIdx.x, threadIdx.x) = once + limbeck::detail::block_joined(T(1), added<T>{});
+}
+
+template <class T>
+void check_joined(unsigned threads) {
+  INFO(threads << " threads");
+  constexpr unsigned blocks = 3;
+  const cuda_executor on;
+  buffer<T, cuda> memory(on, blocks * threads);
+  const view<T, 2, cuda> sums(memory.data(), blocks, threads);
+  launch(on, "joined", {blocks, threads}, joined_kernel<T>, sums);
+  std::vector<T> got(blocks * threads);
+  copy(on, limbeck::read_only(sums), view<T, 2>(got.data(), blocks, threads));
+  wait(on);
+  for (unsigned b = 0; b < blocks; ++b) {
+    double want = threads;
+    for (unsigned t = 0; t < threads; ++t) want += 1.0 / (3 + t + b);
+    CHECK(static_cast<double>(got[b * threads]) == Approx(want));
+    for (unsigned t = 0; t < threads; ++t) CHECK(got[b * threads + t] == got[b * threads]);
+  }
+}
+
+void idle_kernel() {}
+
+}  // namespace
+
+TEST_CASE("block_joined gives every thread of a block the same bits") {
+  for (const unsigned threads : {32U, 64U, 256U}) {
+    check_joined<float>(threads);
+    check_joined<double>(threads);
+  }
+}
+
+TEST_CASE("a device buffer starts with zeros, moves, and gives its memory back") {
+  const long before = limbeck_cuda_shim::living_allocations;
+  {
+    const limbeck::cuda_queue on;
+    buffer<double, cuda> a(on, 5);
+    std::vector<double> host(5, 1.0);
+    copy(on, a.all(), view<double, 1>(host.data(), 5));
+    CHECK(host == std::vector<double>(5, 0.0));
+    const double* const at = a.data();
+    buffer<double, cuda> b = std::move(a);
+    CHECK(b.data() == at);
+    CHECK(b.count() == 5);
+    b = buffer<double, cuda>(on, 2);
+    CHECK(limbeck_cuda_shim::living_allocations == before + 1);
+    CHECK(buffer<double, cuda>(on, 0).data() == nullptr);
+  }
+  CHECK(limbeck_cuda_shim::living_allocations == before);
+}
+
+TEST_CASE("copies go from host to device, within it, and back") {
+  const cuda_executor on;
+  std::vector<float> from{1, 2, 3, 4, 5, 6}, to(6);
+  buffer<float, cuda> a(on, 6), b(on, 6);
+  copy(on, view<const float, 2>(from.data(), 2, 3), view<float, 2, cuda>(a.data(), 2, 3));
+  copy(on, a.all(), b.all());
+  copy(on, b.all(), view<float, 1>(to.data(), 6));
+  wait(on);
+  CHECK(to == from);
+  std::vector<float> here(6);
+  copy(limbeck::cpu_executor<>{}, view<const float, 1>(from.data(), 6), view<float, 1>(here.data(), 6));
+  CHECK(here == from);
+  CHECK_THROWS_WITH(copy(on, a.all(), view<float, 1>(to.data(), 5)), "copy: from [6] to [5]");
+  CHECK_THROWS_WITH(copy(on, transposed(view<float, 2, cuda>(a.data(), 2, 3)), view<float, 2>(to.data(), 3, 2)),
+                    "copy: a view has gaps between its elements");
+}
+
+TEST_CASE("a failed CUDA call is a backend_error that names it") {
+  const cuda_executor on;
+  CHECK_THROWS_AS((buffer<double, cuda>(on, limbeck::index{1} << 60)), limbeck::backend_error);
+  CHECK_THROWS_WITH((buffer<double, cuda>(on, limbeck::index{1} << 60)),
+                    "cudaMallocAsync: out of memory (cudaErrorMemoryAllocation)");
+  CHECK_THROWS_AS((buffer<double, cuda>(on, -1)), limbeck::contract_error);
+  CHECK_THROWS_WITH(launch(on, "idle", {1, 4096}, idle_kernel),
+                    "idle: invalid configuration argument (cudaErrorInvalidConfiguration)");
+  CHECK_NOTHROW(launch(on, "idle", {0, 32}, idle_kernel));  // no block, no launch
+}
+
+TEST_CASE("a context keeps workspace: a second call of a size allocates nothing") {
+  limbeck::cuda_context context;
+  const cuda_executor with{nullptr, &context}, without;
+  float* const first = limbeck::cuda_workspace<float>(with, 100).data();
+  const long before = limbeck_cuda_shim::allocations;
+  CHECK(limbeck::cuda_workspace<float>(with, 100).data() == first);
+  CHECK(limbeck::cuda_workspace<double>(with, 50).data() != nullptr);
+  CHECK(limbeck_cuda_shim::allocations == before);
+  CHECK(limbeck::cuda_workspace<float>(without, 100).data() != nullptr);
+  CHECK(limbeck::cuda_workspace<float>(without, 0).data() == nullptr);
+  CHECK(limbeck_cuda_shim::allocations == before + 1);
+}

@@ -1,0 +1,196 @@
+// Runs CUDA kernels on the processor: what they and their launches need of the runtime, for any C++ compiler. To be
+// included before any header of limbeck, in programs that contain no real CUDA.
+//
+// A thread for each thread of a block, blocks one after another; __syncthreads is a barrier, a shuffle an exchange of
+// values around one, device memory is the host's. It shows whether indices and barriers are right (the thread
+// sanitizer takes a missing __syncthreads for the race it is); of alignment, the order of memory and speed it shows
+// nothing.
+#pragma once
+
+#if defined(__CUDACC__)
+#error "cuda_shim.hpp takes the place of CUDA; this is a CUDA compiler"
+#endif
+#define LIMBECK_CUDA_SHIM
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__ static  // blocks run one after another
+#define __launch_bounds__(...)
+
+// --- What kernels see ------------------------------------------------------------------------------------------------
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace limbeck_cuda_shim {
+
+inline constexpr unsigned warp_size = 32;
+
+// std::barrier would do, but its waiting threads meet in tables of the library, which orders what the kernel does not
+// order: the thread sanitizer then misses barriers that are missing.
+class meeting {
+ public:
+  explicit meeting(std::ptrdiff_t threads) : threads_(threads) {}
+  void arrive_and_wait() {
+    const unsigned round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+    } else {
+      while (round_.load(std::memory_order_acquire) == round) std::this_thread::yield();
+    }
+  }
+
+ private:
+  std::ptrdiff_t threads_;
+  std::atomic<std::ptrdiff_t> arrived_{0};
+  std::atomic<unsigned> round_{0};
+};
+
+struct warp_state {
+  explicit warp_state(unsigned lanes) : meet(static_cast<std::ptrdiff_t>(lanes)) {}
+  meeting meet;
+  unsigned word[2][warp_size] = {};  // taken in turn, so that one barrier a shuffle is enough
+};
+
+struct block_state {
+  block_state(unsigned threads, std::size_t shared_bytes) : meet(static_cast<std::ptrdiff_t>(threads)) {
+    for (unsigned first = 0; first < threads; first += warp_size)
+      warps.push_back(std::make_unique<warp_state>(threads - first < warp_size ? threads - first : warp_size));
+    shared.reset(static_cast<unsigned char*>(std::malloc(shared_bytes)));  // of just this size, for the sanitizers
+    if (shared_bytes > 0) std::memset(shared.get(), 0xFF, shared_bytes);   // NaN, whatever it is read as
+  }
+  struct give_back {
+    void operator()(unsigned char* p) const { std::free(p); }
+  };
+  meeting meet;
+  std::vector<std::unique_ptr<warp_state>> warps;
+  std::unique_ptr<unsigned char, give_back> shared;
+};
+
+inline thread_local block_state* this_block = nullptr;
+inline thread_local unsigned shuffles = 0;
+
+inline unsigned char* dynamic_shared() { return this_block->shared.get(); }
+
+/// Counted, so that tests can say what allocates.
+inline std::atomic<long> allocations{0}, living_allocations{0};
+
+inline constexpr unsigned most_threads = 1024;
+inline constexpr std::size_t most_shared_bytes = 48 * 1024;
+
+}  // namespace limbeck_cuda_shim
+
+inline void __syncthreads() { limbeck_cuda_shim::this_block->meet.arrive_and_wait(); }
+
+inline unsigned __shfl_xor_sync(unsigned, unsigned value, int apart) {
+  using namespace limbeck_cuda_shim;
+  warp_state& warp = *this_block->warps[threadIdx.x / warp_size];
+  const unsigned lane = threadIdx.x % warp_size, turn = shuffles++ % 2;
+  warp.word[turn][lane] = value;
+  warp.meet.arrive_and_wait();
+  return warp.word[turn][lane ^ static_cast<unsigned>(apart)];
+}
+
+// --- What the host calls ---------------------------------------------------------------------------------------------
+// Not inlined where a compiler would see through a failure and warn of it.
+
+struct CUstream_st;
+using cudaStream_t = CUstream_st*;
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+
+inline const char* cudaGetErrorName(cudaError_t e) {
+  switch (e) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+  }
+  return "unrecognized error code";
+}
+inline const char* cudaGetErrorString(cudaError_t e) {
+  switch (e) {
+    case cudaSuccess: return "no error";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+  }
+  return "unrecognized error code";
+}
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+[[gnu::noinline]] inline cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t) {
+  *data = bytes > static_cast<std::size_t>(PTRDIFF_MAX) ? nullptr : std::malloc(bytes);
+  if (*data == nullptr) return cudaErrorMemoryAllocation;
+  ++limbeck_cuda_shim::allocations;
+  ++limbeck_cuda_shim::living_allocations;
+  return cudaSuccess;
+}
+inline cudaError_t cudaFreeAsync(void* data, cudaStream_t) {
+  --limbeck_cuda_shim::living_allocations;
+  std::free(data);
+  return cudaSuccess;
+}
+[[gnu::noinline]] inline cudaError_t cudaMemsetAsync(void* data, int byte, std::size_t bytes, cudaStream_t) {
+  std::memset(data, byte, bytes);
+  return cudaSuccess;
+}
+[[gnu::noinline]] inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                                                     cudaStream_t) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim{}, blockDim{};
+  std::size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+};
+
+/// Returns when the kernel is done. Refuses what a device refuses.
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
+                               const Arguments&... arguments) {
+  using namespace limbeck_cuda_shim;
+  const unsigned blocks = config->gridDim.x, threads = config->blockDim.x;
+  if (blocks == 0 || blocks > 0x7FFFFFFFU || threads == 0 || threads > most_threads)
+    return cudaErrorInvalidConfiguration;
+  if (config->dynamicSmemBytes > most_shared_bytes) return cudaErrorInvalidValue;
+  block_state block(threads, config->dynamicSmemBytes);
+  std::vector<std::thread> running;
+  for (unsigned t = 0; t < threads; ++t)
+    running.emplace_back([&, t] {
+      this_block = &block;
+      threadIdx = {t, 0, 0};
+      blockDim = {threads, 1, 1};
+      gridDim = {blocks, 1, 1};
+      for (unsigned b = 0; b < blocks; ++b) {
+        blockIdx = {b, 0, 0};
+        kernel(static_cast<Parameters>(arguments)...);
+        block.meet.arrive_and_wait();
+      }
+    });
+  for (std::thread& t : running) t.join();
+  return cudaSuccess;
+}

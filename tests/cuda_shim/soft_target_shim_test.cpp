@@ -1,0 +1,183 @@
+// The soft-target kernels of CUDA on the processor: against the loss cases, the host's kernels and the textbook.
+#include "cuda_shim.hpp"
+
+// Before soft_target.hpp, which looks for the kernels of its own compiler only.
+#include "limbeck/losses/soft_target_cuda.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "golden/loss_case.hpp"
+#include "losses/soft_target_device_cases.hpp"
+
+namespace {
+
+using limbeck::divisor;
+using limbeck::forward_kl;
+using limbeck::reverse_kl;
+using limbeck_test::device_layout;
+using limbeck_test::logit_case;
+using limbeck_test::loss_case;
+using limbeck_test::on_device;
+using limbeck_test::check_near;
+using limbeck_test::tensor;
+
+const auto host = [](const auto& c, const auto& loss) { return c(loss); };
+
+// --- Loss cases ------------------------------------------------------------------------------------------------------
+
+// The case with every count it divides by in its row weights, a sample for each sequence.
+template <class A>
+logit_case<A> batch_of(const loss_case& c) {
+  const tensor student = c.input("student");
+  logit_case<A> batch;
+  batch.rows = student.rows();
+  batch.columns = student.columns();
+  batch.student = student.as<A>();
+  batch.teacher = c.input("teacher").as<A>();
+  const limbeck::index samples = student.shape.size() > 2 ? student.shape[0] : batch.rows;
+  const limbeck::index length = batch.rows / samples;
+  std::vector<double> mask(static_cast<std::size_t>(batch.rows), 1);
+  if (c.has_input("mask")) mask = c.input("mask").data;
+  const auto count = [&](limbeck::index begin, limbeck::index end) {
+    return std::accumulate(mask.begin() + begin, mask.begin() + end, 0.0);
+  };
+  const std::string reduction = c.text("reduction");
+  double counted = 0;
+  for (limbeck::index s = 0; s < samples; ++s) counted += count(s * length, (s + 1) * length) > 0;
+  for (limbeck::index r = 0; r < batch.rows; ++r) {
+    const limbeck::index begin = r / length * length;
+    double divided_by = 0;
+    if (reduction == "batchmean") divided_by = static_cast<double>(batch.rows);
+    if (reduction == "mean_valid") divided_by = count(0, batch.rows);
+    if (reduction == "token_sum_batch_mean") divided_by = static_cast<double>(samples);
+    if (reduction == "sequence_mean") divided_by = count(begin, begin + length) * counted;
+    if (divided_by == 0 && count(0, batch.rows) > 0 && reduction != "sequence_mean")
+      throw std::runtime_error("loss case " + c.name() + ": reduction " + reduction + " is not known");
+    const double valid = mask[static_cast<std::size_t>(r)];
+    batch.row_weight.push_back(static_cast<A>(valid == 0 ? 0 : 1 / divided_by));
+    batch.row_sample.push_back(static_cast<std::int32_t>(r / length));
+  }
+  return batch;
+}
+
+template <class A>
+int run_loss_cases() {
+  int count = 0;
+  for (const loss_case& c : limbeck_test::loss_cases()) {
+    if (c.loss() != "kl_forward" && c.loss() != "kl_reverse") continue;
+    INFO(c.name());
+    const bool reverse = c.loss() == "kl_reverse";
+    const auto run = [&]<class D>(D) {
+      return on_device(batch_of<A>(c), limbeck::soft_target<D>{.temperature = c.param("T"),
+                                                               .t_squared = c.param("t_squared", reverse),
+                                                               .over = divisor::none,
+                                                               .divergence = {}});
+    };
+    const auto got = reverse ? run(reverse_kl{}) : run(forward_kl{});
+    const double tolerance = c.json.at("tol").at(sizeof(A) == 8 ? "f64_rel" : "f32_rel").template get<double>();
+    const double floor = c.name().find("_f32_") == std::string::npos ? 1 : 0;
+    const double value = c.json.at("value").template get<double>();
+    check_near("value", std::vector<A>{got.total()}, std::vector<double>{value}, tolerance, floor);
+    check_near("gradient", got.gradient, tensor(c.json.at("grads").at("student")).data, tolerance, floor);
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("loss_cases: the CUDA kernel of soft_target, in double", "[golden]") { CHECK(run_loss_cases<double>() > 0); }
+TEST_CASE("loss_cases: the CUDA kernel of soft_target, in float", "[golden]") { CHECK(run_loss_cases<float>() > 0); }
+
+// --- Against the host ------------------------------------------------------------------------------------------------
+
+TEST_CASE("the CUDA kernel of soft_target agrees with the host's for any number of classes") {
+  for (const limbeck::index classes : limbeck_test::numbers_of_classes(1000)) {
+    check_both_directions(limbeck_test::rows_of_samples<double, double>(classes), 2.0, 1e-12, host);
+    check_both_directions(limbeck_test::rows_of_samples<float, float>(classes), 0.5, 2e-6, host);
+  }
+}
+
+TEST_CASE("the CUDA kernel of soft_target reads rows that do not fit on chip from where they lie") {
+  auto c = limbeck_test::rows_of_samples<float, float>(6000);
+  REQUIRE(c.valid_classes * limbeck::index{2 * sizeof(float)} > 44 * 1024);
+  check_both_directions(c, 1.0, 4e-6, host, {.column_step = 2, .row_gap = 1});
+}
+
+TEST_CASE("the CUDA kernel of soft_target follows strides, and writes nothing beside the gradient") {
+  for (const device_layout as : {device_layout{1, 5}, device_layout{3, 0}, device_layout{2, 7}}) {
+    check_both_directions(limbeck_test::rows_of_samples<double, double>(40), 1.0, 1e-12, host, as);
+    check_both_directions(limbeck_test::rows_of_samples<float, float>(300), 4.0, 2e-6, host, as);
+  }
+}
+
+TEST_CASE("the CUDA kernel of soft_target keeps the digits of rows that nearly agree") {
+  for (const limbeck::index classes : {2, 33, 300}) {
+    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 1e-3), 1.0, 1e-3, host, {}, 0.0);
+    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 0.2), 1.0, 1e-5, host, {}, 0.0);
+  }
+  auto same = limbeck_test::near_equal_rows<float>(50, 0);
+  const auto got = on_device(same, limbeck::soft_target_kl{});
+  for (const float x : got.value) CHECK(x == 0.0F);
+  for (const float x : got.gradient) CHECK(x == 0.0F);
+}
+
+TEST_CASE("the CUDA kernel of soft_target follows classes that one side or both rule out") {
+  const double out = -std::numeric_limits<double>::infinity();
+  logit_case<double> c;
+  c.rows = 3;
+  c.columns = 3;
+  c.student = {0, 1, out, 2, 1, 0, out, 1, 2};
+  c.teacher = {1, 0, out, 2, out, 0, 1, 0, out};
+  const auto got = on_device(c, limbeck::soft_target_kl{}), want = c(limbeck::soft_target_kl{});
+  CHECK(got.value[2] == -out);
+  CHECK(want.value[2] == -out);
+  for (const std::size_t row : {0, 1}) CHECK(got.value[row] == Approx(want.value[row]).epsilon(1e-14));
+  check_near("gradient", got.gradient, want.gradient, 1e-14);
+}
+
+TEST_CASE("the CUDA kernel of soft_target takes two-byte logits and gives two-byte gradients") {
+  const auto wide = limbeck_test::rows_of_samples<float, float>(70);
+  const auto run = [&]<class S>(S) {
+    logit_case<float, S, S, S> c;
+    c.rows = wide.rows, c.columns = wide.columns, c.teacher_columns = wide.teacher_columns, c.valid_classes = 70;
+    for (const float x : wide.student) c.student.push_back(S(x));
+    for (const float x : wide.teacher) c.teacher.push_back(S(x));
+    c.row_sample = wide.row_sample, c.row_weight = wide.row_weight;
+    const auto got = on_device(c, limbeck::soft_target_reverse_kl{}), want = c(limbeck::soft_target_reverse_kl{});
+    check_near("value", got.value, want.value, 2e-6);
+    check_near("gradient", got.gradient, want.gradient, 0.004);  // half a step of bfloat16
+  };
+  run(limbeck::bfloat16{});
+  run(limbeck::float16{});
+}
+
+TEST_CASE("the CUDA kernel of soft_target gives a sample the same bits whatever else is in the batch") {
+  auto c = limbeck_test::rows_of_samples<float, float>(100);
+  const auto whole = on_device(c, limbeck::soft_target_kl{});
+  const auto first_rows = [&](limbeck::index rows) {
+    c.rows = rows;
+    c.row_sample.resize(static_cast<std::size_t>(rows));
+    c.row_weight.resize(static_cast<std::size_t>(rows));
+    c.student.resize(static_cast<std::size_t>(rows * c.columns));
+    c.teacher.resize(static_cast<std::size_t>(rows * c.teacher_columns));
+  };
+  first_rows(3);
+  c.sample_weight.resize(1);
+  const auto alone = on_device(c, limbeck::soft_target_kl{});
+  CHECK(alone.value[0] == whole.value[0]);
+  for (std::size_t i = 0; i < alone.gradient.size(); ++i) CHECK(alone.gradient[i] == whole.gradient[i]);
+}
+
+TEST_CASE("the CUDA kernel of soft_target sums the rows of one long sample") {
+  logit_case<double> c;
+  c.rows = 150;
+  c.columns = 2;
+  c.student = limbeck_test::random_numbers<double>(300, -1, 1, 5);
+  c.teacher = limbeck_test::random_numbers<double>(300, -1, 1, 6);
+  c.row_sample.assign(150, 0);
+  check_both_directions(c, 1.0, 1e-13, host);
+  c.rows = 0;
+  c.student.clear(), c.teacher.clear(), c.row_sample.clear();
+  CHECK(on_device(c, limbeck::soft_target_kl{}).value.empty());  // no row: nothing is launched
+}

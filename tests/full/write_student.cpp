@@ -1,0 +1,92 @@
+// Writes model folders and runs them, for transformers_round_trip_test.py.
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/io/model_folder.hpp"
+#include "limbeck/models/initialise.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: write_student make FOLDER bert|distilbert CLASSES own|shared   a model of random weights\n"
+    "       write_student copy FOLDER OTHER                                reads one, writes it again\n"
+    "       write_student logits FOLDER INPUT OUTPUT                       runs it on padded ids, types and a mask\n";
+
+/// A vocabulary with the special pieces first.
+std::string vocabulary_text(limbeck::index size) {
+  std::string text = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  for (limbeck::index i = 5; i < size; ++i) text += "w" + std::to_string(i) + "\n";
+  return text;
+}
+
+void make(const std::filesystem::path& folder, std::string_view family, limbeck::index classes, bool shared) {
+  limbeck::model_config config;
+  config.family = family == "bert" ? limbeck::model_family::bert : limbeck::model_family::distilbert;
+  config.sizes = {.vocabulary = 60, .positions = 40, .types = 2, .layers = 4, .width = 24, .heads = 3, .inner = 50};
+  if (family != "bert") config.sizes.types = 0;
+  if (shared) config.sizes.layer_source = {0, 0, 2, 2};
+  config.classes = classes;
+  config.regression = classes == 1;
+  config.lower_case = !shared;
+  const auto model = make_classifier(config);
+  limbeck::buffer<float> weights(model.parameters().size());
+  limbeck::initialise(model.parameters(), 17, weights.all(), 0.2);
+  for (limbeck::index i = 0; i < weights.count(); ++i) weights.data()[i] += static_cast<float>(i % 11) / 100.0F;
+  limbeck::save_model(folder, config, model.parameters(), limbeck::read_only(weights.all()), vocabulary_text(60));
+}
+
+void copy(const std::filesystem::path& folder, const std::filesystem::path& other) {
+  auto read = limbeck::load_model<float>(folder);
+  limbeck::save_model(other, read.config, read.model.parameters(), limbeck::read_only(read.weights.all()));
+}
+
+void logits(const std::filesystem::path& folder, const std::filesystem::path& input, const std::filesystem::path& output) {
+  auto read = limbeck::load_model<float>(folder);
+  const limbeck::safetensors_file file(input);
+  const auto shape = file.at("input_ids").shape;
+  const auto ids = file.read<std::int32_t>("input_ids", shape);
+  const auto types = file.read<std::int32_t>("token_type_ids", shape);
+  const auto mask = file.read<std::int32_t>("attention_mask", shape);
+  std::vector<limbeck::sample_rows> rows;
+  for (limbeck::index i = 0; i < shape[0]; ++i) {
+    limbeck::index keys = 0;
+    while (keys < shape[1] && mask[static_cast<std::size_t>(i * shape[1] + keys)] != 0) ++keys;
+    rows.push_back({i * shape[1], keys, keys});
+  }
+  limbeck::token_batch<> batch{.ids = limbeck::view<const std::int32_t, 1>(ids.data(), ids.size()),
+                               .rows = limbeck::view<const limbeck::sample_rows, 1>(rows.data(), rows.size())};
+  if (read.config.sizes.types > 0) batch.types = limbeck::view<const std::int32_t, 1>(types.data(), types.size());
+  limbeck::bert_classifier::pass<float> pass;
+  const auto seen = read.model.forward(limbeck::cpu_executor<>{}, limbeck::read_only(read.weights.all()), batch,
+                                       limbeck::signal::logits, limbeck::inference, pass);
+  const std::vector<limbeck::tensor_record> records{
+      {"logits", limbeck::dtype::f32, {seen.logits.extent(0), seen.logits.extent(1)}, seen.logits.data()}};
+  limbeck::write_safetensors(output, records);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    const std::vector<std::string> given(words + 1, words + count);
+    if (given.size() == 5 && given[0] == "make")
+      make(given[1], given[2], std::stoi(given[3]), given[4] == "shared");
+    else if (given.size() == 3 && given[0] == "copy")
+      copy(given[1], given[2]);
+    else if (given.size() == 4 && given[0] == "logits")
+      logits(given[1], given[2], given[3]);
+    else
+      return std::fputs(usage, stderr), 2;
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "write_student: %s\n", error.what());
+    return 1;
+  }
+}

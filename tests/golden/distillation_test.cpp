@@ -1,0 +1,128 @@
+// Outputs, losses and gradients of small random models against reference values, in double. Every folder that holds a
+// losses.json is a case.
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "golden_case.hpp"
+#include "golden_files.hpp"
+
+namespace {
+
+using namespace limbeck_test;
+using limbeck::mask_mode;
+
+constexpr double tolerance = 1e-10;
+
+void compare_states(const std::string& name, const limbeck::tensor_source& file, limbeck::view<const double, 2> got,
+                    const std::vector<limbeck::sample_rows>& rows) {
+  const auto want = numbers<double>(file, name);
+  REQUIRE(static_cast<limbeck::index>(want.size()) == got.count());
+  comparison found;
+  for (const auto& sample : rows)
+    for (limbeck::index r = sample.begin; r < sample.begin + sample.length; ++r)
+      for (limbeck::index c = 0; c < got.extent(1); ++c)
+        found.see(got(r, c), want[static_cast<std::size_t>(r * got.extent(1) + c)]);
+  expect_close(name, found, tolerance);
+}
+
+void compare_maps(const std::string& name, const limbeck::tensor_source& file,
+                  const limbeck::square_blocks<const double>& got, const std::vector<limbeck::sample_rows>& rows) {
+  const auto& shape = file.at(name).shape;
+  const auto want = numbers<double>(file, name);
+  REQUIRE(shape.size() == 4);
+  REQUIRE(shape[1] == got.heads);
+  comparison found;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (limbeck::index h = 0; h < got.heads; ++h)
+      for (limbeck::index r = 0; r < rows[i].length; ++r)
+        for (limbeck::index c = 0; c < limbeck::visible_keys(rows[i], r, got.causal); ++c)
+          found.see(got.map(static_cast<limbeck::index>(i), h)(r, c),
+                    want[static_cast<std::size_t>(((static_cast<limbeck::index>(i) * got.heads + h) * shape[2] + r) * shape[3] + c)]);
+  expect_close(name, found, tolerance);
+}
+
+/// Every output of one model; `mode`: with the padded positions that the released code reads, or the valid alone.
+template <class Model, class Pass>
+void compare_outputs(const std::string& who, const limbeck::tensor_source& io, const Model& model,
+                     const limbeck::buffer<double>& weights, const golden_batch<double>& batch, mask_mode mode,
+                     bool causal, Pass& pass) {
+  using namespace limbeck::signal;
+  const auto& rows = mode == mask_mode::exact ? batch.exact : batch.padded;
+  const auto seen = model.forward(limbeck::cpu_executor<>{}, weights.all(), batch.tokens(mode, true),
+                                  logits | embeddings | hidden | scores | probabilities, limbeck::inference, pass);
+  compare_states(who + ".hidden_0", io, seen.embeddings, rows);
+  for (std::size_t l = 0; l < seen.hidden.size(); ++l) {
+    compare_states(who + ".hidden_" + std::to_string(l + 1), io, seen.hidden[l], rows);
+    compare_maps(who + ".scores_" + std::to_string(l), io, seen.scores[l], rows);
+    compare_maps(who + ".probs_" + std::to_string(l), io, seen.probabilities[l], rows);
+  }
+  CHECK_FALSE(io.contains(who + ".hidden_" + std::to_string(seen.hidden.size() + 1)));
+  if (causal) {
+    compare_states(who + ".logits", io, seen.logits, batch.exact);
+  } else {
+    compare_states(who + ".logits", io, seen.logits, {{0, seen.logits.extent(0), 0}});
+    if constexpr (requires { pass.head.pooled; })
+      compare_states(who + ".pooler", io, limbeck::read_only(pass.head.pooled), {{0, seen.logits.extent(0), 0}});
+  }
+}
+
+/// Every gradient in the file, and no more than those. The copies in tests/golden leave some files out.
+template <class Models>
+void compare_gradients(const std::filesystem::path& file, const Models& models) {
+  if (!std::filesystem::exists(file)) return;
+  const limbeck::tensor_source want(file);
+  const auto name_of_file = file.filename().string();
+  CHECK(want.names().size() == models.table.entries().size());
+  for (const auto& p : models.table.entries())
+    expect_close(name_of_file + " " + p.name,
+                 limbeck::view<const double, 1>(models.gradient.data() + p.offset, p.count()),
+                 numbers<double>(want, p.name), tolerance);
+}
+
+template <class Side>
+void check_folder(const std::filesystem::path& folder) {
+  const limbeck::json_value about = limbeck::read_json(folder / "losses.json");
+  const limbeck::tensor_source io(folder / "io.safetensors");
+  golden_models<Side, double> models(folder, "");
+  const golden_batch<double> batch(io, "", Side::causal, models.regression);
+  for (const mask_mode mode : {mask_mode::tinybert_zeroing, mask_mode::exact}) {
+    compare_outputs("student", io, models.student, models.weights, batch, mode, Side::causal, models.of_student);
+    compare_outputs("teacher", io, models.teacher, models.teacher_weights, batch, mode, Side::causal, models.of_teacher);
+  }
+  for (const auto& [variant, losses] : about.at("variants").members()) {
+    INFO("variant " << variant);
+    REQUIRE((variant == "code" || variant == "valid"));
+    const bool code = variant == "code";
+    const mask_mode mode = code ? mask_mode::tinybert_zeroing : mask_mode::exact;
+    const auto terms = golden_terms(models, about, mode, code ? "fit" : "hid", code ? "fit" : "emb");
+    CHECK(losses.members().size() == terms.size() + 1);
+    const auto compare = [&](const std::string& name, double got) {
+      comparison found;
+      found.see(got, losses.template required<double>(name));
+      expect_close("loss " + name, found, tolerance);
+    };
+    for (const auto& term : terms)
+      compare(term.name, loss_and_gradient(models, terms, batch, mode, [&](const auto& t) { return t.name == term.name ? 1.0 : 0.0; }));
+    compare("total", loss_and_gradient(models, terms, batch, mode, [](const auto& t) { return t.weight; }));
+    compare_gradients(folder / ("grads_total_" + variant + ".safetensors"), models);
+    if (!code) continue;
+    for (const std::string group : {"ce", "kd", "attn", "hidden", "emb"}) {
+      loss_and_gradient(models, terms, batch, mode, [&](const auto& t) { return t.name.starts_with(group) ? 1.0 : 0.0; });
+      compare_gradients(folder / ("grads_" + group + ".safetensors"), models);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("small models give the reference outputs, losses and gradients", "[golden]") {
+  const auto folders = folders_with("losses.json");
+  REQUIRE_FALSE(folders.empty());
+  for (const auto& folder : folders) {
+    INFO(folder.filename().string());
+    REQUIRE(std::filesystem::exists(folder / "grads_total_code.safetensors"));
+    with_architecture(folder, [&]<class Side>(Side) { check_folder<Side>(folder); });
+  }
+}

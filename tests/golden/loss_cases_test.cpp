@@ -1,0 +1,227 @@
+// Runs every worked case of a loss through the public headers and holds the results to the file's tolerances.
+//
+// LIMBECK_LOSS_CASES names another file. A case whose loss no runner is registered for fails, unless
+// LIMBECK_KNOWN_ONLY=1. The cases of losses on logits are run here; others register theirs (loss_case.hpp).
+#include <algorithm>
+#include <cmath>
+
+#include "catch.hpp"
+#include "golden/loss_case.hpp"
+#include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/objective.hpp"
+#include "limbeck/losses/soft_target.hpp"
+#include "losses/logit_case.hpp"
+
+namespace {
+
+using limbeck::divisor;
+using limbeck::index;
+using limbeck_test::logit_case;
+using limbeck_test::loss_case;
+using limbeck_test::loss_outcome;
+using limbeck_test::tensor;
+
+// --- From the words of the file to ours -------------------------------------------------------------------------------
+
+template <class A>
+struct reduced_case {
+  logit_case<A> batch;
+  divisor over = divisor::none;
+  std::vector<std::ptrdiff_t> shape;
+
+  template <class Loss>
+  loss_outcome operator()(const Loss& loss) const {
+    const auto got = batch(loss);
+    return {static_cast<double>(got.total()), {{"student", tensor(shape, got.gradient)}}};
+  }
+};
+
+// The counts and row weights that a reduction means. A row is valid where the mask says so and its label is not ignored.
+template <class A>
+reduced_case<A> batch_of(const loss_case& c, const std::string& reduction) {
+  const tensor student = c.input("student");
+  reduced_case<A> made;
+  made.shape = student.shape;
+  auto& batch = made.batch;
+  batch.rows = student.rows();
+  batch.columns = student.columns();
+  batch.student = student.as<A>();
+  batch.teacher = c.has_input("teacher") ? c.input("teacher").as<A>() : batch.student;
+  const auto rows = static_cast<std::size_t>(batch.rows);
+  std::vector<bool> valid(rows, true);
+  if (c.has_input("labels")) {
+    batch.labels = c.input("labels").as<std::int32_t>();
+    for (std::size_t i = 0; i < rows; ++i) valid[i] = batch.labels[i] != c.param("ignore_index", -100);
+  }
+  if (c.has_input("mask")) {
+    const tensor mask = c.input("mask");
+    for (std::size_t i = 0; i < rows; ++i) valid[i] = valid[i] && mask.data[i] != 0;
+  }
+  for (std::size_t i = 0; i < rows; ++i) batch.row_weight.push_back(valid[i] ? A(1) : A(0));
+
+  const std::size_t sequences = student.shape.size() > 2 ? static_cast<std::size_t>(student.shape[0]) : rows;
+  const std::size_t length = rows / sequences;
+  const auto at_least_one = [](auto count) { return std::max<double>(1, static_cast<double>(count)); };
+  if (reduction == "batchmean") {
+    made.over = divisor::rows;
+    batch.per.rows = static_cast<double>(batch.rows);
+  } else if (reduction == "mean_valid") {
+    made.over = divisor::rows;
+    batch.per.rows = at_least_one(std::count(valid.begin(), valid.end(), true));
+  } else if (reduction == "token_sum_batch_mean") {
+    made.over = divisor::samples;
+    batch.per.samples = static_cast<double>(sequences);
+  } else if (reduction == "mean_elements") {
+    made.over = divisor::elements;
+    batch.per.elements = static_cast<double>(batch.rows * batch.columns);
+  } else if (reduction == "sequence_mean") {
+    made.over = divisor::samples;
+    int counted = 0;
+    for (std::size_t b = 0; b < sequences; ++b) {
+      const auto first = valid.begin() + static_cast<std::ptrdiff_t>(b * length);
+      const auto tokens = std::count(first, first + static_cast<std::ptrdiff_t>(length), true);
+      counted += tokens > 0;
+      for (std::size_t i = b * length; i < (b + 1) * length; ++i)
+        if (valid[i]) batch.row_weight[i] = static_cast<A>(1 / static_cast<double>(tokens));
+    }
+    batch.per.samples = at_least_one(counted);
+  } else {
+    throw std::runtime_error("loss case " + c.name() + ": reduction " + reduction + " is not known");
+  }
+  return made;
+}
+
+template <class Divergence>
+struct softened {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    return batch(limbeck::soft_target<Divergence>{.temperature = c.param("T"),
+                                                  .t_squared = c.param("t_squared", false),
+                                                  .over = batch.over,
+                                                  .divergence = {}});
+  }
+};
+
+struct hard_label {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    return batch(limbeck::cross_entropy{.label_smoothing = c.param("label_smoothing"),
+                                        .ignore_index = c.param("ignore_index", -100),
+                                        .over = batch.over});
+  }
+};
+
+struct combined {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    const double alpha = c.param("alpha");
+    return batch(alpha * limbeck::soft_target_kl{.temperature = c.param("T"), .t_squared = true, .over = batch.over,
+                                                 .divergence = {}} +
+                 (1 - alpha) * limbeck::cross_entropy{.label_smoothing = 0, .ignore_index = -100, .over = batch.over});
+  }
+};
+
+// Both terms are means over the rows that have a label.
+struct weak_teacher {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, "mean_valid");
+    return batch(
+        c.param("alpha_hard") * limbeck::cross_entropy{.label_smoothing = 0, .ignore_index = c.param("ignore_index", -100),
+                                                       .over = batch.over} +
+        c.param("alpha_soft") * limbeck::soft_target_kl{.temperature = c.param("T"),
+                                                        .t_squared = c.param("t_squared", false),
+                                                        .over = batch.over,
+                                                        .divergence = {}});
+  }
+};
+
+struct squared {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    return batch(limbeck::logits_mse{.temperature = c.param("T"), .over = batch.over});
+  }
+};
+
+const bool known = limbeck_test::runs_loss("kl_forward", softened<limbeck::forward_kl>{}) &&
+                   limbeck_test::runs_loss("kl_reverse", softened<limbeck::reverse_kl>{}) &&
+                   limbeck_test::runs_loss("soft_cross_entropy", softened<limbeck::soft_label_cross_entropy>{}) &&
+                   limbeck_test::runs_loss("cross_entropy", hard_label{}) &&
+                   limbeck_test::runs_loss("kd_combined", combined{}) &&
+                   limbeck_test::runs_loss("dwt", weak_teacher{}) &&
+                   limbeck_test::runs_loss("logits_mse", squared{});
+
+// --- Comparing --------------------------------------------------------------------------------------------------------
+
+double largest(const std::vector<double>& numbers) {
+  double size = 0;
+  for (const double x : numbers) size = std::max(size, std::abs(x));
+  return size;
+}
+
+// As the file's `conventions` say: relative to 1 at least, or, where the name says _f32_, to the number itself.
+void check_close(const loss_case& c, const std::string& what, const tensor& got, const tensor& want, double tolerance) {
+  INFO(c.name() << ": " << what);
+  REQUIRE(got.data.size() == want.data.size());
+  const double size = largest(want.data);
+  const double allowed = tolerance * (c.name().find("_f32_") == std::string::npos ? std::max(1.0, size) : size);
+  for (std::size_t i = 0; i < want.data.size(); ++i) {
+    INFO("entry " << i << ": " << got.data[i] << ", wanted " << want.data[i] << " within " << allowed);
+    CHECK((got.data[i] == want.data[i] || std::abs(got.data[i] - want.data[i]) <= allowed));
+  }
+}
+
+void check_case(const loss_case& c, const loss_outcome& got, double tolerance) {
+  if (c.json.contains("value")) {
+    REQUIRE(got.value.has_value());
+    check_close(c, "value", tensor({}, std::vector<double>{*got.value}),
+                tensor({}, std::vector<double>{c.json["value"].get<double>()}), tolerance);
+  }
+  const auto each = [&](const char* kind, const std::map<std::string, tensor>& made) {
+    if (!c.json.contains(kind)) return;
+    for (const auto& [name, want] : c.json[kind].items()) {
+      INFO(c.name() << " has no " << kind << " " << name);
+      REQUIRE(made.count(name) == 1);
+      check_close(c, std::string(kind) + " " + name, made.at(name), tensor(want), tolerance);
+    }
+  };
+  each("grads", got.grads);
+  each("outputs", got.outputs);
+}
+
+bool known_only() {
+  const char* set = std::getenv("LIMBECK_KNOWN_ONLY");
+  return set != nullptr && std::string(set) == "1";
+}
+
+// Runs the cases that can be run; returns how many.
+int run_cases(bool in_double) {
+  int count = 0;
+  for (const loss_case& c : limbeck_test::loss_cases()) {
+    const auto runner = limbeck_test::loss_runners().find(c.loss());
+    if (runner == limbeck_test::loss_runners().end()) continue;
+    const auto& run = in_double ? runner->second.in_double : runner->second.in_float;
+    check_case(c, run(c), c.json.at("tol").at(in_double ? "f64_rel" : "f32_rel").get<double>());
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("loss_cases: every case of the file is known", "[golden]") {
+  if (known_only()) LIMBECK_SKIP("LIMBECK_KNOWN_ONLY=1: cases of unknown losses are passed over");
+  for (const loss_case& c : limbeck_test::loss_cases()) {
+    INFO(c.name() << ": nothing runs " << c.loss());
+    CHECK(limbeck_test::loss_runners().count(c.loss()) == 1);
+  }
+}
+
+TEST_CASE("loss_cases: values and gradients in double", "[golden]") { CHECK(run_cases(true) > 0); }
+
+TEST_CASE("loss_cases: values and gradients in float", "[golden]") { CHECK(run_cases(false) > 0); }

@@ -1,0 +1,99 @@
+// Squared distances of class scores, and of a regressor's outputs from their targets.
+#include "limbeck/losses/logits_mse.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "catch.hpp"
+#include "limbeck/losses/regression_mse.hpp"
+#include "losses/logit_case.hpp"
+
+namespace {
+
+using limbeck::logits_mse;
+using limbeck::regression_mse;
+using limbeck::simd_level;
+using limbeck_test::logit_case;
+using limbeck_test::random_numbers;
+
+static_assert(limbeck::loss_policy<logits_mse, limbeck::cpu_executor<>>);
+static_assert(limbeck::loss_policy<regression_mse, limbeck::cpu_executor<>>);
+
+}  // namespace
+
+TEST_CASE("logits_mse sums over the classes and divides by what it is told") {
+  logit_case<double> c{2, 3, {1, 2, 3, 0, 0, 0}, {0, 0, 0, 1, 1, -1}};
+  const auto sums = c(logits_mse{.over = limbeck::divisor::none});
+  CHECK(sums.value == std::vector<double>{14, 3});
+  CHECK(sums.gradient == std::vector<double>{2, 4, 6, -2, -2, 2});
+  c.per = {.samples = 1, .rows = 2, .tokens = 1, .pairs = 1, .elements = 6};
+  CHECK(c(logits_mse{}).total() == Approx(17.0 / 6));
+  CHECK(c(logits_mse{.over = limbeck::divisor::rows}).total() == Approx(17.0 / 2));
+  const auto halved = c(logits_mse{.temperature = 2});
+  CHECK(halved.total() == Approx(17.0 / 24));
+  CHECK(halved.gradient[2] == Approx(2 * 3 / 4.0 / 6));
+}
+
+TEST_CASE("logits_mse agrees at every level, for few classes and many") {
+  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
+    if (level > limbeck::best_simd_level()) continue;
+    const limbeck::forced_simd_level forced(level);
+    for (const limbeck::index classes : {1, 3, 64, 333}) {
+      const auto size = static_cast<std::size_t>(5 * classes);
+      const logit_case<float> c{5, classes, random_numbers<float>(size, -3, 3, 1), random_numbers<float>(size, -3, 3, 2)};
+      const auto got = c(logits_mse{}, 2);
+      for (std::size_t row = 0; row < 5; ++row) {
+        double sum = 0;
+        for (std::size_t i = row * size / 5; i < (row + 1) * size / 5; ++i) {
+          const double d = static_cast<double>(c.student[i]) - static_cast<double>(c.teacher[i]);
+          sum += d * d;
+          CHECK(got.gradient[i] == Approx(2 * d).epsilon(1e-6));
+        }
+        CHECK(got.value[row] == Approx(sum).epsilon(1e-6));
+      }
+    }
+  }
+}
+
+TEST_CASE("logits_mse's gradient is the central difference of its value") {
+  const logit_case<double> c{2, 4, random_numbers<double>(8, -3, 3, 1), random_numbers<double>(8, -3, 3, 2)};
+  const logits_mse loss{.temperature = 3};
+  const auto got = c(loss);
+  for (std::size_t i = 0; i < 8; ++i)
+    CHECK(std::abs(got.gradient[i] - limbeck_test::central_difference(c, loss, i)) <= 1e-7);
+}
+
+TEST_CASE("logits_mse skips masked rows, and classes that both models rule out") {
+  const float infinity = std::numeric_limits<float>::infinity(), nothing = std::numeric_limits<float>::quiet_NaN();
+  logit_case<float> c{2, 2, {1, -infinity, nothing, infinity}, {0, -infinity, 1, 1}};
+  c.row_weight = {1, 0};
+  const auto got = c(logits_mse{});
+  CHECK(got.value == std::vector<float>{1, 0});
+  CHECK(got.gradient == std::vector<float>{2, 0, 0, 0});
+}
+
+TEST_CASE("logits_mse does not hide a NaN") {
+  const logit_case<float> c{1, 2, {std::numeric_limits<float>::quiet_NaN(), 0}, {0, 0}};
+  CHECK(std::isnan(c(logits_mse{}).value[0]));
+}
+
+TEST_CASE("regression_mse compares outputs with scores") {
+  logit_case<double> c{3, 1, {1, 2, 3}, {0, 0, 0}};
+  c.scores = {1, 2.5, 1};
+  c.per.rows = 3;
+  const auto got = c(regression_mse{});
+  CHECK(got.total() == Approx(4.25 / 3));
+  CHECK(got.gradient[1] == Approx(-1.0 / 3));
+  CHECK(got.gradient[2] == Approx(4.0 / 3));
+  c.row_weight = {1, 1, 0};
+  CHECK(c(regression_mse{}).total() == Approx(0.25 / 3));
+}
+
+TEST_CASE("regression_mse and logits_mse say what does not fit") {
+  logit_case<double> c{2, 2, {1, 2, 3, 4}, {0, 0, 0, 0}};
+  c.scores = {1, 2};
+  CHECK_THROWS_WITH(c(regression_mse{}), "regression_mse: outputs [2, 2], scores [2]; one output for each score is wanted");
+  c.teacher_columns = 1;
+  CHECK_THROWS_WITH(c(logits_mse{}), "logits_mse logits: student [2, 2], teacher [2, 1]");
+  CHECK_THROWS_AS(c(logits_mse{.temperature = 0}), limbeck::contract_error);
+}

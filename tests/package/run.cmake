@@ -1,0 +1,66 @@
+# Tries one way of using limbeck as a stranger would: `cmake -D way=... -P run.cmake`; package.cmake names the variables.
+# Configures, builds and runs tests/package/WAY in a folder of its own; what it needs installed is installed there first.
+cmake_minimum_required(VERSION 3.25)
+
+function(run_or_fail what)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${way}: ${what} failed (${status})\n${output}")
+  endif()
+  message("${output}")
+endfunction()
+
+function(install_to prefix)
+  run_or_fail(install "${CMAKE_COMMAND}" --install "${build}" --prefix "${prefix}")
+endfunction()
+
+# The command that configures the project of this way.
+set(project "${source}/tests/package/${way}")
+if(way STREQUAL "moved_prefix")
+  set(project "${source}/tests/package/find_package")
+endif()
+set(configure "${CMAKE_COMMAND}" -S "${project}" -B "${work}/build" -G "${generator}"
+              "-DCMAKE_CXX_COMPILER=${compiler}" "-DCMAKE_PREFIX_PATH=${work}/prefix" "-DLIMBECK_SOURCE=${source}")
+file(REMOVE_RECURSE "${work}")
+
+# --- Ways that must be refused ----------------------------------------------------------------------------------------
+set(refusal_wrong_version "version: 0\\.1\\.[0-9]+")
+set(refusal_unknown_component "limbeck::alembic needs")
+if(refusal_${way})
+  install_to("${work}/prefix")
+  execute_process(COMMAND ${configure} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(status EQUAL 0)
+    message(FATAL_ERROR "${way}: was accepted\n${output}")
+  elseif(NOT output MATCHES "${refusal_${way}}")
+    message(FATAL_ERROR "${way}: was refused, but not with '${refusal_${way}}'\n${output}")
+  endif()
+  return()
+endif()
+
+# --- Ways that must work ----------------------------------------------------------------------------------------------
+if(way STREQUAL "moved_prefix")
+  install_to("${work}/first")
+  file(RENAME "${work}/first" "${work}/prefix")
+elseif(way MATCHES "^(find_package|components|optional_component|pkg_config|cuda)$")
+  install_to("${work}/prefix")
+endif()
+
+if(way STREQUAL "pkg_config")
+  find_program(pkg_config pkg-config)
+  if(NOT pkg_config)
+    message("limbeck skipped: no pkg-config")
+    return()
+  endif()
+  set(ENV{PKG_CONFIG_PATH} "${work}/prefix/share/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+  execute_process(COMMAND "${pkg_config}" --cflags --libs limbeck OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  file(MAKE_DIRECTORY "${work}/build")
+  run_or_fail(compile "${compiler}" -std=c++20 "${source}/tests/package/main.cpp" ${flags} -o "${work}/build/main")
+else()
+  if(way STREQUAL "cuda")
+    list(APPEND configure "-DCMAKE_CUDA_COMPILER=${cuda_compiler}")
+  endif()
+  run_or_fail(configure ${configure})
+  run_or_fail(build "${CMAKE_COMMAND}" --build "${work}/build")
+endif()
+run_or_fail(run "${work}/build/main")
