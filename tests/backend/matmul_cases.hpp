@@ -18,10 +18,11 @@ template <class T>
 class placed {
  public:
   placed(index rows, index columns, bool column_major, index gap, std::uint64_t seed)
-      : memory_(column_major ? columns : rows, (column_major ? rows : columns) + gap, seed),
+      : memory_(std::max<index>(column_major ? columns : rows, 1), (column_major ? rows : columns) + gap, seed),
         rows_(rows), columns_(columns), column_major_(column_major) {}
   [[nodiscard]] view<T, 2> all() {
-    return column_major_ ? transposed(column_block(memory_.all(), 0, rows_)) : column_block(memory_.all(), 0, columns_);
+    const view<T, 2> stored = row_block(memory_.all(), 0, column_major_ ? columns_ : rows_);
+    return column_major_ ? transposed(column_block(stored, 0, rows_)) : column_block(stored, 0, columns_);
   }
   [[nodiscard]] view<const T, 2> seen() { return all(); }
   matrix<T>& memory() { return memory_; }

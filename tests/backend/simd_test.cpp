@@ -163,7 +163,7 @@ TEST_CASE("erf of a vector is right to 2 ulp") {
   check<erf_of>(joined(spread(-5, 5, 400001), magnitudes()), 2, [](double x) { return std::erf(x); });
 }
 
-TEST_CASE("sqrt of a vector is right to 1 ulp; abs and sign_of are exact") {
+TEST_CASE("sqrt of a vector is right to 1 ulp, abs and sign_of are exact") {
   check<sqrt_of>(joined(magnitudes(), spread(0.5F, 2.5F, 200001)), 1, [](double x) { return std::sqrt(x); });
   check<abs_of>(magnitudes(), 0, [](double x) { return std::abs(x); });
   check<sign_of_of>(magnitudes(), 0, [](double x) { return static_cast<double>((x > 0) - (x < 0)); });

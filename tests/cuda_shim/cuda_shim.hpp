@@ -13,11 +13,13 @@
 #define LIMBECK_CUDA_SHIM
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -43,19 +45,22 @@ class meeting {
  public:
   explicit meeting(std::ptrdiff_t threads) : threads_(threads) {}
   void arrive_and_wait() {
-    const unsigned round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      round_.store(round + 1, std::memory_order_release);
+    std::unique_lock lock(mutex_);
+    const unsigned round = round_;
+    if (++arrived_ == threads_) {
+      arrived_ = 0;
+      ++round_;
+      everybody_.notify_all();
     } else {
-      while (round_.load(std::memory_order_acquire) == round) std::this_thread::yield();
+      everybody_.wait(lock, [&] { return round_ != round; });
     }
   }
 
  private:
-  std::ptrdiff_t threads_;
-  std::atomic<std::ptrdiff_t> arrived_{0};
-  std::atomic<unsigned> round_{0};
+  std::ptrdiff_t threads_, arrived_ = 0;
+  unsigned round_ = 0;
+  std::mutex mutex_;
+  std::condition_variable everybody_;
 };
 
 struct warp_state {

@@ -132,7 +132,7 @@ TEST_CASE("the CUDA kernel of soft_target follows classes that one side or both 
   const auto got = on_device(c, limbeck::soft_target_kl{}), want = c(limbeck::soft_target_kl{});
   CHECK(got.value[2] == -out);
   CHECK(want.value[2] == -out);
-  for (const std::size_t row : {0, 1}) CHECK(got.value[row] == Approx(want.value[row]).epsilon(1e-14));
+  for (const std::size_t row : {0U, 1U}) CHECK(got.value[row] == Approx(want.value[row]).epsilon(1e-14));
   check_near("gradient", got.gradient, want.gradient, 1e-14);
 }
 

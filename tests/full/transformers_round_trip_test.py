@@ -21,8 +21,8 @@ TOLERANCE = 1e-5
 try:
     import torch
     from safetensors.torch import load_file, save_file
-    from transformers import (AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification,
-                              DistilBertConfig, DistilBertForSequenceClassification)
+    from transformers import (AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
+                              BertForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification)
     from transformers.utils import logging
 except ImportError as missing:
     print(f"limbeck skipped: {missing}")
@@ -32,8 +32,8 @@ except ImportError as missing:
 def compiled(work):
     compiler, tool = os.environ.get("CXX", "c++"), Path(work, "write_student")
     try:
-        eigen = subprocess.run(["pkg-config", "--cflags", "eigen3"], capture_output=True, text=True, check=True).stdout.split()
-        subprocess.run([compiler, "-std=c++20", "-O2", "-I", str(REPOSITORY / "include"), *eigen,
+        eigen = subprocess.run(["pkg-config", "--cflags", "eigen3"], stdout=subprocess.PIPE, text=True, check=True)
+        subprocess.run([compiler, "-std=c++20", "-O2", "-I", str(REPOSITORY / "include"), *eigen.stdout.split(),
                         str(REPOSITORY / "tests/full/write_student.cpp"), "-o", str(tool)], check=True)
     except FileNotFoundError as missing:
         print(f"limbeck skipped: {missing}")
@@ -99,9 +99,10 @@ def theirs_here(tool, work):
     torch.manual_seed(3)
     labels = {0: "yes", 1: "no", 2: "perhaps"}
     bert = BertConfig(vocab_size=60, hidden_size=24, num_hidden_layers=3, num_attention_heads=4, intermediate_size=40,
-                      max_position_embeddings=30, layer_norm_eps=1e-5, id2label=labels, label2id={v: k for k, v in labels.items()})
-    distilbert = DistilBertConfig(vocab_size=60, dim=24, n_layers=3, n_heads=4, hidden_dim=40, max_position_embeddings=30,
-                                  num_labels=1)
+                      max_position_embeddings=30, layer_norm_eps=1e-5, id2label=labels,
+                      label2id={name: number for number, name in labels.items()})
+    distilbert = DistilBertConfig(vocab_size=60, dim=24, n_layers=3, n_heads=4, hidden_dim=40,
+                                  max_position_embeddings=30, num_labels=1)
     for name, model in (("their-bert", BertForSequenceClassification(bert)),
                         ("their-distilbert", DistilBertForSequenceClassification(distilbert))):
         with torch.no_grad():

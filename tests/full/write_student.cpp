@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "limbeck/backend/eigen.hpp"
@@ -47,7 +46,8 @@ void copy(const std::filesystem::path& folder, const std::filesystem::path& othe
   limbeck::save_model(other, read.config, read.model.parameters(), limbeck::read_only(read.weights.all()));
 }
 
-void logits(const std::filesystem::path& folder, const std::filesystem::path& input, const std::filesystem::path& output) {
+void logits(const std::filesystem::path& folder, const std::filesystem::path& input,
+            const std::filesystem::path& output) {
   auto read = limbeck::load_model<float>(folder);
   const limbeck::safetensors_file file(input);
   const auto shape = file.at("input_ids").shape;

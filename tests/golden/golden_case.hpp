@@ -30,7 +30,9 @@ namespace limbeck_test {
 struct encoder_side {
   using model_type = limbeck::bert_classifier;
   static constexpr bool causal = false;
-  static limbeck::model_config config(const std::filesystem::path& folder) { return limbeck::read_model_config(folder); }
+  static limbeck::model_config config(const std::filesystem::path& folder) {
+    return limbeck::read_model_config(folder);
+  }
   static model_type make(const limbeck::model_config& config) { return limbeck::make_classifier(config); }
   static bool regression(const limbeck::model_config& config) { return config.regression; }
 };
@@ -176,8 +178,8 @@ struct golden_term {
   limbeck::any_loss<limbeck::cpu_executor<>, T> loss;
 };
 
-/// The terms that `about` describes (layer map, temperature, weights) in one mask mode. `states`, `embeddings`: names of
-/// the projections.
+/// The terms that `about` describes (layer map, temperature, weights) in one mask mode. `states`, `embeddings`: names
+/// of the projections.
 template <class Side, class T>
 std::vector<golden_term<T>> golden_terms(golden_models<Side, T>& models, const limbeck::json_value& about,
                                          limbeck::mask_mode mode, const std::string& states,
@@ -224,7 +226,8 @@ double loss_and_gradient(golden_models<Side, T>& models, const std::vector<golde
     out.scale = factor(term);
     if (out.scale != 0) term.loss(models.on, seen, shown, batch.given(), out);
   }
-  models.student.backward(models.on, limbeck::read_only(models.weights.all()), models.of_student, models.gradient.all());
+  models.student.backward(models.on, limbeck::read_only(models.weights.all()), models.of_student,
+                          models.gradient.all());
   double total = 0;
   for (limbeck::index i = 0; i < value.count(); ++i) total += static_cast<double>(value.data()[i]);
   return total;

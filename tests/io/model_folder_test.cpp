@@ -1,3 +1,4 @@
+// Model folders: round trips, the names of other times, and every refusal.
 #include "limbeck/io/model_folder.hpp"
 
 #include <cstddef>
@@ -100,7 +101,7 @@ void check_round_trip(const limbeck::model_config& config) {
   CHECK(get(folder / "vocab.txt") == "[PAD]\nb\nc\n");
 
   const auto second = scratch / "again";  // what was read is written as it was
-  limbeck::save_model(second, read.config, read.model.parameters(), limbeck::read_only(read.weights.all()), "[PAD]\nb\nc\n");
+  limbeck::save_model(second, read.config, read.model.parameters(), read.weights.all(), "[PAD]\nb\nc\n");
   for (const char* file : {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"})
     CHECK(get(folder / file) == get(second / file));
 }
@@ -159,8 +160,9 @@ TEST_CASE("layers that are said to be shared but differ are refused") {
   files.all.at("bert.encoder.layer.1.output.dense.bias").values[3] += 1;  // trained on elsewhere
   files.write(scratch / "model.safetensors");
   CHECK(refusal(scratch.path) ==
-        (scratch / "model.safetensors").string() + ": tensor \"bert.encoder.layer.1.output.dense.bias\": differs from tensor "
-        "\"bert.encoder.layer.0.output.dense.bias\", expected the same: the config says that they are shared");
+        (scratch / "model.safetensors").string() +
+            ": tensor \"bert.encoder.layer.1.output.dense.bias\": differs from tensor "
+            "\"bert.encoder.layer.0.output.dense.bias\", expected the same: the config says that they are shared");
 }
 
 TEST_CASE("tensors are found under the names of other times") {
@@ -214,7 +216,8 @@ TEST_CASE("a model in several files is read through its index") {
   files.write(scratch / "a.safetensors", first);
   files.write(scratch / "b.safetensors", [&](const std::string& name) { return !first(name); });
   json list;
-  for (const auto& [name, tensor] : files.all) list["weight_map"][name] = first(name) ? "a.safetensors" : "b.safetensors";
+  for (const auto& [name, tensor] : files.all)
+    list["weight_map"][name] = first(name) ? "a.safetensors" : "b.safetensors";
   put(scratch / "model.safetensors.index.json", list.dump());
   std::filesystem::remove(scratch / "model.safetensors");
   CHECK(same_bits(limbeck::load_model<float>(scratch.path).weights, made.weights));
@@ -234,7 +237,8 @@ TEST_CASE("a tensor that is missing or has another shape is refused before anyth
       limbeck::buffer<float> untouched(made.table().size());
       CHECK(message_of<file_error>([&] {
               (void)limbeck::load_weights(scratch.path, made.config, made.table(), untouched.all());
-            }) == scratch.path.string() + ": tensor \"" + p.name + "\": is missing, expected the weights of a whole model");
+            }) == scratch.path.string() + ": tensor \"" + p.name +
+                      "\": is missing, expected the weights of a whole model");
       CHECK(same_bits(untouched, limbeck::buffer<float>(made.table().size())));
     }
     save(scratch.path, made);
@@ -256,7 +260,8 @@ TEST_CASE("a fresh head is made only where it is asked for, and is reported") {
     tensors files(scratch.path);
     files.all.erase(names.classifier_weight);
     files.write(scratch / "model.safetensors");
-    CHECK_THAT(refusal(scratch.path, {.fresh_head = true}), Catch::Matchers::Contains(names.classifier_weight));  // half of it
+    CHECK_THAT(refusal(scratch.path, {.fresh_head = true}),  // half of it is there
+               Catch::Matchers::Contains(names.classifier_weight));
     files.all.erase(names.classifier_bias);
     files.write(scratch / "model.safetensors");
     CHECK_FALSE(refusal(scratch.path).empty());
@@ -295,7 +300,8 @@ TEST_CASE("a classifier of other classes gives way to a fresh one") {
 
 TEST_CASE("every config that is not ours to read is refused with file, key, found and expected") {
   const scratch_folder scratch;
-  const auto expect_refusal = [&](model_family family, const std::function<void(json&)>& change, const std::string& complaint) {
+  const auto expect_refusal = [&](model_family family, const std::function<void(json&)>& change,
+                                  const std::string& complaint) {
     save(scratch.path, small_model<>(small_config(family)));
     edit_config(scratch.path, change);
     CHECK(message_of<file_error>([&] { (void)limbeck::read_model_config(scratch.path); }) ==
@@ -331,7 +337,8 @@ TEST_CASE("every config that is not ours to read is refused with file, key, foun
   bert("id2label", {{"0", "a"}, {"2", "b"}}, "id2label: has 2 names but none of class 1");
   bert("label2id", {{"neutral", 0}}, R"(label2id.neutral: is 0, but id2label gives "neutral" to class 1)");
   bert("problem_type", "multi_label_classification",
-       R"(problem_type: is "multi_label_classification", expected "single_label_classification" of a model with 3 outputs)");
+       R"(problem_type: is "multi_label_classification", expected "single_label_classification" of a model )"
+       "with 3 outputs");
   bert("problem_type", "regression",
        R"(problem_type: is "regression", expected "single_label_classification" of a model with 3 outputs)");
   bert("limbeck_sharing", {{"layer_source", {0, 0}}},
@@ -368,7 +375,8 @@ TEST_CASE("what a config leaves out has the values that transformers gives it") 
 
 TEST_CASE("a student that fits nothing is not written") {
   const scratch_folder scratch;
-  const auto complaint = [&](const limbeck::model_config& config, const small_model<>& made, std::string_view vocabulary = "") {
+  const auto complaint = [&](const limbeck::model_config& config, const small_model<>& made,
+                             std::string_view vocabulary = "") {
     const std::string said = message_of<limbeck::contract_error>(
         [&] { limbeck::save_model(scratch / "new", config, made.table(), made.all(), vocabulary); });
     CHECK(scratch.names().empty());
@@ -402,8 +410,8 @@ TEST_CASE("a table of another model is no place to load into or to save from") {
   CHECK(message_of<limbeck::contract_error>(
             [&] { (void)limbeck::load_weights(scratch.path, made.config, other.table(), room.all()); }) ==
         "load_weights: the table has bert.encoder.layer.0.intermediate.dense.weight [16, 8], the config needs [12, 8]");
-  CHECK_THROWS_AS(limbeck::load_weights(scratch.path, made.config, made.table(), limbeck::view<float, 1>(room.data(), 3)),
-                  limbeck::contract_error);
+  const limbeck::view<float, 1> little(room.data(), 3);
+  CHECK_THROWS_AS(limbeck::load_weights(scratch.path, made.config, made.table(), little), limbeck::contract_error);
   CHECK_THROWS_AS(limbeck::save_model(scratch.path, made.config, other.table(), limbeck::read_only(room.all())),
                   limbeck::contract_error);
 }

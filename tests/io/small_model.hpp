@@ -1,9 +1,9 @@
 // A small encoder of random weights, with its config, for tests of model folders.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,7 +34,8 @@ struct small_model {
   explicit small_model(limbeck::model_config c = small_config(), std::uint64_t seed = 1)
       : config(std::move(c)), model(make_classifier(config)), weights(model.parameters().size()) {
     initialise(model.parameters(), seed, weights.all(), 0.3);
-    for (limbeck::index i = 0; i < weights.count(); ++i) weights.data()[i] += T(i % 13) / T(100);  // biases and gains too
+    for (limbeck::index i = 0; i < weights.count(); ++i)  // biases and gains too
+      weights.data()[i] += T(i % 13) / T(100);
   }
   [[nodiscard]] const limbeck::parameter_table& table() const { return model.parameters(); }
   [[nodiscard]] limbeck::view<const T, 1> all() const { return weights.all(); }
@@ -47,7 +48,8 @@ struct small_model {
 
 template <class T>
 bool same_bits(const limbeck::buffer<T>& a, const limbeck::buffer<T>& b) {
-  return a.count() == b.count() && std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.count()) * sizeof(T)) == 0;
+  return a.count() == b.count() &&
+         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.count()) * sizeof(T)) == 0;
 }
 
 }  // namespace limbeck_test

@@ -1,3 +1,4 @@
+// Students described in text, and their first weights.
 #include "limbeck/models/student_spec.hpp"
 
 #include <string>
@@ -53,7 +54,7 @@ TEST_CASE("a text that describes no student is refused with key and value") {
   CHECK(complaint("from-teacher=0,width=8") ==
         "student: from-teacher copies the teacher's sizes, so width, heads and inner cannot be given");
   CHECK(complaint("layers=2,width=8") ==
-        "student: layers=2, width=8, heads=0; a fresh student needs all three, one of layers of its teacher from-teacher");
+        "student: layers=2, width=8, heads=0; a fresh student needs all three, one of copied layers from-teacher");
   CHECK(complaint("layers=2,width=8,heads=3") == "student: heads=3 does not divide width=8");
   CHECK(complaint("layers=65,width=8,heads=2") == "student: layers=65, at most 64");
 }
@@ -111,7 +112,8 @@ TEST_CASE("a layer that the teacher does not have cannot be copied") {
                     "student: from-teacher names layer 3, the teacher has 3 (they count from 0)");
   auto deeper = teacher.config;
   deeper.sizes.layers = 4;
-  CHECK_THROWS_WITH(limbeck::initialise_student(parse_student_spec("from-teacher=3"), deeper, teacher.table(), teacher.all(), 1),
-                    "initialise_student: the teacher's table has no bert.encoder.layer.3.attention.self.query.weight of its "
-                    "config's shape");
+  const auto last = parse_student_spec("from-teacher=3");
+  CHECK_THROWS_WITH(limbeck::initialise_student(last, deeper, teacher.table(), teacher.all(), 1),
+                    "initialise_student: the teacher's table has no bert.encoder.layer.3.attention.self.query.weight of "
+                    "its config's shape");
 }

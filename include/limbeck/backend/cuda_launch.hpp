@@ -19,8 +19,8 @@ void launch(const cuda_executor& on, const char* what, launch_shape shape, void 
             const Arguments&... arguments) {
   if (shape.blocks == 0) return;  // an empty grid is an error to the driver
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(shape.blocks);
-  config.blockDim = dim3(shape.threads);
+  config.gridDim = {shape.blocks, 1, 1};
+  config.blockDim = {shape.threads, 1, 1};
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = on.stream;
   throw_on_failure(cudaLaunchKernelEx(&config, kernel, arguments...), what);

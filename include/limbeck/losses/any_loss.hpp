@@ -15,8 +15,8 @@ class any_loss {
   using place = backend_of<E>;
   signal_set reads;
 
-  template <loss_policy<E, T, T, T> Loss>
-    requires(!std::same_as<Loss, any_loss>)
+  template <class Loss>  // any_loss itself is ruled out first: asking whether it can be copied leads back here
+    requires(!std::same_as<Loss, any_loss>) && loss_policy<Loss, E, T, T, T>
   any_loss(Loss loss) : reads(loss.reads), held_(std::make_shared<const model<Loss>>(std::move(loss))) {}
 
   void operator()(const E& on, const signals<const T, place>& student, const signals<const T, place>& teacher,

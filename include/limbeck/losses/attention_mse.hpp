@@ -36,8 +36,8 @@ struct attention_mse {
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
     const bool scores = options.of == attention_map::scores;
-    const auto &mine = scores ? student.scores : student.probabilities, &gradient = scores ? out.gradient.scores
-                                                                                          : out.gradient.probabilities;
+    const auto& mine = scores ? student.scores : student.probabilities;
+    const auto& gradient = scores ? out.gradient.scores : out.gradient.probabilities;
     const auto& shown = scores ? teacher.scores : teacher.probabilities;
     detail::expects_same_samples("attention_mse", student, teacher);
     map(depths{mine.size(), shown.size()}, [&](layer_pair p) {

@@ -35,8 +35,8 @@ struct model_config {
 /// For each class of the student, the teacher's class of the same name. Throws contract_error where there is none.
 [[nodiscard]] inline std::vector<index> matched_classes(const model_config& student, const model_config& teacher) {
   expects(student.classes == teacher.classes, [&] {
-    return "labels: " + std::to_string(student.classes) + " classes of the student, " + std::to_string(teacher.classes) +
-           " of the teacher";
+    return "labels: " + std::to_string(student.classes) + " classes of the student, " +
+           std::to_string(teacher.classes) + " of the teacher";
   });
   std::vector<index> matched;
   for (index c = 0; c < student.classes; ++c) {
@@ -81,8 +81,8 @@ struct model_config {
   return all;
 }
 
-/// Shows visit(copy, original) for each tensor that a layer shares with an earlier one: the first is a name that only an
-/// unrolled model has, the second the parameter that it stands for.
+/// Shows visit(copy, original) for each tensor that a layer shares with an earlier one: the first is a name that only
+/// an unrolled model has, the second the parameter that it stands for.
 template <class Visit>
 void for_each_shared_name(const transformer_sizes& sizes, const model_names& names, Visit&& visit) {
   for (index layer = 0; layer < sizes.layers; ++layer) {

@@ -31,11 +31,13 @@ namespace detail {
 
 /// Throws contract_error unless the whole of `text` is a number from `least` to 2^24.
 [[nodiscard]] inline index number_in_spec(std::string_view key, std::string_view text, index least) {
+  constexpr index most = index{1} << 24;
+  const char* const last = text.data() + text.size();
   index number = -1;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  expects(problem == std::errc{} && end == text.data() + text.size() && number >= least && number <= (index{1} << 24), [&] {
-    return "student: " + std::string(key) + "=" + std::string(text) + ", expected a number from " + std::to_string(least) +
-           " to " + std::to_string(index{1} << 24);
+  const auto [end, problem] = std::from_chars(text.data(), last, number);
+  expects(problem == std::errc{} && end == last && number >= least && number <= most, [&] {
+    return "student: " + std::string(key) + "=" + std::string(text) + ", expected a number from " +
+           std::to_string(least) + " to " + std::to_string(most);
   });
   return number;
 }
@@ -61,7 +63,7 @@ inline void check_spec(const student_spec& spec) {
   } else {
     expects(spec.layers > 0 && spec.width > 0 && spec.heads > 0, [&] {
       return "student: layers=" + std::to_string(spec.layers) + ", width=" + std::to_string(spec.width) + ", heads=" +
-             std::to_string(spec.heads) + "; a fresh student needs all three, one of layers of its teacher from-teacher";
+             std::to_string(spec.heads) + "; a fresh student needs all three, one of copied layers from-teacher";
     });
     expects(spec.width % spec.heads == 0, [&] {
       return "student: heads=" + std::to_string(spec.heads) + " does not divide width=" + std::to_string(spec.width);
@@ -135,8 +137,8 @@ struct initialised_student {
 };
 
 /// Makes the student: with from_teacher its embeddings, those layers and its head are the teacher's (a copy each, also
-/// where the teacher's layers share), as Sanh et al. 2019 (arXiv:1910.01108, section 3) start DistilBERT; otherwise all is
-/// random. `table` and `weights` are the teacher's; the table may declare more. Throws contract_error where they do not
+/// where the teacher's layers share), as Sanh et al. 2019 (arXiv:1910.01108, section 3) start DistilBERT; otherwise all
+/// is random. `table` and `weights` are the teacher's; the table may declare more. Throws contract_error where they do not
 /// fit its config, and as student_config() does.
 template <class T>
 [[nodiscard]] initialised_student<T> initialise_student(const student_spec& spec, const model_config& teacher,

@@ -21,7 +21,7 @@ struct adamw_options {
 
 namespace detail {
 
-/// The numbers of one update. `share1` and `share2` are 1 - beta, rounded once: 1 - float(0.999) is off by 1e-5 of itself.
+/// The numbers of one update. share1 and share2 are 1 - beta, rounded once: 1 - float(0.999) is off by 1e-5 of itself.
 template <class T>
 struct adamw_step {
   T beta1, beta2, share1, share2, epsilon, rate, keep, first_scale, second_scale, gradient_scale;
