@@ -81,12 +81,12 @@ void check_provider() {
       check_product<Provider, double>(p, 1, 1, beta, 1e-13);
       check_product<Provider, float>(p, 1, -0.75, beta, 2e-5);
     }
-  for (int threads = 1; threads <= 5; ++threads)
-    for (const double beta : {0.0, 1.0}) {
-      check_product<Provider, double>({130, 70, 150}, threads, 1, beta, 1e-12);
-      check_product<Provider, double>({600, 400, 3}, threads, 1, beta, 1e-12);
-      check_product<Provider, double>({2, 400, 700}, threads, 1, beta, 1e-12);
-    }
+  for (int threads = 1; threads <= 5; ++threads) {
+    const double beta = threads % 2 == 0 ? 1 : 0;
+    check_product<Provider, double>({130, 70, 70}, threads, 1, beta, 1e-12);
+    check_product<Provider, double>({600, 400, 3}, threads, 1, beta, 1e-12);
+    check_product<Provider, double>({2, 400, 700}, threads, 1, beta, 1e-12);
+  }
 }
 
 /// Calls of one thread count have the same bits.
