@@ -17,28 +17,29 @@
 namespace limbeck {
 namespace detail {
 
-// W elements of S where they lie, at any address.
+// W elements of S in a register.
 template <class S, int W>
-struct unaligned {
-  typedef S type __attribute__((vector_size(W * sizeof(S)), aligned(alignof(S)), may_alias));
+struct packed {
+  typedef S type __attribute__((vector_size(W * sizeof(S))));
 };
 template <class S, int W>
-using unaligned_t = typename unaligned<S, W>::type;
+using packed_t = typename packed<S, W>::type;
 
 // The 16 bits of each element, as the low half of an integer of 32.
 template <int W>
-LIMBECK_HD simd_bits<float, W> short_bits(const std::uint16_t& first) {
-  const auto& there = reinterpret_cast<const unaligned_t<std::uint16_t, W>&>(first);
+LIMBECK_HD simd_bits<float, W> short_bits(const void* p) {
+  packed_t<std::uint16_t, W> there;
+  __builtin_memcpy(&there, p, sizeof there);
   return {__builtin_convertvector(there, typename simd_bits<float, W>::vector)};
 }
 template <int W>
 LIMBECK_HD simd<float, W> widened(const bfloat16* p) {
-  return from_bits<float, W>({short_bits<W>(p->bits).lanes << 16});
+  return from_bits<float, W>({short_bits<W>(p).lanes << 16});
 }
 template <int W>
 LIMBECK_HD simd<float, W> widened(const float16* p) {
   using V = simd<float, W>;
-  const auto bits = short_bits<W>(p->bits).lanes, size = bits & 0x7FFF;
+  const auto bits = short_bits<W>(p).lanes, size = bits & 0x7FFF;
   const V number = from_bits<float, W>({size << 13}) * V(0x1p112F);  // right for denormal numbers too
   const V endless = from_bits<float, W>({(size << 13) | 0x7F800000});
   const V unsigned_number = where(number >= V(65536.0F), endless, number);
@@ -51,8 +52,9 @@ LIMBECK_HD void narrow(bfloat16* p, const simd<float, W>& v) {
   const auto bits = bits_of(v).lanes;
   const V rounded = from_bits<float, W>({bits + 0x7FFF + ((bits >> 16) & 1)});
   const V kept = where(v == v, rounded, from_bits<float, W>({bits | 0x400000}));  // a NaN stays one
-  reinterpret_cast<unaligned_t<std::uint16_t, W>&>(p->bits) =
-      __builtin_convertvector(bits_of(kept).lanes >> 16, unaligned_t<std::uint16_t, W>);
+  const packed_t<std::uint16_t, W> out =
+      __builtin_convertvector(bits_of(kept).lanes >> 16, packed_t<std::uint16_t, W>);
+  __builtin_memcpy(static_cast<void*>(p), &out, sizeof out);
 }
 template <int W>
 LIMBECK_HD void narrow(float16* p, const simd<float, W>& v) {
@@ -69,13 +71,12 @@ concept storable = std::is_floating_point_v<S> || std::same_as<S, bfloat16> || s
 template <class V, storable S>
 [[nodiscard]] LIMBECK_HD V load(const S* p) {
   if constexpr (std::is_floating_point_v<S>) {
-    const auto& there = *reinterpret_cast<const detail::unaligned_t<S, V::width>*>(p);
-    if constexpr (std::is_same_v<S, typename V::scalar>) {
-      const typename V::vector aligned = there;  // a reference to `there` would promise an alignment
-      return V(aligned);
-    } else {
+    detail::packed_t<S, V::width> there;
+    __builtin_memcpy(&there, p, sizeof there);  // at any address: one instruction
+    if constexpr (std::is_same_v<S, typename V::scalar>)
+      return V(there);
+    else
       return V(__builtin_convertvector(there, typename V::vector));
-    }
   } else {
     return V(__builtin_convertvector(detail::widened<V::width>(p).lanes, typename V::vector));
   }
@@ -83,11 +84,12 @@ template <class V, storable S>
 template <storable S, class T, int W>
 LIMBECK_HD void store(S* p, const simd<T, W>& v) {
   if constexpr (std::is_floating_point_v<S>) {
-    auto& there = *reinterpret_cast<detail::unaligned_t<S, W>*>(p);
+    detail::packed_t<S, W> out;
     if constexpr (std::is_same_v<S, T>)
-      there = v.lanes;
+      out = v.lanes;
     else
-      there = __builtin_convertvector(v.lanes, detail::unaligned_t<S, W>);
+      out = __builtin_convertvector(v.lanes, detail::packed_t<S, W>);
+    __builtin_memcpy(p, &out, sizeof out);
   } else {
     detail::narrow(p, simd<float, W>(__builtin_convertvector(v.lanes, typename simd<float, W>::vector)));
   }
@@ -109,11 +111,12 @@ LIMBECK_HD void copy_first(T* to, const T* from, std::ptrdiff_t count) {
 template <class V, storable S>
 [[nodiscard]] LIMBECK_HD V load_part(const S* p, std::ptrdiff_t count, typename V::scalar fill, std::ptrdiff_t step = 1) {
   using T = typename V::scalar;
+  if (count >= V::width && step == 1) return load<V>(p);
   alignas(64) T lanes[V::width];
   store(lanes, V(fill));
   if constexpr (std::is_same_v<S, T>)
     if (step == 1) {
-      detail::copy_first<V::width>(lanes, p, count);
+      detail::copy_first<V::width / 2>(lanes, p, count);
       return load<V>(static_cast<const T*>(lanes));
     }
   for (std::ptrdiff_t i = 0; i < count; ++i) lanes[i] = static_cast<T>(p[i * step]);
@@ -122,11 +125,12 @@ template <class V, storable S>
 /// The first `count` lanes to p and on, `step` elements apart; nothing else is touched.
 template <storable S, class T, int W>
 LIMBECK_HD void store_part(S* p, std::ptrdiff_t count, const simd<T, W>& v, std::ptrdiff_t step = 1) {
+  if (count >= W && step == 1) return store(p, v);
   alignas(64) T lanes[W];
   store(lanes, v);
   if constexpr (std::is_same_v<S, T>)
     if (step == 1) {
-      detail::copy_first<W>(p, static_cast<const T*>(lanes), count);
+      detail::copy_first<W / 2>(p, static_cast<const T*>(lanes), count);
       return;
     }
   for (std::ptrdiff_t i = 0; i < count; ++i) p[i * step] = static_cast<S>(lanes[i]);

@@ -1,6 +1,8 @@
 // Compares attention maps of mapped layers.
 #pragma once
 
+#include <string>
+
 #include "limbeck/losses/attention_mse_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/representation.hpp"
@@ -39,16 +41,27 @@ struct attention_mse {
     const auto& mine = scores ? student.scores : student.probabilities;
     const auto& gradient = scores ? out.gradient.scores : out.gradient.probabilities;
     const auto& shown = scores ? teacher.scores : teacher.probabilities;
-    detail::expects_same_samples("attention_mse", student, teacher);
-    map(depths{mine.size(), shown.size()}, [&](layer_pair p) {
-      const auto& s = detail::layer_of("attention_mse", "student", mine, p.student);
-      const auto& t = detail::layer_of("attention_mse", "teacher", shown, p.teacher);
-      expects(s.heads == t.heads, [&] {
-        return "attention_mse: " + std::to_string(s.heads) + " heads of the student, " + std::to_string(t.heads) +
+    detail::expects_same_samples("attention_mse", student, teacher, out);
+    const depths layers{mine.size(), shown.size()};
+    const auto of_layer = [&](std::size_t layer) {
+      return gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[layer];
+    };
+    map(layers, [&](layer_pair p) {
+      const index heads = detail::layer_of("attention_mse", "student", mine, p.student).heads,
+                  teacher_heads = detail::layer_of("attention_mse", "teacher", shown, p.teacher).heads;
+      expects(heads == teacher_heads, [&] {
+        return "attention_mse: " + std::to_string(heads) + " heads of the student, " + std::to_string(teacher_heads) +
                " of the teacher";
       });
-      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, student.rows, s, t,
-                                  gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[p.student],
+      expects(of_layer(p.student).empty() || of_layer(p.student).heads == heads, [&] {
+        return "attention_mse: " + std::to_string(heads) + " heads of the student, " +
+               std::to_string(of_layer(p.student).heads) + " of its gradient";
+      });
+    });
+    map(layers, [&](layer_pair p) {
+      const auto& s = mine[p.student];
+      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, student.rows, s, shown[p.teacher],
+                                  of_layer(p.student),
                                   p.weight / (count_of(out.per, options.over) * static_cast<double>(s.heads)), out);
     });
   }

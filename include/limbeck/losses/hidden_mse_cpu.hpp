@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <concepts>
-#include <string>
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/core/executors.hpp"
@@ -19,62 +18,60 @@ namespace limbeck::detail {
 
 /// Adds the values of one pair of states; writes 2 factor (s - t) to, or adds it to, the rows of `gradient`.
 template <class Provider, class S, class U, class A, class G>
-void state_errors(const cpu_executor<Provider>& on, mask_mode mode, view<const sample_rows, 1> rows, index first_row,
-                  view<const S, 2> student, view<const U, 2> teacher, view<G, 2> gradient, double share,
-                  const sink<A, cpu, G>& out) {
+void state_errors(const cpu_executor<Provider>& on, mask_mode mode, view<const sample_rows, 1> rows,
+                  view<const sample_rows, 1> teacher_rows, index first_row, view<const S, 2> student,
+                  view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
   const index width = teacher.extent(1);
   parallel_for(on.threads, rows.extent(0), index{1}, [&](index begin, index end) {
     for (index i = begin; i < end; ++i) {
       const A factor = factor_of(out, static_cast<double>(width) / share, i);
       if (factor == A(0)) continue;
-      const index at = rows(i).begin;
+      const index at = rows(i).begin - first_row, teacher_at = teacher_rows(i).begin;
       A sum = 0;
-      for (index r = at; r < at + rows_that_count(rows(i), mode); ++r)
-        sum += squared_error(mask_mode::exact, &student(r - first_row, 0), &teacher(r, 0), width, factor,
-                             gradient.empty() ? static_cast<G*>(nullptr) : &gradient(r - first_row, 0));
+      for (index r = 0; r < rows_that_count(rows(i), mode); ++r)
+        sum += squared_error(mask_mode::exact, &student(at + r, 0), &teacher(teacher_at + r, 0), width, factor,
+                             gradient.empty() ? static_cast<G*>(nullptr) : &gradient(at + r, 0));
       if (!out.value.empty()) out.value(i) += factor * sum;
     }
   });
 }
 
 template <class Provider, class S, class U, class A, class G>
-void state_mse(cpu, const cpu_executor<Provider>& on, const char* loss, const no_projection&, mask_mode mode,
-               view<const sample_rows, 1> rows, view<const S, 2> student, view<const U, 2> teacher,
-               view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
-  expects(student.extent(1) == teacher.extent(1), [&] {
-    return std::string(loss) + ": the student is " + std::to_string(student.extent(1)) + " wide, the teacher " +
-           std::to_string(teacher.extent(1)) + "; give it a linear_projection";
-  });
-  state_errors(on, mode, rows, 0, student, teacher, gradient, share, out);
+void state_mse(cpu, const cpu_executor<Provider>& on, const no_projection&, mask_mode mode,
+               view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, view<const S, 2> student,
+               view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
+  state_errors(on, mode, rows, teacher_rows, 0, student, teacher, gradient, share, out);
 }
 
 struct projected_memory {};
 struct projected_gradient_memory {};
 
-/// Samples `first` .. `last` whose rows follow each other without a gap.
+/// Samples `first` .. `last` whose rows follow each other without a gap, all of which count: what stands in the rows of
+/// the others may be garbage, and a product with 0 would spread it.
 struct run_of_samples {
   index first, last, begin, end;  ///< samples; rows
 };
-[[nodiscard]] inline run_of_samples next_run(view<const sample_rows, 1> rows, mask_mode mode, index first) {
-  run_of_samples run{first, first + 1, rows(first).begin, rows(first).begin + rows_that_count(rows(first), mode)};
+[[nodiscard]] run_of_samples next_run(view<const sample_rows, 1> rows, mask_mode mode, index first,
+                                      const auto& skipped) {
+  while (first < rows.extent(0) && skipped(first)) ++first;
+  if (first == rows.extent(0)) return {first, first, 0, 0};
+  run_of_samples run{first, first, rows(first).begin, rows(first).begin};
   constexpr index long_enough = 512;  // rows of a product; their projection stays in cache
-  while (run.last < rows.extent(0) && rows(run.last).begin == run.end && run.end - run.begin < long_enough)
+  while (run.last < rows.extent(0) && !skipped(run.last) && rows(run.last).begin == run.end &&
+         run.end - run.begin < long_enough)
     run.end += rows_that_count(rows(run.last++), mode);
   return run;
 }
 
 template <class Provider, class S, class U, class A, class G>
-void state_mse(cpu, const cpu_executor<Provider>& on, const char* loss, const linear_projection<A>& p, mask_mode mode,
-               view<const sample_rows, 1> rows, view<const S, 2> student, view<const U, 2> teacher,
-               view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
+void state_mse(cpu, const cpu_executor<Provider>& on, const linear_projection<A>& p, mask_mode mode,
+               view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, view<const S, 2> student,
+               view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
   static_assert(std::same_as<S, A> && std::same_as<G, A>, "a projected loss needs a student in its compute type");
-  expects(p.weight.extent(0) == teacher.extent(1) && p.weight.extent(1) == student.extent(1), [&] {
-    return std::string(loss) + ": projection " + shape_text(p.weight) + ", teacher's width " +
-           std::to_string(teacher.extent(1)) + ", student's width " + std::to_string(student.extent(1));
-  });
   const index width = teacher.extent(1);
+  const auto skipped = [&](index i) { return factor_of(out, static_cast<double>(width) / share, i) == A(0); };
   for (run_of_samples run{}; run.last < rows.extent(0);) {
-    run = next_run(rows, mode, run.last);
+    run = next_run(rows, mode, run.last, skipped);
     const index count = run.end - run.begin;
     if (count == 0) continue;
     const view<A, 2> y(thread_scratch<projected_memory, A>(count * width), count, width);
@@ -83,10 +80,11 @@ void state_mse(cpu, const cpu_executor<Provider>& on, const char* loss, const li
     ops::linear(on, h, p.weight, p.bias, y);
     std::fill_n(dy.data(), count * width, A(0));
     const view<const sample_rows, 1> here(&rows(run.first), run.last - run.first);
+    const view<const sample_rows, 1> there(&teacher_rows(run.first), run.last - run.first);
     sink<A, cpu, G> part = out;
     if (!part.value.empty()) part.value = view<A, 1>(&out.value(run.first), here.extent(0));
     if (!part.weight.empty()) part.weight = view<const A, 1>(&out.weight(run.first), here.extent(0));
-    state_errors(on, mode, here, run.begin, read_only(y), teacher, dy, share, part);
+    state_errors(on, mode, here, there, run.begin, read_only(y), teacher, dy, share, part);
     ops::linear_backward(on, h, p.weight, read_only(dy), p.weight_gradient, p.bias_gradient,
                          gradient.empty() ? gradient : row_block(gradient, run.begin, count), true);
   }

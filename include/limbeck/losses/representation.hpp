@@ -37,18 +37,30 @@ A factor_of(const sink<A, B, G>& out, double count, index sample) {
   return static_cast<A>(out.scale * weight / count);
 }
 
-/// Throws contract_error unless student and teacher saw the same samples.
-template <class S, class U>
-void expects_same_samples(const char* loss, const signals<const S, cpu>& student, const signals<const U, cpu>& teacher) {
-  expects(student.rows.extent(0) == teacher.rows.extent(0), [&] {
-    return std::string(loss) + ": " + std::to_string(student.rows.extent(0)) + " samples of the student, " +
-           std::to_string(teacher.rows.extent(0)) + " of the teacher";
-  });
-  for (index i = 0; i < student.rows.extent(0); ++i)
-    expects(student.rows(i).length == teacher.rows(i).length && student.rows(i).keys == teacher.rows(i).keys, [&] {
-      return std::string(loss) + ": sample " + std::to_string(i) + " has " + std::to_string(student.rows(i).length) +
-             " tokens in the student, " + std::to_string(teacher.rows(i).length) + " in the teacher";
+/// Throws contract_error unless student and teacher saw the same samples, and the sink has a place for each.
+template <class S, class U, class A, class G>
+void expects_same_samples(const char* loss, const signals<const S, cpu>& student, const signals<const U, cpu>& teacher,
+                          const sink<A, cpu, G>& out) {
+  const index samples = student.rows.extent(0);
+  const auto expects_samples = [&](index count, const char* whose) {
+    expects(count == samples, [&] {
+      return std::string(loss) + ": " + std::to_string(samples) + " samples of the student, " + std::to_string(count) +
+             " of the " + whose;
     });
+  };
+  expects_samples(teacher.rows.extent(0), "teacher");
+  if (!out.value.empty()) expects_samples(out.value.extent(0), "values");
+  if (!out.weight.empty()) expects_samples(out.weight.extent(0), "weights");
+  for (index i = 0; i < samples; ++i) {
+    const auto expects_equal = [&](index mine, index theirs, const char* what) {
+      expects(mine == theirs, [&] {
+        return std::string(loss) + ": sample " + std::to_string(i) + " has " + std::to_string(mine) + " " + what +
+               " in the student, " + std::to_string(theirs) + " in the teacher";
+      });
+    };
+    expects_equal(student.rows(i).length, teacher.rows(i).length, "tokens");
+    expects_equal(student.rows(i).keys, teacher.rows(i).keys, "keys");
+  }
 }
 
 /// sum += (s - t)^2 over a run, and gradient += 2 factor (s - t) where it is wanted. With Zeroing, values of `floor` and

@@ -1,0 +1,124 @@
+// A small task, a student and its teacher, and runs of the trainer on them that can be stopped at any loss.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/scratch_folder.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/models/initialise.hpp"
+#include "limbeck/training/trainer.hpp"
+#include "training/small_samples.hpp"
+
+namespace limbeck_test {
+
+using small_executor = limbeck::cpu_executor<>;
+
+/// A term that shows what it is given before it does its work.
+struct watched_loss {
+  limbeck::signal_set reads;
+  limbeck::any_loss<small_executor, float> loss;
+  std::function<void(const limbeck::targets<float>&)> watch;
+
+  void operator()(const small_executor& on, const limbeck::signals<const float>& student,
+                  const limbeck::signals<const float>& teacher, const limbeck::targets<float>& given,
+                  const limbeck::sink<float, limbeck::cpu>& out) const {
+    watch(given);
+    loss(on, student, teacher, given, out);
+  }
+};
+
+/// What ends a run as a crash would.
+struct crash {};
+
+/// A distillation of a regressor or classifier, hidden states through a learned projection included.
+struct small_run {
+  limbeck::sample_set train = limbeck_test::small_samples(8, true), dev = limbeck_test::small_samples(5, true, 100);
+  limbeck::training_options training{.epochs = 3, .batch_size = 2, .learning_rate = 1e-2, .warmup = 1.0 / 3, .seed = 5,
+                                     .save_every = 0};
+  std::vector<std::string> losses{"regression_mse:weight=linear:4:1", "logits_mse:weight=0.5",
+                                  "hidden_mse:projection=linear_bias"};
+  limbeck::json settings{{"seed", 5}};
+  std::size_t stop_at = 0;           ///< the batch, from 1, in which the run crashes; 0: none
+  std::function<void()> instead{};   ///< is called there in place of a crash
+  bool resume = false, cached = true;
+
+  // What a run leaves here.
+  std::vector<std::vector<float>> batches{};  ///< scores of each micro-batch: the number of a sample
+  std::vector<float> weights{}, teacher_weights{};
+  limbeck::index parameters = 0, bests = 0;
+  std::vector<float> best_weights{};
+  bool crashed = false;
+  limbeck::run_result result{};
+
+  [[nodiscard]] static limbeck::transformer_sizes sizes(limbeck::index width) {
+    return {.vocabulary = 20, .positions = 12, .types = 2, .layers = 2, .width = width, .heads = 2, .inner = 10};
+  }
+
+  /// Runs in `folder` from the beginning or, with `resume`, from its checkpoint.
+  small_run& operator()(const std::filesystem::path& folder) {
+    using namespace limbeck;
+    const limbeck::index classes = train.task.regression() ? 1 : 2;
+    const bert_classifier student = make_bert_classifier(sizes(6), classes);
+    const bert_classifier teacher = make_bert_classifier(sizes(8), classes);
+    buffer<float> shown(teacher.parameters().size());
+    initialise(teacher.parameters(), 3, shown.all(), 0.2);
+    teacher_weights.assign(shown.data(), shown.data() + shown.count());
+    parameter_table table = student.parameters();
+    parameters = table.size();
+    std::vector<term_spec> specs;
+    for (const std::string& text : losses) specs.emplace_back(text);
+    const term_builder builder(std::move(specs),
+                               {.student = sizes(6), .teacher = sizes(8), .classes = classes,
+                                .regression = train.task.regression()},
+                               table);
+    buffer<float> values(table.size()), gradients(table.size());
+    initialise(table, 7, values.all(), 0.1);
+    auto terms = builder.template build<small_executor, float>(read_only(values.all()), gradients.all());
+    batches.clear();
+    terms[0].loss = watched_loss{terms[0].loss.reads, terms[0].loss, [&](const targets<float>& given) {
+                                   if (batches.size() + 1 == stop_at) {
+                                     if (!instead) throw crash{};
+                                     instead();
+                                   }
+                                   const auto& seen = given.scores;
+                                   batches.emplace_back(seen.data(), seen.data() + seen.extent(0));
+                                 }};
+    const small_executor on{1};
+    distiller<bert_classifier, small_executor, float> step(student, {&teacher, read_only(shown.all()), {}},
+                                                           std::move(terms));
+    std::vector<float> logits;
+    if (cached) {
+      logits = logits_of(on, teacher, read_only(shown.all()), train, 3);
+      step.use_logits(view<const float, 2>(logits.data(), train.size(), classes));
+    }
+    console quiet(true);
+    bests = 0;
+    trainer<small_executor> loop(on, student, table, values.all(), gradients.all(), step, training, folder, settings,
+                                 [&] {
+                                   ++bests;
+                                   best_weights.assign(values.data(), values.data() + values.count());
+                                 },
+                                 quiet);
+    const auto leave = [&] { weights.assign(values.data(), values.data() + values.count()); };
+    crashed = false;
+    try {
+      result = loop.run(train, {dev}, resume);
+    } catch (const crash&) {
+      crashed = true;
+    } catch (...) {
+      leave();
+      throw;
+    }
+    leave();
+    if (!std::equal(teacher_weights.begin(), teacher_weights.end(), shown.data())) throw crash{};
+    return *this;
+  }
+};
+
+}  // namespace limbeck_test
