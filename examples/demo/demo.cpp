@@ -176,6 +176,7 @@ int run(const options& o) {
 }  // namespace demo
 
 int main(int count, char** arguments) try {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // in step with the progress on stderr
   demo::options o;
   CLI::App app("Distils a small model from real text");
   app.add_option("--packages", o.packages, "What `apt-cache dumpavail` printed; none: made-up text");

@@ -1,0 +1,157 @@
+// Tests of limbeck/training/terms.hpp.
+#include "limbeck/training/terms.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "limbeck/backend/eigen.hpp"
+
+namespace limbeck {
+namespace {
+
+transformer_sizes sizes(index width, index layers = 2, index heads = 2) {
+  return {.vocabulary = 9, .positions = 8, .layers = layers, .width = width, .heads = heads, .inner = 8};
+}
+const term_context classes{.student = sizes(4), .teacher = sizes(6, 4), .classes = 3};
+const term_context regression{.student = sizes(4), .teacher = sizes(6, 4), .classes = 1, .regression = true};
+
+/// Builds the terms and returns their names; `table` gets what they learn.
+std::vector<named_term<cpu_executor<>, double>> built(const std::vector<std::string>& texts, const term_context& context,
+                                                      parameter_table& table) {
+  std::vector<term_spec> specs;
+  for (const std::string& text : texts) specs.emplace_back(text);
+  const term_builder builder(specs, context, table);
+  static std::vector<double> weights, gradients;
+  weights.assign(static_cast<std::size_t>(table.size()) + 1, 0);
+  gradients = weights;
+  return builder.build<cpu_executor<>, double>(view<const double, 1>(weights.data(), table.size()),
+                                               view<double, 1>(gradients.data(), table.size()));
+}
+std::string refusal(const std::string& text, const term_context& context = classes) {
+  try {
+    parameter_table table;
+    (void)built({text}, context, table);
+  } catch (const contract_error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST_CASE("terms read what their losses read, and know whether that is the labels") {
+  parameter_table table;
+  const auto terms = built({"soft_target_kl:temperature=2", "cross_entropy", "attention_mse:of=probabilities",
+                            "attention_mse", "hidden_mse", "embedding_mse", "logits_mse", "soft_target_reverse_kl"},
+                           classes, table);
+  const std::vector<signal_set> reads{signal::logits, signal::logits, signal::probabilities, signal::scores,
+                                      signal::hidden, signal::embeddings, signal::logits, signal::logits};
+  const std::vector<std::string> names{"soft_target_kl", "cross_entropy", "attention_mse", "attention_mse_2",
+                                       "hidden_mse", "embedding_mse", "logits_mse", "soft_target_reverse_kl"};
+  REQUIRE(terms.size() == 8);
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    CHECK(terms[t].name == names[t]);
+    CHECK(terms[t].loss.reads == reads[t]);
+    CHECK(terms[t].reads_labels == (t == 1));
+  }
+}
+
+TEST_CASE("a term of states declares its projection behind the student's parameters") {
+  parameter_table table;
+  (void)table.declare("student", 2, 3);
+  (void)built({"hidden_mse", "embedding_mse:projection=linear_bias"}, classes, table);
+  REQUIRE(table.entries().size() == 4);
+  CHECK(table.entries()[1].name == "projection.hidden.weight");
+  CHECK(table.entries()[1].rows == 6);
+  CHECK(table.entries()[1].columns == 4);
+  CHECK(table.entries()[1].offset == 6);
+  CHECK(table.entries()[2].name == "projection.embeddings.weight");
+  CHECK(table.entries()[3].name == "projection.embeddings.bias");
+  CHECK_FALSE(table.entries()[3].decays());
+}
+
+TEST_CASE("widths that agree need no projection, and may have one") {
+  term_context same = classes;
+  same.teacher->width = 4;
+  parameter_table none, one;
+  (void)built({"hidden_mse"}, same, none);
+  CHECK(none.size() == 0);
+  (void)built({"hidden_mse:projection=linear"}, same, one);
+  CHECK(one.size() == 16);
+}
+
+TEST_CASE("terms that name one projection share it") {
+  parameter_table table;
+  (void)built({"hidden_mse:shared=all,mapping=last", "embedding_mse:shared=all"}, classes, table);
+  REQUIRE(table.entries().size() == 1);
+  CHECK(table.entries()[0].name == "projection.all.weight");
+  parameter_table two;
+  CHECK_THROWS_WITH(built({"hidden_mse:shared=all", "embedding_mse:shared=all,projection=linear_bias"}, classes, two),
+                    "loss: embedding_mse:shared=all,projection=linear_bias: the shared projection has another form elsewhere");
+}
+
+TEST_CASE("a weight in text is the term's weight over the run") {
+  parameter_table table;
+  const auto terms = built({"cross_entropy:weight=0.1", "soft_target_kl:weight=linear:4:1", "logits_mse"}, classes, table);
+  CHECK(terms[0].weight(0.5) == 0.1);
+  CHECK(terms[1].weight(0.5) == 2.5);
+  CHECK(terms[2].weight(0.5) == 1);
+}
+
+TEST_CASE("terms that are not known, or settings that a term does not have, are refused with those that are") {
+  CHECK(refusal("kl") == "loss: unknown term kl, expected one of " + term_builder::known_terms());
+  CHECK(refusal("soft_target_kl:temp=2") ==
+        "loss: soft_target_kl:temp=2: unknown setting temp, expected one of t_squared, temperature, weight");
+  CHECK(refusal("cross_entropy:temperature=2") ==
+        "loss: cross_entropy:temperature=2: unknown setting temperature, expected one of label_smoothing, weight");
+  CHECK(refusal("regression_mse:temperature=2", regression) ==
+        "loss: regression_mse:temperature=2: unknown setting temperature, expected one of weight");
+  CHECK_THAT(refusal("attention_mse:projection=none"), Catch::Contains("unknown setting projection"));
+  parameter_table table;
+  CHECK_THROWS_WITH(built({}, classes, table), "loss: an objective needs a term");
+}
+
+TEST_CASE("values that a term cannot have are refused") {
+  CHECK(refusal("soft_target_kl:temperature=0") == "loss: soft_target_kl:temperature=0: the temperature must be positive");
+  CHECK_THAT(refusal("soft_target_kl:temperature=warm"), Catch::EndsWith("temperature=warm, expected a number"));
+  CHECK_THAT(refusal("soft_target_kl:t_squared=2"), Catch::EndsWith("t_squared=2, expected one of true, false"));
+  CHECK_THAT(refusal("attention_mse:of=keys"), Catch::EndsWith("of=keys, expected one of scores, probabilities"));
+  CHECK_THAT(refusal("hidden_mse:projection=yes"),
+             Catch::EndsWith("projection=yes, expected one of none, linear, linear_bias"));
+  CHECK_THAT(refusal("cross_entropy:weight=linear"), Catch::EndsWith("weight=linear, expected a number"));
+  CHECK_FALSE(refusal("hidden_mse:mapping=middle").empty());
+  CHECK_FALSE(refusal("hidden_mse:mapping=explicit:0-1:1-4").empty());
+}
+
+TEST_CASE("a label smoothing that is no share is refused") {
+  CHECK_FALSE(refusal("cross_entropy:label_smoothing=1.5").empty());
+  CHECK_FALSE(refusal("cross_entropy:label_smoothing=-0.1").empty());
+}
+
+TEST_CASE("a projection's name without a projection is refused, for it would mean nothing") {
+  term_context same = classes;
+  same.teacher->width = 4;
+  CHECK_FALSE(refusal("hidden_mse:shared=all", same).empty());
+  CHECK_FALSE(refusal("hidden_mse:projection=none,shared=all", same).empty());
+}
+
+TEST_CASE("terms that do not fit the models or the task are refused before anything runs") {
+  term_context alone = classes;
+  alone.teacher.reset();
+  CHECK(refusal("soft_target_kl", alone) == "loss: soft_target_kl needs a teacher");
+  CHECK(refusal("hidden_mse", alone) == "loss: hidden_mse needs a teacher");
+  CHECK(refusal("cross_entropy", alone).empty());
+  CHECK(refusal("cross_entropy", regression) ==
+        "loss: cross_entropy compares classes, the task is a regression; take logits_mse and regression_mse");
+  CHECK_THAT(refusal("soft_target_kl", regression), Catch::Contains("compares classes"));
+  CHECK(refusal("regression_mse") == "loss: regression_mse compares scores, the task has classes; take cross_entropy");
+  CHECK(refusal("hidden_mse:projection=none") ==
+        "loss: hidden_mse:projection=none: without a projection the widths must agree, student 4, teacher 6");
+  term_context heads = classes;
+  heads.teacher->heads = 3;
+  CHECK(refusal("attention_mse", heads) == "loss: attention_mse: 2 heads of the student, 3 of the teacher");
+  CHECK(refusal("hidden_mse", heads).empty());
+}
+
+}  // namespace
+}  // namespace limbeck
