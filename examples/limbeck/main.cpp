@@ -34,6 +34,7 @@ int main(int count, char** arguments) try {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", version);
+  app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt setting is no comment; verbs inherit it
   app.set_config("--config", "", "Read options from a TOML file, with a section for each verb");
   const std::vector<std::pair<const char*, program::work (*)(CLI::App&)>> verbs{
       {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill}, {"evaluate", program::add_evaluate},

@@ -22,8 +22,10 @@ work add_fine_tune(CLI::App& app) {
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
+  verb.final_callback([o] {
+    if (o->model.empty() && o->from_scratch.empty()) throw CLI::RequiredError("--model or --from-scratch");
+  });
   return [o] {
-    limbeck::expects(!o->model.empty() || !o->from_scratch.empty(), "fine-tune: give --model or --from-scratch");
     o->training.seed = o->seed;
     limbeck::console out = o->out();
     return report(limbeck::fine_tune(o->on(), *o, out), o->output.string(), o->json);

@@ -95,6 +95,14 @@ expected reference(const representation_case<>& c, const owned_projection& p, st
   return {error.value, oracle::projected_back(h, w, error.gradient)};
 }
 
+// A mapping that does not look at the depths.
+struct beyond {
+  void operator()(limbeck::depths, std::invocable<limbeck::layer_pair> auto&& visit) const {
+    visit(limbeck::layer_pair{0, 0});
+    visit(limbeck::layer_pair{1, 7});
+  }
+};
+
 }  // namespace
 
 TEST_CASE("hidden_mse of two tokens agrees with a calculation by hand") {
@@ -377,12 +385,6 @@ TEST_CASE("hidden_mse and embedding_mse say what does not fit, before they do an
     loss(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<double>{}, out);
   };
   CHECK_THROWS_WITH(call(hidden_mse{}), "hidden_mse: the student is 4 wide, the teacher 6; give it a linear_projection");
-  struct beyond {
-    void operator()(limbeck::depths, std::invocable<limbeck::layer_pair> auto&& visit) const {
-      visit(limbeck::layer_pair{0, 0});
-      visit(limbeck::layer_pair{1, 7});
-    }
-  };
   CHECK_THROWS_WITH(call(hidden_mse{beyond{}}), "hidden_mse: the teacher's pass kept 2 layers, layer 7 is wanted");
   teacher.hidden[1] = limbeck::view<const double, 2>(others.data(), {{2, 4}}, {{8, 2}});
   CHECK_THROWS_WITH(call(hidden_mse{}), "hidden_mse: the columns of a state must lie side by side");

@@ -13,7 +13,7 @@
 namespace limbeck {
 namespace {
 
-using limbeck_test::matrix;
+using limbeck_test::matrix, limbeck_test::same_bits;
 
 /// Weights and others of sizes that fill no vector, one of them beyond what one thread takes.
 parameter_table some_parameters() {

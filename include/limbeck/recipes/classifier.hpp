@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -101,6 +102,31 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
     order.push_back(found);
   }
   return order;
+}
+
+/// The model's head in the task's order: row c becomes row order[c] of before.
+inline void put_head_in_order(text_classifier& model, const std::vector<index>& order) {
+  for (const char* name : {"classifier.weight", "classifier.bias"}) {
+    const parameter& p = *model.model.parameters().find(name);
+    const index width = p.count() / p.rows;
+    float* const head = model.weights.data() + p.offset;
+    const std::vector<float> before(head, head + p.count());
+    for (index c = 0; c < p.rows; ++c)
+      std::copy_n(before.begin() + order[static_cast<std::size_t>(c)] * width, width, head + c * width);
+  }
+}
+
+/// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head, put
+/// into the task's order where it has the task's labels in another one. Other heads are fresh.
+[[nodiscard]] inline text_classifier load_for_task(const std::filesystem::path& folder, const task_description& task,
+                                                   std::uint64_t seed) {
+  const model_config before = read_model_config(folder);
+  text_classifier model = load_text_classifier(folder, config_for(before, task), {.fresh_head = true, .seed = seed});
+  auto mine = before.labels, wanted = model.config.labels;
+  std::ranges::sort(mine);
+  std::ranges::sort(wanted);
+  if (!wanted.empty() && mine == wanted) put_head_in_order(model, classes_by_label(before, task));
+  return model;
 }
 
 /// Columns of logits [samples, classes] in the task's order.

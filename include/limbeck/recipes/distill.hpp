@@ -28,19 +28,21 @@ struct distill_options : task_training_options {
 [[nodiscard]] inline text_classifier make_student(const std::string& text, const text_classifier& teacher,
                                                   const task_description& task, std::uint64_t seed) {
   if (std::filesystem::is_directory(text)) {
-    text_classifier student = load_text_classifier(text, config_for(read_model_config(text), task),
-                                                   {.fresh_head = true, .seed = seed});
+    text_classifier student = load_for_task(text, task, seed);
     expects(student.pieces.pieces().content_hash() == teacher.pieces.pieces().content_hash() &&
                 student.config.lower_case == teacher.config.lower_case,
             [&] { return "the student " + text + " and the teacher " + teacher.folder.string() +
                          " do not read the same vocabulary"; });
     return student;
   }
-  initialised_student<float> made = initialise_student(parse_student_spec(text), teacher.config,
+  const student_spec spec = parse_student_spec(text);
+  initialised_student<float> made = initialise_student(spec, teacher.config,
                                                        teacher.model.parameters(), teacher.parameters(), seed);
   model_config config = config_for(std::move(made.config), task);
   word_piece pieces = tokeniser_of(teacher.pieces.pieces(), config);
-  return {text, std::move(config), std::move(made.model), std::move(made.weights), {}, std::move(pieces)};
+  text_classifier student{text, std::move(config), std::move(made.model), std::move(made.weights), {}, std::move(pieces)};
+  if (!spec.from_teacher.empty()) put_head_in_order(student, classes_by_label(teacher.config, task));
+  return student;
 }
 
 /// Distils. Throws as its parts do: contract_error for what does not fit, file_error for files.

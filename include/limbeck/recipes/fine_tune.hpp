@@ -44,9 +44,7 @@ task_training_report fine_tune(const E& on, fine_tune_options options, console& 
   const task_texts texts = read_task(options.task);
   text_classifier model = options.model.empty()
                               ? model_from_scratch(options, texts.train.task)
-                              : load_text_classifier(options.model,
-                                                     config_for(read_model_config(options.model), texts.train.task),
-                                                     {.fresh_head = true, .seed = options.training.seed});
+                              : load_for_task(options.model, texts.train.task, options.training.seed);
   if (options.losses.empty()) options.losses = {label_term(texts.train.task)};
   return train_on_task(on, model, nullptr, texts, options, "fine-tune",
                        options.model.empty() ? options.from_scratch : options.model.string(), out);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -41,7 +43,8 @@ namespace detail {
 
 /// The settings that a resumed run must repeat.
 [[nodiscard]] inline json settings_of(const task_training_options& o, const std::string& verb,
-                                      const std::string& student, const std::string& teacher) {
+                                      const std::string& student, const std::string& teacher,
+                                      const sample_set& train, const std::vector<sample_set>& dev) {
   const training_options& t = o.training;
   json all{{"verb", verb}, {"student", student}, {"teacher", teacher}, {"task", o.task.task},
            {"max-length", o.task.max_length}, {"epochs", t.epochs}, {"batch-size", t.batch_size},
@@ -50,6 +53,9 @@ namespace detail {
            {"early-stop", t.early_stop}, {"seed", t.seed}, {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
+  std::uint64_t samples = fingerprint_of(train);
+  for (const sample_set& set : dev) samples = fingerprint_of(set, samples);
+  all["fingerprint of the samples"] = samples;
   return all;
 }
 
@@ -57,6 +63,17 @@ namespace detail {
 inline void expects_free_folder(const std::filesystem::path& output, bool resume) {
   if (!resume && std::filesystem::exists(output / "checkpoint.safetensors"))
     throw file_error(output.string(), "", "holds a run that was stopped; go on with --resume, or remove the folder");
+}
+
+/// Removes what killed processes left half-written in a folder that this run alone writes to.
+inline void remove_partial_files(const std::filesystem::path& folder) {
+  std::error_code none;
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".") && name.ends_with(".partial")) left.push_back(entry.path());
+  }
+  for (const auto& file : left) std::filesystem::remove(file, none);
 }
 
 }  // namespace detail
@@ -68,9 +85,11 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
                                    const task_texts& texts, task_training_options options, const std::string& verb,
                                    const std::string& student_text, console& out) {
   options.training.check();
-  std::filesystem::create_directories(options.output);
+  detail::make_folder(options.output);
   const run_lock lock(options.output);
   detail::expects_free_folder(options.output, options.resume);
+  detail::remove_partial_files(options.output);
+  detail::remove_partial_files(options.output / "last");
 
   // What is learned: the student, and behind it whatever the terms need.
   parameter_table table = student.model.parameters();
@@ -117,7 +136,7 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
     save_model(folder, student.config, table, read_only(weights.all()), vocabulary);
   };
   trainer<E> loop(on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
-                  detail::settings_of(options, verb, student_text, teacher != nullptr ? teacher->folder.string() : ""),
+                  detail::settings_of(options, verb, student_text, teacher != nullptr ? teacher->folder.string() : "", train, dev),
                   [&] { save_to(options.output); }, out);
   const run_result result = loop.run(train, dev, options.resume);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -93,6 +94,10 @@ using label_span = std::span<const std::int32_t>;
 /// Pearson's correlation; nothing where one side is constant or has fewer than two values.
 [[nodiscard]] inline std::optional<double> pearson(std::span<const double> labels, std::span<const double> predictions) {
   detail::expects_as_many(labels.size(), predictions.size());
+  const auto constant = [](std::span<const double> x) {  // asked of the values: their mean is rounded
+    return std::ranges::adjacent_find(x, std::not_equal_to<>()) == x.end();
+  };
+  if (constant(labels) || constant(predictions)) return std::nullopt;
   const double n = static_cast<double>(labels.size());
   const auto mean = [&](std::span<const double> x) { return std::accumulate(x.begin(), x.end(), 0.0) / n; };
   const double a = mean(labels), b = mean(predictions);
@@ -102,7 +107,7 @@ using label_span = std::span<const std::int32_t>;
     aa += (labels[i] - a) * (labels[i] - a);
     bb += (predictions[i] - b) * (predictions[i] - b);
   }
-  if (labels.size() < 2 || aa == 0 || bb == 0) return std::nullopt;
+  if (aa == 0 || bb == 0) return std::nullopt;
   return std::clamp(ab / (std::sqrt(aa) * std::sqrt(bb)), -1.0, 1.0);
 }
 

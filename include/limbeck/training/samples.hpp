@@ -1,6 +1,7 @@
 // Samples as a trainer reads them: tokens, labels, and which of them share a batch.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -44,6 +45,22 @@ struct sample_set {
     scores.push_back(labelled && task.regression() ? e.score : std::numeric_limits<double>::quiet_NaN());
   }
 };
+
+/// A number that other tokens, labels or another order of samples change (FNV-1a).
+[[nodiscard]] inline std::uint64_t fingerprint_of(const sample_set& set, std::uint64_t start = 14695981039346656037u) {
+  std::uint64_t hash = start;
+  const auto add = [&](std::uint64_t number) {
+    for (int byte = 0; byte < 8; ++byte) hash = (hash ^ ((number >> 8 * byte) & 255)) * 1099511628211u;
+  };
+  for (std::size_t i = 0; i < set.tokens.size(); ++i) {
+    add(set.tokens[i].ids.size());
+    for (const std::int32_t id : set.tokens[i].ids) add(static_cast<std::uint32_t>(id));
+    for (const std::int32_t type : set.tokens[i].types) add(static_cast<std::uint32_t>(type));
+    add(static_cast<std::uint32_t>(set.labels[i]));
+    add(std::isnan(set.scores[i]) ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(set.scores[i]));
+  }
+  return hash;
+}
 
 /// Tokenises a data set. Samples longer than `max_length` tokens are cut.
 [[nodiscard]] inline sample_set make_samples(const dataset& from, const word_piece& pieces, index max_length) {

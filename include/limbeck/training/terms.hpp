@@ -128,6 +128,9 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
   if (s.name() == "attention_mse" || s.name() == "hidden_mse") check_layers(s);
   if (is_state(s)) declare_projection(s, table);
   (void)s.schedule("weight", 1);
+  const double smoothing = s.number("label_smoothing", 0);
+  expects(smoothing >= 0 && smoothing <= 1,
+          [&] { return "loss: " + s.text() + ": label_smoothing must be in 0 .. 1"; });
 }
 
 inline void term_builder::check_layers(const term_spec& s) const {
@@ -147,6 +150,8 @@ inline void term_builder::declare_projection(const term_spec& s, parameter_table
     return "loss: " + s.text() + ": without a projection the widths must agree, student " + std::to_string(from) +
            ", teacher " + std::to_string(to);
   });
+  expects(kind != "none" || s.value("shared", "").empty(),
+          [&] { return "loss: " + s.text() + ": shared names a projection, but there is none"; });
   if (kind == "none") return;
   if (const auto found = projections_.find(name); found != projections_.end()) {
     expects(found->second.bias.has_value() == (kind == "linear_bias"),

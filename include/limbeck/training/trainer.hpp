@@ -62,7 +62,7 @@ class trainer {
     plan(train);
     open(resume);
     saved_ = std::chrono::steady_clock::now();
-    run_end end = run_end::complete;
+    run_end end = gains_nothing() ? run_end::stopped_early : run_end::complete;  // it may have been killed at its end
     while (at_.epoch < options_.epochs && end == run_end::complete) {
       if (!epoch(train, stop)) {
         end = run_end::interrupted;
@@ -130,8 +130,7 @@ class trainer {
     expects_finite();
     const double norm = norm_of(on_, read_only(gradients_)), rate = rate_(at_.updates);
     if (!std::isfinite(norm))
-      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
-                               "; the last good state is in " + folder_.string());
+      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) + last_good_state());
     optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_);
     note(norm, rate);
     ++at_.updates;
@@ -142,8 +141,10 @@ class trainer {
     for (std::size_t t = 0; t < values_.size(); ++t)
       if (!std::isfinite(values_[t]))
         throw std::runtime_error("the loss is " + std::to_string(values_[t]) + " in term " + step_.terms()[t].name +
-                                 " at update " + std::to_string(at_.updates) + "; the last good state is in " +
-                                 folder_.string());
+                                 " at update " + std::to_string(at_.updates) + last_good_state());
+  }
+  [[nodiscard]] std::string last_good_state() const {
+    return std::filesystem::exists(checkpoint_file()) ? "; the last good state is in " + folder_.string() : "";
   }
 
   void note(double norm, double rate) {
@@ -184,6 +185,10 @@ class trainer {
     entry["best"] = better;
     record_->append(entry);
     out_.say(line + (better ? " (best)" : ""));
+    return gains_nothing();
+  }
+
+  [[nodiscard]] bool gains_nothing() const {
     return options_.early_stop > 0 && at_.evaluations_without_gain >= options_.early_stop;
   }
 
