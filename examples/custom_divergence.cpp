@@ -1,4 +1,4 @@
-// A divergence of one's own: one formula for one class, run by the kernels of every path at full speed.
+// A divergence of one's own: one formula for one class, from which the kernels are generated.
 #include <limbeck/backend/eigen.hpp>
 #include <limbeck/losses/objective.hpp>
 #include <limbeck/losses/soft_target.hpp>

@@ -32,14 +32,14 @@ inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
   limbeck::training_options& t = o.training;
   verb.add_option("--output", o.output, "Folder of the run: the best model, last/, run.jsonl")->required();
   verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");
-  verb.add_option("--epochs", t.epochs)->capture_default_str();
+  verb.add_option("--epochs", t.epochs, "Times that every sample is seen")->capture_default_str();
   verb.add_option("--batch-size", t.batch_size, "Samples of a batch")->capture_default_str();
   verb.add_option("--accumulate", t.accumulate, "Batches of an optimiser step")->capture_default_str();
   verb.add_option("--learning-rate", t.learning_rate, "At its peak")->capture_default_str();
   verb.add_option("--warmup", t.warmup, "Share of the steps; then linear decay to 0")->capture_default_str();
   verb.add_option("--weight-decay", t.weight_decay, "Of weights; never of biases and norms")->capture_default_str();
   verb.add_option("--clip", t.clip, "Largest norm of the gradient; 0: any")->capture_default_str();
-  verb.add_option("--dropout", t.dropout)->capture_default_str();
+  verb.add_option("--dropout", t.dropout, "Share of numbers that are dropped in training")->capture_default_str();
   verb.add_option("--early-stop", t.early_stop, "Epochs without a better score before the run ends; 0: never")
       ->capture_default_str();
   verb.add_option("--save-every", t.save_every, "Seconds between checkpoints")->capture_default_str();
@@ -54,7 +54,7 @@ inline int report(const limbeck::task_training_report& r, const std::string& out
   if (r.end == limbeck::run_end::interrupted) return interrupted;
   const auto number = [](const std::optional<double>& x) { return x ? limbeck::json(*x) : limbeck::json(); };
   if (as_json) {
-    limbeck::json line{{"output", output}, {"updates", r.updates}, {"best_epoch", r.best_epoch + 1},
+    limbeck::json line{{"output", output}, {"updates", r.updates}, {"best_epoch", r.best_epoch},
                        {"parameters", r.parameters}, {"seconds", r.seconds}};
     for (const auto& [name, value] : r.metrics) line[name] = number(value);
     if (r.teacher_agreement) line["teacher_agreement"] = *r.teacher_agreement;

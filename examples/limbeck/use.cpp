@@ -30,7 +30,7 @@ limbeck::json json_of(const limbeck::evaluation_report& r, const std::string& su
   for (const auto& [name, value] : r.metrics) put(name, value);
   if (r.teacher_agreement) put("teacher_agreement", r.teacher_agreement);
   if (r.calibration_error) put("calibration_error", r.calibration_error);
-  put("samples", static_cast<double>(r.samples));
+  line["samples" + suffix] = r.samples;
   put("samples_per_second", r.samples_per_second);
   line["parameters"] = r.parameters;
   return line;

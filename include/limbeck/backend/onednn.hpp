@@ -1,4 +1,4 @@
-// The matrix product of oneDNN: the fastest on most processors, chosen for the processor at run time.
+// The matrix product of oneDNN, whose code is made for the processor at run time.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.h>
@@ -8,11 +8,9 @@
 
 #include <algorithm>
 #include <concepts>
-#include <string>
 
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/backend/matmul_provider.hpp"
-#include "limbeck/core/error.hpp"
 
 namespace limbeck {
 namespace detail {
@@ -35,19 +33,19 @@ class one_openmp_thread {
 
 }  // namespace detail
 
-/// dnnl_sgemm (component `onednn`); double, which oneDNN does not multiply, goes to Eigen. Throws backend_error where the library refuses.
+/// dnnl_sgemm (component `onednn`); double, which oneDNN does not multiply, and what the library
+/// refuses, goes to Eigen.
 struct onednn_provider {
   template <class T>
     requires std::same_as<T, float> || std::same_as<T, double>
   static void multiply(T alpha, view<const T, 2> a, view<const T, 2> b, T beta, view<T, 2> c) {
-    if constexpr (std::same_as<T, double>) {
-      eigen_provider::multiply(alpha, a, b, beta, c);
-    } else {
+    if constexpr (std::same_as<T, float>) {
       const detail::one_openmp_thread alone;
-      const auto status = dnnl_sgemm(form(a), form(b), c.extent(0), c.extent(1), a.extent(1), alpha, a.data(),
-                                     leading(a), b.data(), leading(b), beta, c.data(), c.stride(0));
-      if (status != dnnl_success) throw backend_error("dnnl_sgemm: status " + std::to_string(static_cast<int>(status)));
+      if (dnnl_sgemm(form(a), form(b), c.extent(0), c.extent(1), a.extent(1), alpha, a.data(), leading(a), b.data(),
+                     leading(b), beta, c.data(), std::max({c.stride(0), c.extent(1), index{1}})) == dnnl_success)
+        return;
     }
+    eigen_provider::multiply(alpha, a, b, beta, c);
   }
 
  private:
@@ -57,7 +55,8 @@ struct onednn_provider {
   }
   template <class T>
   static index leading(view<const T, 2> v) {
-    return v.stride(1) == 1 ? std::max(v.stride(0), v.extent(1)) : std::max(v.stride(1), v.extent(0));
+    const bool rows = v.stride(1) == 1;
+    return std::max({rows ? v.stride(0) : v.stride(1), rows ? v.extent(1) : v.extent(0), index{1}});
   }
 };
 

@@ -119,7 +119,7 @@ template <class A, class S, class U, class G>
 
 }  // namespace detail
 
-/// Adds a batch's counts to `per`: samples, tokens, and pairs of a query and a key it sees (with `tinybert_zeroing`
+/// A batch's counts: samples, tokens, and pairs of a query and a key it sees (with `tinybert_zeroing`
 /// every pair that is stored). Rows and elements are the caller's to count.
 [[nodiscard]] inline normaliser counts_of(view<const sample_rows, 1> rows, bool causal = false,
                                           mask_mode mode = mask_mode::exact) {

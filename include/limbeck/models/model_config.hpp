@@ -1,6 +1,7 @@
 // What the config.json and tokenizer_config.json of an encoder's folder say, without the files.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,16 +33,31 @@ struct model_config {
   return config.labels.empty() ? "LABEL_" + std::to_string(number) : config.labels[static_cast<std::size_t>(number)];
 }
 
-/// For each class of the student, the teacher's class of the same name. Throws contract_error where there is none.
+/// Whether two class names are one, upper and lower case (of ASCII) alike.
+[[nodiscard]] inline bool same_label(const std::string& a, const std::string& b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+/// Whether the classes have names of their own, and not just LABEL_0, LABEL_1, ...
+[[nodiscard]] inline bool has_label_names(const model_config& config) {
+  for (index c = 0; c < config.classes; ++c)
+    if (label_of(config, c) != "LABEL_" + std::to_string(c)) return true;
+  return false;
+}
+
+/// For each class of the student, the teacher's class of the same name; by number where one side has no names. Throws
+/// contract_error where there is none.
 [[nodiscard]] inline std::vector<index> matched_classes(const model_config& student, const model_config& teacher) {
   expects(student.classes == teacher.classes, [&] {
     return "labels: " + std::to_string(student.classes) + " classes of the student, " +
            std::to_string(teacher.classes) + " of the teacher";
   });
+  const bool by_name = has_label_names(student) && has_label_names(teacher);
   std::vector<index> matched;
   for (index c = 0; c < student.classes; ++c) {
-    index at = 0;
-    while (at < teacher.classes && label_of(teacher, at) != label_of(student, c)) ++at;
+    index at = by_name ? 0 : c;
+    while (by_name && at < teacher.classes && !same_label(label_of(teacher, at), label_of(student, c))) ++at;
     expects(at < teacher.classes, [&] {
       std::string names;
       for (index t = 0; t < teacher.classes; ++t) names += (t > 0 ? ", \"" : "\"") + label_of(teacher, t) + "\"";

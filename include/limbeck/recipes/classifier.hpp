@@ -72,9 +72,8 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
   return config;
 }
 
-/// For each of the task's labels the model's class of that name: where both name the same classes in another order they
-/// are matched by name, upper and lower case alike; a model that calls its classes LABEL_0, LABEL_1, ... has the task's
-/// order. Throws contract_error where they cannot be matched.
+/// For each of the task's classes the model's class of that name (matched_classes). Throws contract_error where their
+/// numbers differ or names cannot be matched.
 [[nodiscard]] inline std::vector<index> classes_by_label(const model_config& config, const task_description& task) {
   const model_config wanted = config_for(config, task);
   expects(config.regression == wanted.regression && config.classes == wanted.classes, [&] {
@@ -82,51 +81,7 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
            ", the task " + task.name + " has " + std::to_string(wanted.classes) +
            (wanted.regression ? " score" : " classes");
   });
-  const auto lower = [](std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-  };
-  std::vector<index> order;
-  for (index c = 0; c < config.classes; ++c) {
-    if (config.regression || label_of(config, c) == "LABEL_" + std::to_string(c)) {
-      order.push_back(c);
-      continue;
-    }
-    index found = -1;
-    for (index m = 0; m < config.classes; ++m)
-      if (lower(label_of(config, m)) == lower(wanted.labels[static_cast<std::size_t>(c)])) found = m;
-    expects(found >= 0, [&] {
-      return "the task's label " + wanted.labels[static_cast<std::size_t>(c)] + " is none of the model's: " +
-             detail::listed(config.labels);
-    });
-    order.push_back(found);
-  }
-  return order;
-}
-
-/// The model's head in the task's order: row c becomes row order[c] of before.
-inline void put_head_in_order(text_classifier& model, const std::vector<index>& order) {
-  for (const char* name : {"classifier.weight", "classifier.bias"}) {
-    const parameter& p = *model.model.parameters().find(name);
-    const index width = p.count() / p.rows;
-    float* const head = model.weights.data() + p.offset;
-    const std::vector<float> before(head, head + p.count());
-    for (index c = 0; c < p.rows; ++c)
-      std::copy_n(before.begin() + order[static_cast<std::size_t>(c)] * width, width, head + c * width);
-  }
-}
-
-/// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head, put
-/// into the task's order where it has the task's labels in another one. Other heads are fresh.
-[[nodiscard]] inline text_classifier load_for_task(const std::filesystem::path& folder, const task_description& task,
-                                                   std::uint64_t seed) {
-  const model_config before = read_model_config(folder);
-  text_classifier model = load_text_classifier(folder, config_for(before, task), {.fresh_head = true, .seed = seed});
-  auto mine = before.labels, wanted = model.config.labels;
-  std::ranges::sort(mine);
-  std::ranges::sort(wanted);
-  if (!wanted.empty() && mine == wanted) put_head_in_order(model, classes_by_label(before, task));
-  return model;
+  return matched_classes(wanted, config);
 }
 
 /// Columns of logits [samples, classes] in the task's order.

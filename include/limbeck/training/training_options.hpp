@@ -41,6 +41,7 @@ struct training_options {
     between("weight-decay", weight_decay, 0, 1);
     between("clip", clip, 0, 1e9);
     between("dropout", dropout, 0, 0.99);
+    between("save-every", save_every, 0, 1e9);
     expects(early_stop >= 0, "early-stop: must not be negative");
   }
 };
