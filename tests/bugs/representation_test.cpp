@@ -13,6 +13,7 @@
 namespace {
 
 namespace signal = limbeck::signal;
+using Catch::Matchers::Contains;
 using limbeck::attention_mse;
 using limbeck::hidden_mse;
 using limbeck::linear_projection;
@@ -23,13 +24,13 @@ using limbeck_test::grid;
 using limbeck_test::matrix;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
-using Catch::Matchers::Contains;
 
 constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
 // One sample of `keys` valid tokens in `length` stored ones, `width` wide.
 representation_case<> one_sample(limbeck::index keys, limbeck::index length, limbeck::index width, unsigned seed) {
-  representation_case<> c{signal::hidden, {{0, keys, keys}}, {{1, 1, length, width, seed}}, {{1, 1, length, width, seed + 1}}};
+  representation_case<> c{
+      signal::hidden, {{0, keys, keys}}, {{1, 1, length, width, seed}}, {{1, 1, length, width, seed + 1}}};
   c.place = c.teacher_place = {.padded = true};
   return c;
 }
@@ -78,7 +79,8 @@ TEST_CASE("bug_10a: NaN in a sample that does not count does not reach a project
   c.weight = {1, 0};
   const matrix<> weight(3, 2, 1);
   matrix<> gradient(3, 2), bias_gradient(1, 3);
-  const auto got = c(hidden_mse{uniform_mapping{}, linear_projection<double>{weight.seen(), {}, gradient.all(), bias_gradient.flat()}});
+  const auto got = c(hidden_mse{uniform_mapping{},
+                                linear_projection<double>{weight.seen(), {}, gradient.all(), bias_gradient.flat()}});
   CHECK(got.value[1] == 0);
   CHECK(got.gradient[0](1, 0, 0, 0) == 0);
   for (limbeck::index i = 0; i < 3; ++i) {
@@ -126,8 +128,10 @@ TEST_CASE("bug_10c: five more pads change no bit of any loss on representations"
       representation_case<> c{kind, {{0, 4, 4}}, {{1, heads, length, width(6)}}, {{1, heads, length, width(7)}}};
       for (limbeck::index h = 0; h < heads; ++h)
         for (limbeck::index r = 0; r < 4; ++r) {
-          for (limbeck::index i = 0; i < std::min<limbeck::index>(6, width(6)); ++i) c.student[0](0, h, r, i) = s(0, h, r, i);
-          for (limbeck::index i = 0; i < std::min<limbeck::index>(7, width(7)); ++i) c.teacher[0](0, h, r, i) = t(0, h, r, i);
+          for (limbeck::index i = 0; i < std::min<limbeck::index>(6, width(6)); ++i)
+            c.student[0](0, h, r, i) = s(0, h, r, i);
+          for (limbeck::index i = 0; i < std::min<limbeck::index>(7, width(7)); ++i)
+            c.teacher[0](0, h, r, i) = t(0, h, r, i);
         }
       c.place = c.teacher_place = {.padded = true};
       c.per = limbeck::counts_of(limbeck::view<const limbeck::sample_rows, 1>(c.sizes.data(), 1));

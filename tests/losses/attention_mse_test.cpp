@@ -22,7 +22,6 @@ using limbeck::uniform_mapping;
 using limbeck_test::grid;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
-using Catch::Matchers::Contains;
 
 static_assert(limbeck::loss_policy<attention_mse<>, limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<attention_mse<explicit_mapping>, limbeck::cpu_executor<>, float, limbeck::bfloat16>);
@@ -137,14 +136,18 @@ TEST_CASE("attention_mse with tinybert_zeroing keeps padded rows, and zeroes eac
 
 TEST_CASE("attention_mse takes a teacher in any type, and long rows at every level") {
   const auto check_type = [](auto stored) {
-    for (const limbeck::simd_level level : {limbeck::simd_level::baseline, limbeck::simd_level::avx2, limbeck::simd_level::avx512}) {
+    for (const limbeck::simd_level level :
+         {limbeck::simd_level::baseline, limbeck::simd_level::avx2, limbeck::simd_level::avx512}) {
       if (level > limbeck::best_simd_level()) continue;
       const limbeck::forced_simd_level forced(level);
-      representation_case<float, decltype(stored)> c{signal::scores, {{0, 37, 37}}, {{1, 1, 37, 37, 1}}, {{1, 1, 37, 37, 2}}};
-      for (double& x : c.teacher[0].data) x = static_cast<double>(static_cast<float>(static_cast<limbeck::bfloat16>(x)));
+      representation_case<float, decltype(stored)> c{
+          signal::scores, {{0, 37, 37}}, {{1, 1, 37, 37, 1}}, {{1, 1, 37, 37, 2}}};
+      for (double& x : c.teacher[0].data)
+        x = static_cast<double>(static_cast<float>(static_cast<limbeck::bfloat16>(x)));
       c.causal = true;
       const auto got = c(attention_mse{});
-      const auto want = oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), oracle::lower_triangle(37), 1);
+      const auto want =
+          oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), oracle::lower_triangle(37), 1);
       CHECK(oracle::distance(got.value, want.value) < 1e-6 * want.value(0));
       CHECK(oracle::distance(got.gradient[0].data, want.gradient) < 1e-6);
       CHECK(got.untouched);
@@ -199,7 +202,8 @@ TEST_CASE("attention_mse adds up the layers that its mapping pairs, each with it
   oracle::array value = xt::zeros<double>({3});
   std::vector<oracle::array> gradient(2, oracle::array(xt::zeros<double>({3, 2, 5, 5})));
   for (const auto& p : loss.map.pairs) {
-    const auto one = oracle::squared_error(oracle::of(c.student[p.student]), oracle::of(c.teacher[p.teacher]), mask_of(c), 2);
+    const auto one =
+        oracle::squared_error(oracle::of(c.student[p.student]), oracle::of(c.teacher[p.teacher]), mask_of(c), 2);
     value += p.weight * one.value;
     gradient[p.student] += p.weight * one.gradient;
   }
@@ -280,7 +284,8 @@ TEST_CASE("attention_mse says what does not fit, before it does anything") {
   c.weight = {1, 1};
   CHECK_THROWS_WITH(c(attention_mse{}), "attention_mse: 3 samples of the student, 2 of the weights");
 
-  const std::vector<limbeck::sample_rows> two{{0, 2, 2}, {2, 1, 1}}, other{{0, 2, 2}, {2, 2, 2}}, fewer{{0, 2, 1}, {2, 1, 1}};
+  const std::vector<limbeck::sample_rows> two{{0, 2, 2}, {2, 1, 1}}, other{{0, 2, 2}, {2, 2, 2}},
+      fewer{{0, 2, 1}, {2, 1, 1}};
   const std::vector<limbeck::block> blocks{{0, 2}, {48, 1}};
   const std::vector<double> numbers(64, 1);
   double value[2] = {};

@@ -39,8 +39,8 @@ constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
 // Four samples of 4, 1, 3 and 2 tokens.
 template <class A = double, class U = A>
-representation_case<A, U> four_samples(limbeck::index width, limbeck::index teacher_width, std::size_t student_layers = 1,
-                                       std::size_t teacher_layers = 1) {
+representation_case<A, U> four_samples(limbeck::index width, limbeck::index teacher_width,
+                                       std::size_t student_layers = 1, std::size_t teacher_layers = 1) {
   representation_case<A, U> c{signal::hidden, {{0, 4, 4}, {0, 1, 1}, {0, 3, 3}, {0, 2, 2}}, {}, {}};
   for (unsigned i = 0; i < student_layers; ++i) c.student.emplace_back(4, 1, 4, width, 1 + i);
   for (unsigned i = 0; i < teacher_layers; ++i) c.teacher.emplace_back(4, 1, 4, teacher_width, 11 + i);
@@ -66,7 +66,9 @@ struct owned_projection {
     return {weight.seen(), bias.seen_flat(), weight_gradient.all(), bias_gradient.flat()};
   }
   // Without anything to learn.
-  [[nodiscard]] projection fixed() const { return {weight.seen(), has_bias ? bias.seen_flat() : limbeck::view<const double, 1>{}}; }
+  [[nodiscard]] projection fixed() const {
+    return {weight.seen(), has_bias ? bias.seen_flat() : limbeck::view<const double, 1>{}};
+  }
   void forget() {
     weight_gradient.fill(0);
     bias_gradient.fill(0);
@@ -86,12 +88,14 @@ struct expected {
   oracle::array value;
   oracle::projected_gradient gradient;
 };
-expected reference(const representation_case<>& c, const owned_projection& p, std::size_t student, std::size_t teacher) {
+expected reference(const representation_case<>& c, const owned_projection& p, std::size_t student,
+                   std::size_t teacher) {
   const oracle::array h = oracle::of(c.student[student]), w = of(p.weight);
-  const oracle::array b = p.has_bias ? of(p.bias) : oracle::array(xt::zeros<double>({limbeck::index{1}, p.bias.columns()}));
+  const oracle::array b =
+      p.has_bias ? of(p.bias) : oracle::array(xt::zeros<double>({limbeck::index{1}, p.bias.columns()}));
   const oracle::array flat_bias = xt::reshape_view(b, {p.bias.columns()});
-  const auto error = oracle::squared_error(oracle::projected(h, w, flat_bias), oracle::of(c.teacher[teacher]), mask_of(c),
-                                           static_cast<double>(c.teacher[teacher].columns));
+  const auto error = oracle::squared_error(oracle::projected(h, w, flat_bias), oracle::of(c.teacher[teacher]),
+                                           mask_of(c), static_cast<double>(c.teacher[teacher].columns));
   return {error.value, oracle::projected_back(h, w, error.gradient)};
 }
 
@@ -119,7 +123,7 @@ TEST_CASE("hidden_mse without a projection agrees with the reference and with ce
   for (const mask_mode mask : {mask_mode::exact, mask_mode::tinybert_zeroing}) {
     auto c = four_samples(7, 7);
     c.mask = mask;
-    c.sizes[0].keys = 2;  // padded rows take part under tinybert_zeroing alone
+    c.sizes[0].keys = 2;              // padded rows take part under tinybert_zeroing alone
     c.student[0](0, 0, 1, 1) = -1e4;  // which zeroes scores, never states
     const hidden_mse loss{uniform_mapping{}, no_projection{}, {.mask = mask}};
     const auto got = c(loss);
@@ -277,7 +281,8 @@ TEST_CASE("hidden_mse with a projection reads a teacher in any type, and long ru
     const hidden_mse loss{uniform_mapping{}, linear_projection<float>{weight.seen(), {}, weight_gradient.all(), {}}};
     const auto got = c(loss);
     const oracle::array h = oracle::of(c.student[0]), w = of(matrix<>(weight));
-    const auto want = oracle::squared_error(oracle::projected(h, w, xt::zeros<double>({19})), oracle::of(c.teacher[0]), mask_of(c), 19);
+    const auto want = oracle::squared_error(oracle::projected(h, w, xt::zeros<double>({19})), oracle::of(c.teacher[0]),
+                                            mask_of(c), 19);
     const auto back = oracle::projected_back(h, w, want.gradient);
     CHECK(oracle::distance(got.value, want.value) < 2e-6 * want.value(0));
     CHECK(oracle::distance(got.gradient[0].data, back.state) < 2e-6);
@@ -314,9 +319,11 @@ TEST_CASE("hidden_mse of micro-batches adds up to that of the whole batch") {
     cut(part.teacher[0]);
     const auto got = part(hidden_mse{uniform_mapping{}, parts()});
     for (limbeck::index i = first; i < last; ++i)
-      CHECK(got.value[static_cast<std::size_t>(i - first)] == Approx(want.value[static_cast<std::size_t>(i)]).epsilon(1e-14));
+      CHECK(got.value[static_cast<std::size_t>(i - first)] ==
+            Approx(want.value[static_cast<std::size_t>(i)]).epsilon(1e-14));
     for (std::size_t i = 0; i < got.gradient[0].data.size(); ++i)
-      CHECK(std::abs(got.gradient[0].data[i] - want.gradient[0].data[i + static_cast<std::size_t>(first) * 12]) < 1e-14);
+      CHECK(std::abs(got.gradient[0].data[i] - want.gradient[0].data[i + static_cast<std::size_t>(first) * 12]) <
+            1e-14);
   }
   CHECK(limbeck_test::largest_gap(parts.weight_gradient.seen(), whole.weight_gradient.seen()) < 1e-14);
   CHECK(limbeck_test::largest_gap(parts.bias_gradient.seen(), whole.bias_gradient.seen()) < 1e-14);
@@ -367,7 +374,8 @@ TEST_CASE("hidden_mse and embedding_mse say what does not fit, before they do an
   CHECK_THROWS_WITH(c(hidden_mse{}), "hidden_mse: 4 samples of the student, 2 of the weights");
   c.weight = {};
   CHECK_THROWS_WITH(c(hidden_mse{}), "uniform_mapping: needs a layer on both sides, student 0, teacher 0");
-  CHECK_THROWS_WITH(c(embedding_mse{}), "embedding_mse: the student is 3 wide, the teacher 5; give it a linear_projection");
+  CHECK_THROWS_WITH(c(embedding_mse{}),
+                    "embedding_mse: the student is 3 wide, the teacher 5; give it a linear_projection");
 
   // A mapping that shows a layer which a pass did not keep, a second layer of another width, columns with gaps.
   const std::vector<limbeck::sample_rows> rows{{0, 2, 2}};
@@ -384,7 +392,8 @@ TEST_CASE("hidden_mse and embedding_mse say what does not fit, before they do an
   const auto call = [&](const auto& loss) {
     loss(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<double>{}, out);
   };
-  CHECK_THROWS_WITH(call(hidden_mse{}), "hidden_mse: the student is 4 wide, the teacher 6; give it a linear_projection");
+  CHECK_THROWS_WITH(call(hidden_mse{}),
+                    "hidden_mse: the student is 4 wide, the teacher 6; give it a linear_projection");
   CHECK_THROWS_WITH(call(hidden_mse{beyond{}}), "hidden_mse: the teacher's pass kept 2 layers, layer 7 is wanted");
   teacher.hidden[1] = limbeck::view<const double, 2>(others.data(), {{2, 4}}, {{8, 2}});
   CHECK_THROWS_WITH(call(hidden_mse{}), "hidden_mse: the columns of a state must lie side by side");

@@ -48,10 +48,13 @@ using limbeck_test::logit_case;
 // What a term reads is known to the compiler, and joined.
 static_assert((0.9 * soft_target_kl{.temperature = 2}).reads == signal::logits);
 static_assert((0.9 * soft_target_kl{} + 0.1 * cross_entropy{}).reads == signal::logits);
-static_assert((soft_target_kl{} + attention_mse{} + hidden_mse{}).reads == (signal::logits | signal::scores | signal::hidden));
-static_assert((linear_decay{4, 1} * (hidden_mse{} + limbeck::embedding_mse{})).reads == (signal::hidden | signal::embeddings));
-static_assert((attention_mse{limbeck::uniform_mapping{}, {.of = limbeck::attention_map::probabilities}} + cross_entropy{}).reads ==
-              (signal::probabilities | signal::logits));
+static_assert((soft_target_kl{} + attention_mse{} + hidden_mse{}).reads ==
+              (signal::logits | signal::scores | signal::hidden));
+static_assert((linear_decay{4, 1} * (hidden_mse{} + limbeck::embedding_mse{})).reads ==
+              (signal::hidden | signal::embeddings));
+static_assert((attention_mse{limbeck::uniform_mapping{}, {.of = limbeck::attention_map::probabilities}} +
+               cross_entropy{})
+                  .reads == (signal::probabilities | signal::logits));
 static_assert(limbeck::term(mine::margin{}).reads == signal::embeddings);
 
 // Sums are flat however they are bracketed; a factor in front of one keeps it together.
@@ -59,7 +62,8 @@ using kl = soft_target_kl;
 static_assert(std::is_same_v<decltype(kl{} + cross_entropy{} + logits_mse{}), sum<kl, cross_entropy, logits_mse>>);
 static_assert(std::is_same_v<decltype(kl{} + (cross_entropy{} + logits_mse{})), sum<kl, cross_entropy, logits_mse>>);
 static_assert(std::is_same_v<decltype((kl{} + kl{}) + (kl{} + kl{})), sum<kl, kl, kl, kl>>);
-static_assert(std::is_same_v<decltype(2 * (kl{} + cross_entropy{})), scaled<limbeck::constant, sum<kl, cross_entropy>>>);
+static_assert(
+    std::is_same_v<decltype(2 * (kl{} + cross_entropy{})), scaled<limbeck::constant, sum<kl, cross_entropy>>>);
 
 static_assert(limbeck::loss_policy<decltype(0.9 * kl{} + cross_entropy{}), limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<decltype(linear_decay{} * (kl{} + attention_mse{})), limbeck::cpu_executor<>>);
@@ -88,8 +92,9 @@ struct at_progress {
   double progress;
 
   template <limbeck::launchable E>
-  void operator()(const E& on, const limbeck::signals<const double>& student, const limbeck::signals<const double>& teacher,
-                  const limbeck::targets<double>& given, const limbeck::sink<double, limbeck::cpu>& out) const {
+  void operator()(const E& on, const limbeck::signals<const double>& student,
+                  const limbeck::signals<const double>& teacher, const limbeck::targets<double>& given,
+                  const limbeck::sink<double, limbeck::cpu>& out) const {
     auto here = out;
     here.progress = progress;
     loss(on, student, teacher, given, here);
@@ -137,7 +142,8 @@ TEST_CASE("a loss of another namespace joins with term()") {
   CHECK(got.value[0] == Approx(0.5 + hard.value[0]));
   CHECK(got.value[1] == Approx(-0.5 + hard.value[1]));
   CHECK(got.gradient[3] == Approx(0.5 + hard.gradient[3]));
-  static_assert(std::is_same_v<decltype(limbeck::term(mine::margin{}) + cross_entropy{}), sum<mine::margin, cross_entropy>>);
+  static_assert(
+      std::is_same_v<decltype(limbeck::term(mine::margin{}) + cross_entropy{}), sum<mine::margin, cross_entropy>>);
 }
 
 TEST_CASE("an objective that is called with counts uses those, in every term") {

@@ -1,5 +1,5 @@
-// A batch of attention maps or hidden states, stored packed or padded with garbage around what counts, and a loss called
-// on it: what the tests of losses on representations share.
+// A batch of attention maps or hidden states, stored packed or padded with garbage around what counts, and a loss
+// called on it: what the tests of losses on representations share.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,8 @@ struct grid {
   index samples, heads, rows, columns;
   std::vector<double> data;
 
-  grid(index s, index h, index r, index c) : samples(s), heads(h), rows(r), columns(c), data(std::size_t(s * h * r * c)) {}
+  grid(index s, index h, index r, index c)
+      : samples(s), heads(h), rows(r), columns(c), data(std::size_t(s * h * r * c)) {}
   grid(index s, index h, index r, index c, unsigned seed) : grid(s, h, r, c) {
     data = random_numbers<double>(data.size(), -2, 2, seed);
   }
@@ -54,7 +55,8 @@ struct stored_batch {
   }
   [[nodiscard]] std::size_t at(index b, index h, index r, index c) const {
     const auto sample = static_cast<std::size_t>(b);
-    return static_cast<std::size_t>(maps ? blocks[sample].offset + (h * blocks[sample].side + r) * blocks[sample].side + c
+    return static_cast<std::size_t>(maps ? blocks[sample].offset + (h * blocks[sample].side + r) * blocks[sample].side +
+                                               c
                                          : (rows[sample].begin + r) * stride + c);
   }
 };
@@ -82,7 +84,9 @@ struct representation_case {
     [[nodiscard]] A total() const { return std::accumulate(value.begin(), value.end(), A(0)); }
   };
 
-  [[nodiscard]] bool maps() const { return limbeck::has(kind, limbeck::signal::scores | limbeck::signal::probabilities); }
+  [[nodiscard]] bool maps() const {
+    return limbeck::has(kind, limbeck::signal::scores | limbeck::signal::probabilities);
+  }
   /// Whether an entry of a layer takes part in the loss.
   [[nodiscard]] bool counts(index b, index r, index c) const {
     const limbeck::sample_rows& s = sizes[static_cast<std::size_t>(b)];
@@ -92,7 +96,7 @@ struct representation_case {
   /// Calls visit(sample, head, row, column) for each entry that takes part.
   template <class Visit>
   void for_each(const grid& like, Visit&& visit) const {
-    for (index b = 0; b < like.samples; ++b)
+    for (index b = 0; b < static_cast<index>(sizes.size()); ++b)
       for (index h = 0; h < like.heads; ++h)
         for (index r = 0; r < like.rows; ++r)
           for (index c = 0; c < like.columns; ++c)
@@ -152,7 +156,8 @@ struct representation_case {
     limbeck::per_layer<limbeck::view<T, 2>> states(layers.size());
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       T* const data = layers[layer].data();
-      blocks[layer] = {data, like.heads, limbeck::view<const limbeck::block, 1>(at.blocks.data(), at.blocks.size()), causal};
+      blocks[layer] = {data, like.heads, limbeck::view<const limbeck::block, 1>(at.blocks.data(), at.blocks.size()),
+                       causal};
       states[layer] = limbeck::view<T, 2>(data, {{at.tokens, like.columns}}, {{at.stride, 1}});
     }
     if (has(kind, scores)) out.scores = blocks;

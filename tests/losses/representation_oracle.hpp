@@ -1,5 +1,5 @@
-// The float64 reference of the losses on attention maps and hidden states: formulas over whole padded arrays and a mask.
-// It shares no code with the kernels; for reducers see oracle.hpp.
+// The float64 reference of the losses on attention maps and hidden states: formulas over whole padded arrays and a
+// mask. It shares no code with the kernels; for reducers see oracle.hpp.
 #pragma once
 
 #include <vector>

@@ -15,7 +15,8 @@ using limbeck::schedule_kind;
 static_assert(limbeck::schedule<constant> && limbeck::schedule<linear_decay> && limbeck::schedule<cosine_decay>);
 static_assert(limbeck::schedule<exponential_decay> && limbeck::schedule<any_schedule>);
 static_assert(!limbeck::schedule<double>, "a number is scaled with by an operator of its own");
-static_assert(limbeck::schedule<decltype([](double progress) { return 1 - progress; })>, "any function of the progress");
+static_assert(limbeck::schedule<decltype([](double progress) { return 1 - progress; })>,
+              "any function of the progress");
 
 static_assert(constant{3}(0) == 3 && constant{3}(0.7) == 3);
 static_assert(linear_decay{4, 1}(0) == 4 && linear_decay{4, 1}(0.5) == 2.5 && linear_decay{4, 1}(1) == 1);

@@ -63,8 +63,8 @@ def sentence(chance, words):
 
 def sample(chance):
     label = chance.randint(0, 1)
-    words = NEUTRAL.split() * 2 + (GOOD if label else BAD).split() * 2
-    return sentence(chance, words), label
+    telling = (GOOD if label else BAD).split()
+    return f"{sentence(chance, NEUTRAL.split() + telling)} {chance.choice(telling)}", label
 
 
 def write_rows(path, rows):
@@ -110,8 +110,8 @@ def task_of(folder):
 
 
 def training_of(folder, output, epochs=2, **others):
-    line = task_of(folder) + ["--output", output, "--epochs", epochs, "--batch-size", 8, "--learning-rate", 2e-3]
-    for name, value in others.items():
+    line = task_of(folder) + ["--output", output, "--epochs", epochs, "--batch-size", 8]
+    for name, value in ({"learning_rate": 3e-3} | others).items():
         line += ["--" + name.replace("_", "-"), value]
     return line
 

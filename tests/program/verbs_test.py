@@ -94,7 +94,7 @@ def check_training(data, vocabulary):
     transfer = write_texts(FOLDER / "transfer.txt", count=40)
     student = FOLDER / "student"
     told = last_json(succeeds("distill", "--teacher", teacher, "--student", "layers=1,width=12,heads=2,inner=24",
-                              "--transfer", transfer, *training_of(data, student, epochs=6), "--json"))
+                              "--transfer", transfer, *training_of(data, student, epochs=6, learning_rate=1e-2), "--json"))
     check(told["accuracy"] >= 0.8 and told["teacher_agreement"] >= 0.8, f"the student follows its teacher: {told}")
     steps = [line for line in lines_of(student / "run.jsonl") if line["event"] == "step"]
     check(len(steps) == 6 * 17, "96 samples and 40 texts make 17 batches of 8")
@@ -183,7 +183,7 @@ def check_other_tasks(vocabulary):
     task = ["--data", FOLDER / "moods", "--task", "tsv", "--text-column", 1, "--label-column", 0, "--metric", "f1_macro",
             "--threads", 1]
     teacher = FOLDER / "moods_teacher"
-    succeeds("fine-tune", *from_scratch(vocabulary), *task, "--output", teacher, "--epochs", 8, "--batch-size", 8,
+    succeeds("fine-tune", *from_scratch(vocabulary), *task, "--output", teacher, "--epochs", 30, "--batch-size", 8,
              "--learning-rate", 5e-3, "--quiet")
     score = last_json(succeeds("evaluate", "--model", teacher, *task, "--json"))["f1_macro"]
     check(score > 0.9, f"three classes are learned: {score}")

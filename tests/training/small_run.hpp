@@ -51,7 +51,7 @@ struct small_run {
   // What a run leaves here.
   std::vector<std::vector<float>> batches{};  ///< scores of each micro-batch: the number of a sample
   std::vector<float> weights{}, teacher_weights{};
-  limbeck::index parameters = 0, bests = 0;
+  limbeck::index parameters = 0, bests = 0;  ///< of what is learned; states that were the best
   std::vector<float> best_weights{};
   bool crashed = false;
   limbeck::run_result result{};
@@ -70,13 +70,13 @@ struct small_run {
     initialise(teacher.parameters(), 3, shown.all(), 0.2);
     teacher_weights.assign(shown.data(), shown.data() + shown.count());
     parameter_table table = student.parameters();
-    parameters = table.size();
     std::vector<term_spec> specs;
     for (const std::string& text : losses) specs.emplace_back(text);
     const term_builder builder(std::move(specs),
                                {.student = sizes(6), .teacher = sizes(8), .classes = classes,
                                 .regression = train.task.regression()},
                                table);
+    parameters = table.size();
     buffer<float> values(table.size()), gradients(table.size());
     initialise(table, 7, values.all(), 0.1);
     auto terms = builder.template build<small_executor, float>(read_only(values.all()), gradients.all());

@@ -40,7 +40,8 @@ void expects_states(const char* loss, const Projection& projection, view<const S
     return std::string(loss) + ": the " + (student.extent(1) > 0 ? "teacher" : "student") + "'s pass kept no states";
   });
   expects_widths(loss, projection, student.extent(1), teacher.extent(1));
-  expects(gradient.empty() || (gradient.extent(0) == student.extent(0) && gradient.extent(1) == student.extent(1)), [&] {
+  const bool fits = gradient.extent(0) == student.extent(0) && gradient.extent(1) == student.extent(1);
+  expects(gradient.empty() || fits, [&] {
     return std::string(loss) + ": gradient " + shape_text(gradient) + ", student " + shape_text(student);
   });
   const auto gapless = [](const auto& v) { return v.stride(1) == 1 || v.extent(1) == 1 || v.empty(); };
@@ -52,8 +53,9 @@ void expects_states(const char* loss, const Projection& projection, view<const S
 
 /// value[sample] += the sum over layer pairs and valid tokens of the mean over the teacher's width of the squared
 /// difference between the student's state, projected, and the teacher's (Jiao et al. 2020, arXiv:1909.10351, equation
-/// 8), divided by the count of `over`. Without a projection the widths must agree. Throws contract_error where widths,
-/// samples or depths do not fit.
+/// 8), divided by the count of `over`. Without a projection the widths must agree. Each model's rows are where its own
+/// signals say; the columns of a row lie side by side. Samples of weight 0 are skipped, garbage and all. Throws
+/// contract_error where widths, samples or depths do not fit.
 template <mapping_policy Map = uniform_mapping, class Projection = no_projection>
 struct hidden_mse {
   static constexpr signal_set reads = signal::hidden;

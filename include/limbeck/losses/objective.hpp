@@ -72,6 +72,11 @@ constexpr auto terms_of(const L& loss) {
     return std::tuple<L>(loss);
 }
 
+template <some_loss... Losses>
+constexpr sum<Losses...> sum_of(const std::tuple<Losses...>& terms) {
+  return {terms};  // from a lambda it would be no constant expression in clang 14
+}
+
 }  // namespace detail
 
 template <some_loss Loss>
@@ -84,8 +89,7 @@ template <schedule Factor, some_loss Loss>
 }
 template <some_loss Left, some_loss Right>
 [[nodiscard]] constexpr auto operator+(const Left& left, const Right& right) {
-  return std::apply([](const auto&... term) { return sum<std::remove_cvref_t<decltype(term)>...>{{term...}}; },
-                    std::tuple_cat(detail::terms_of(left), detail::terms_of(right)));
+  return detail::sum_of(std::tuple_cat(detail::terms_of(left), detail::terms_of(right)));
 }
 
 }  // namespace limbeck

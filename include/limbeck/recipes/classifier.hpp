@@ -84,6 +84,32 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
   return matched_classes(wanted, config);
 }
 
+/// The model's head in the task's order: row c becomes row order[c] of before.
+inline void put_head_in_order(text_classifier& model, const std::vector<index>& order) {
+  for (const char* name : {"classifier.weight", "classifier.bias"}) {
+    const parameter& p = *model.model.parameters().find(name);
+    const index width = p.count() / p.rows;
+    float* const head = model.weights.data() + p.offset;
+    const std::vector<float> before(head, head + p.count());
+    for (index c = 0; c < p.rows; ++c)
+      std::copy_n(before.begin() + order[static_cast<std::size_t>(c)] * width, width, head + c * width);
+  }
+}
+
+/// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head, put
+/// into the task's order where it names the task's labels in another one. Other heads are fresh.
+[[nodiscard]] inline text_classifier load_for_task(const std::filesystem::path& folder, const task_description& task,
+                                                   std::uint64_t seed) {
+  const model_config before = read_model_config(folder);
+  text_classifier model = load_text_classifier(folder, config_for(before, task), {.fresh_head = true, .seed = seed});
+  const auto names = [&](const std::string& label) {
+    return std::ranges::any_of(before.labels, [&](const std::string& mine) { return same_label(mine, label); });
+  };
+  if (before.classes == model.config.classes && std::ranges::all_of(model.config.labels, names))
+    put_head_in_order(model, matched_classes(model.config, before));
+  return model;
+}
+
 /// Columns of logits [samples, classes] in the task's order.
 [[nodiscard]] inline std::vector<float> in_label_order(std::vector<float> logits, const std::vector<index>& order) {
   std::vector<float> row(order.size());

@@ -85,11 +85,6 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
                                    const task_texts& texts, task_training_options options, const std::string& verb,
                                    const std::string& student_text, console& out) {
   options.training.check();
-  detail::make_folder(options.output);
-  const run_lock lock(options.output);
-  detail::expects_free_folder(options.output, options.resume);
-  detail::remove_partial_files(options.output);
-  detail::remove_partial_files(options.output / "last");
 
   // What is learned: the student, and behind it whatever the terms need.
   parameter_table table = student.model.parameters();
@@ -116,11 +111,18 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
                : "") +
           ", " + std::to_string(dev.front().size()) + " for evaluation; " +
           std::to_string(student.model.parameters().size()) + " parameters");
+  auto terms = builder.template build<E, float>(read_only(weights.all()), gradients.all());
+
+  // Nothing is written before all that was asked for is known to make sense.
+  detail::make_folder(options.output);
+  const run_lock lock(options.output);
+  detail::expects_free_folder(options.output, options.resume);
+  detail::remove_partial_files(options.output);
+  detail::remove_partial_files(options.output / "last");
 
   taught_by<bert_classifier, float> taught;
   if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
-  distiller<bert_classifier, E, float> step(student.model, taught,
-                                            builder.template build<E, float>(read_only(weights.all()), gradients.all()));
+  distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
   std::vector<float> teacher_logits;
   if (teacher != nullptr && step.reads_teacher_logits()) {
     teacher_logits = in_label_order(

@@ -119,10 +119,13 @@ class adamw {
           .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
           .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
           .gradient_scale = static_cast<T>(gradient_scale)};
-      parallel_for(on.threads, r.count, index{1} << 14, [&](index begin, index end) {
-        const index at = r.offset + begin;
-        simd_dispatch<detail::adamw_kernel>(step, end - begin, gradient.data() + at, first_.data() + at,
-                                            second_.data() + at, weights.data() + at);
+      // In whole chunks: where a vector loop ends must not depend on the threads, for its rest may be rounded otherwise.
+      constexpr index chunk_size = 1 << 14;
+      parallel_for(on.threads, (r.count + chunk_size - 1) / chunk_size, [&](index begin, index end) {
+        const index at = r.offset + begin * chunk_size;
+        simd_dispatch<detail::adamw_kernel>(step, std::min(end * chunk_size, r.count) - begin * chunk_size,
+                                            gradient.data() + at, first_.data() + at, second_.data() + at,
+                                            weights.data() + at);
       });
     }
   }

@@ -1,0 +1,502 @@
+// Known bugs of other projects' training, each beside the naive form that has it where that says something.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catch.hpp"
+#include "central_difference.hpp"
+#include "limbeck/core/half.hpp"
+#include "limbeck/losses/soft_target.hpp"
+#include "limbeck/training/metrics.hpp"
+#include "training/small_run.hpp"
+#include "training/word_sum.hpp"
+
+namespace limbeck {
+namespace {
+
+using limbeck_test::get, limbeck_test::matrix, limbeck_test::message_of, limbeck_test::same_bits,
+    limbeck_test::scratch_folder, limbeck_test::small_run, limbeck_test::small_samples, limbeck_test::word_sum;
+using classes = std::vector<std::int32_t>;
+using scores = std::vector<double>;
+using batch_list = std::vector<std::vector<std::ptrdiff_t>>;
+
+bool same(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// --- bug 3: a gradient that does not depend on how a step is split ---------------------------------------------------
+
+/// Adds the losses of its samples, which the scores say, divided by the step's tokens; reads logits for form's sake.
+struct token_losses {
+  signal_set reads = signal::logits;
+  template <class E, class T>
+  void operator()(const E&, const signals<const T>& student, const signals<const T>&, const targets<T>& given,
+                  const sink<T, cpu>& out) const {
+    for (index i = 0; i < given.scores.extent(0); ++i) {
+      const index tokens = student.rows(i).length;
+      out.value(i) += static_cast<T>(out.scale / out.per.tokens) * static_cast<T>(tokens) * given.scores(i);
+      out.gradient.logits(i, 0) += static_cast<T>(out.scale / out.per.tokens);  // its derivative is the token's id, summed
+    }
+  }
+};
+
+/// Value and gradient of one step over samples of `tokens` tokens whose loss is `losses` each, micro-batch by micro-batch.
+struct split_step {
+  double value = 0;
+  matrix<> gradient{20, 1};
+
+  split_step(const std::vector<index>& tokens, const scores& losses, const batch_list& batches) {
+    sample_set set;
+    set.task.metrics = {"pearson"};
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      encoding e;
+      e.ids.assign(static_cast<std::size_t>(tokens[i]), static_cast<std::int32_t>(5 + i));
+      e.types.assign(e.ids.size(), 0);
+      set.tokens.push_back(e);
+      set.lengths.push_back(tokens[i]);
+      set.labels.push_back(no_label);
+      set.scores.push_back(losses[i]);
+    }
+    const word_sum model(20, 1);
+    const matrix<> weights(20, 1, 1);
+    std::vector<named_term<cpu_executor<>, double>> terms;
+    terms.push_back({"tokens", {}, token_losses{}, false});
+    distiller<word_sum, cpu_executor<>, double> distil(model, {}, std::move(terms));
+    const std::vector<std::span<const std::ptrdiff_t>> spans(batches.begin(), batches.end());
+    const normaliser counts = counts_of_step(spans, set, 1);
+    std::vector<double> values{0};
+    for (const auto& batch : batches)
+      distil.accumulate({}, set, batch, counts, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values);
+    value = values[0];
+  }
+};
+
+TEST_CASE("bug_03a: micro-batches of 1 and 3 tokens with losses 1 and 3 give the mean 2.5", "[bugs]") {
+  CHECK(split_step({1, 3}, {1, 3}, {{0}, {1}}).value == Approx(2.5));
+  CHECK((1.0 + 3.0) / 2 == 2.0);  // naive: the mean of means
+}
+TEST_CASE("bug_03b: four equal micro-batches give the gradient of the whole batch, not four times as much", "[bugs]") {
+  const split_step whole({2, 2, 2, 2}, {1, 2, 3, 4}, {{0, 1, 2, 3}}), split({2, 2, 2, 2}, {1, 2, 3, 4}, {{0}, {1}, {2}, {3}});
+  CHECK(same_bits(whole.gradient.seen(), split.gradient.seen()));
+}
+TEST_CASE("bug_03c: parts with 5 and 3 tokens of loss 1 and 3 or their like give the mean over all tokens", "[bugs]") {
+  CHECK(split_step({5, 1}, {1, 3}, {{0}, {1}}).value == Approx(4.0 / 3));
+  CHECK((1.0 + 3.0) / 2 == 2.0);  // naive: ranks that average
+}
+TEST_CASE("bug_03d: parts of 4 and 60 tokens give the same bits as the unsplit batch", "[bugs]") {
+  const split_step whole({4, 60}, {1, 2}, {{0, 1}}), split({4, 60}, {1, 2}, {{0}, {1}});
+  CHECK(same_bits(whole.gradient.seen(), split.gradient.seen()));
+  CHECK(whole.value == Approx(split.value).epsilon(1e-15));
+}
+
+// --- bug 14: norms and clipping --------------------------------------------------------------------------------------
+
+TEST_CASE("bug_14a: the gradient (3000, 4000), stored in float16, has norm 5000 and is clipped to (0.6, 0.8)", "[bugs]") {
+  const float16 stored[] = {float16(3000.0F), float16(4000.0F)};
+  matrix<float> x(1, 2);
+  for (index i = 0; i < 2; ++i) x(0, i) = stored[i];
+  const double norm = norm_of(cpu_executor<>{}, x.seen_flat());
+  CHECK(norm == 5000);
+  CHECK(x(0, 0) * clip_scale(norm, 1) == Approx(0.6));
+  CHECK(x(0, 1) * clip_scale(norm, 1) == Approx(0.8));
+  CHECK(std::isinf(static_cast<float>(float16(stored[0] * stored[0]))));  // naive: squares in what is stored
+}
+TEST_CASE("bug_14c: the norm of a float gradient of 1e20 is 1e20, and so small a one as 1e-30 is not 0", "[bugs]") {
+  matrix<float> x(1, 1);
+  x(0, 0) = 1e20F;
+  const double norm = norm_of(cpu_executor<>{}, x.seen_flat());
+  CHECK(norm == Approx(1e20));
+  CHECK(1e20 * clip_scale(norm, 1) == Approx(1));
+  x(0, 0) = 1e-30F;
+  CHECK(norm_of(cpu_executor<>{}, x.seen_flat()) == Approx(1e-30));
+
+  matrix<float> many(1, 1001);  // vectors and what is left of them
+  many.fill(1e30F);
+  CHECK(norm_of(cpu_executor<>{2}, many.seen_flat()) == Approx(1e30 * std::sqrt(1001.0)));
+  CHECK(std::isinf(1e20F * 1e20F));  // naive
+}
+
+// --- bugs 20, 22: what learns and what does not ----------------------------------------------------------------------
+
+struct projection_at {
+  std::vector<float> before, after;
+};
+projection_at projection_of(const small_run& run) {
+  const index student = make_bert_classifier(small_run::sizes(6), 1).parameters().size();
+  parameter_table table = make_bert_classifier(small_run::sizes(6), 1).parameters();
+  (void)table.declare("projection.hidden.weight", 8, 6);
+  (void)table.declare("projection.hidden.bias", 8, 0, initial::zero);
+  matrix<float> fresh(1, table.size());
+  initialise(table, 7, fresh.flat(), 0.1);
+  return {{fresh.data() + student, fresh.data() + table.size()}, {run.weights.begin() + student, run.weights.end()}};
+}
+
+TEST_CASE("bug_20a: every weight and bias of a projection moves in the first step", "[bugs]") {
+  const scratch_folder folder;
+  small_run run;
+  run.training.warmup = 0;  // else the first step has rate 0
+  run.stop_at = 2;
+  run(folder.path);
+  const projection_at p = projection_of(run);
+  REQUIRE(p.after.size() == 8 * 6 + 8);
+  for (std::size_t i = 0; i < p.after.size(); ++i) CHECK(p.before[i] != p.after[i]);
+}
+TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, the projection and its moments too", "[bugs]") {
+  const scratch_folder whole, parts;
+  small_run unbroken, run;
+  unbroken(whole.path);
+  run.stop_at = 6;
+  run(parts.path);
+  REQUIRE(run.crashed);
+  run.stop_at = 0;
+  run.resume = true;
+  run(parts.path);
+  CHECK(same(run.weights, unbroken.weights));
+  CHECK(same(projection_of(run).after, projection_of(unbroken).after));
+  CHECK(get(whole / "checkpoint.safetensors") == get(parts / "checkpoint.safetensors"));
+}
+TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that has one", "[bugs]") {
+  const scratch_folder folder;
+  small_run without, with;
+  without.losses = {"regression_mse"};
+  without.stop_at = 4;
+  without(folder.path);
+  with.resume = true;
+  CHECK(message_of<file_error>([&] { with(folder.path); }) ==
+        (folder / "checkpoint.safetensors").string() + ": holds other parameters than this run has");
+}
+TEST_CASE("bug_22: ten steps with weight decay leave the teacher as it was, and learn the student and its projection only",
+          "[bugs]") {
+  const scratch_folder folder;
+  small_run run;  // fails by itself where the teacher's bytes change
+  run.training.weight_decay = 0.1;
+  run.cached = false;
+  run.stop_at = 11;
+  run(folder.path);
+  const index student = make_bert_classifier(small_run::sizes(6), 1).parameters().size();
+  CHECK(run.parameters == student + 8 * 6 + 8);
+  const safetensors_file kept(folder / "checkpoint.safetensors");
+  for (const char* name : {"weights", "first_moment", "second_moment"})
+    CHECK(kept.at(name).shape == tensor_shape{static_cast<tensor_shape::value_type>(run.parameters)});
+
+  std::vector<pass_mode> modes;  // the teacher's passes keep nothing for a backward pass
+  word_sum student_of_words(20, 3), teacher_of_words(20, 3);
+  teacher_of_words.modes = &modes;
+  std::vector<named_term<cpu_executor<>, double>> terms;
+  terms.push_back({"soft", {}, soft_target_kl{}, false});
+  const matrix<> shown(20, 3, 2), weights(20, 3, 1);
+  distiller<word_sum, cpu_executor<>, double> distil(student_of_words, {&teacher_of_words, shown.seen_flat(), {}},
+                                                     std::move(terms));
+  matrix<> gradient(20, 3);
+  std::vector<double> values{0};
+  const std::vector<std::ptrdiff_t> chosen{0, 1};
+  distil.accumulate({}, small_samples(4, false), chosen, {}, {.keeps = true, .dropout = 0.5}, 0, weights.seen_flat(),
+                    gradient.flat(), values);
+  REQUIRE(modes.size() == 1);
+  CHECK_FALSE(modes[0].keeps);
+  CHECK(modes[0].dropout == 0);
+}
+
+// --- bug 24: each sample meets its own teacher's logits --------------------------------------------------------------
+
+/// The gradient of batches in that order, from kept logits or from the teacher itself.
+matrix<> gradient_of(const batch_list& batches, bool cached) {
+  const sample_set set = small_samples(5, false);
+  const word_sum model(20, 3);
+  const matrix<> weights(20, 3, 1), shown(20, 3, 2);
+  std::vector<named_term<cpu_executor<>, double>> terms;
+  terms.push_back({"soft", {}, soft_target_kl{.temperature = 2, .over = divisor::samples}, false});
+  distiller<word_sum, cpu_executor<>, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
+  const auto logits = logits_of(cpu_executor<>{}, model, shown.seen_flat(), set, 2);
+  if (cached) distil.use_logits(view<const double, 2>(logits.data(), 5, 3));
+  matrix<> gradient(20, 3);
+  std::vector<double> values{0};
+  for (const auto& batch : batches)
+    distil.accumulate({}, set, batch, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values);
+  return gradient;
+}
+
+TEST_CASE("bug_24a: kept logits meet their own samples in every order of batches", "[bugs]") {
+  for (const batch_list& order : {batch_list{{2, 0}, {3, 1}}, batch_list{{0, 3}, {1, 2}}})
+    CHECK(same_bits(gradient_of(order, true).seen(), gradient_of(order, false).seen()));
+}
+TEST_CASE("bug_24b: kept logits meet their own samples where the last batch is smaller", "[bugs]") {
+  const batch_list order{{4, 2}, {0, 3}, {1}};
+  CHECK(same_bits(gradient_of(order, true).seen(), gradient_of(order, false).seen()));
+}
+TEST_CASE("bug_24b: a run with kept logits has the bits of one that asks its teacher in every step", "[bugs]") {
+  const scratch_folder one, two;
+  small_run cached, online;
+  cached.losses = online.losses = {"logits_mse", "regression_mse"};
+  cached.train = online.train = small_samples(7, true);
+  cached.training.dropout = online.training.dropout = 0;
+  online.cached = false;
+  cached(one.path);
+  online(two.path);
+  CHECK(limbeck_test::largest_gap(view<const float, 2>(cached.weights.data(), 1, cached.weights.size()),
+                                  view<const float, 2>(online.weights.data(), 1, online.weights.size())) <= 1e-6);
+  CHECK(cached.batches == online.batches);
+}
+
+// --- bugs 25, 26: resume ---------------------------------------------------------------------------------------------
+
+/// Stops after `done` updates, resumes, and returns the micro-batches of both parts.
+std::vector<std::vector<float>> batches_with_stop(small_run run, index done) {
+  const scratch_folder folder;
+  const index batches = (run.train.size() + run.training.batch_size - 1) / run.training.batch_size;
+  const index updates = (batches + run.training.accumulate - 1) / run.training.accumulate;  // of an epoch
+  run.stop_at = static_cast<std::size_t>(done / updates * batches + done % updates * run.training.accumulate + 1);
+  run(folder.path);
+  auto all = run.batches;
+  run.stop_at = 0;
+  run.resume = true;
+  run(folder.path);
+  all.insert(all.end(), run.batches.begin(), run.batches.end());
+  return all;
+}
+std::vector<std::vector<float>> unbroken_batches(small_run run) {
+  const scratch_folder folder;
+  return run(folder.path).batches;
+}
+small_run plain_run(index samples, index batch_size, index epochs, index accumulate = 1) {
+  small_run run;
+  run.train = small_samples(samples, true);
+  run.losses = {"regression_mse"};
+  run.training.batch_size = batch_size;
+  run.training.epochs = epochs;
+  run.training.accumulate = accumulate;
+  run.training.learning_rate = 1e-4;
+  return run;
+}
+
+TEST_CASE("bug_25a: 10 samples, batches of 2, 3 epochs, stopped after update 7: the same samples in every later batch",
+          "[bugs]") {
+  const small_run run = plain_run(10, 2, 3);
+  CHECK(batches_with_stop(run, 7) == unbroken_batches(run));
+}
+TEST_CASE("bug_25b: with accumulation 3 whole updates are skipped, not as many micro-batches", "[bugs]") {
+  const small_run run = plain_run(20, 2, 3, 3);
+  for (const index done : {1, 3, 4, 5}) CHECK(batches_with_stop(run, done) == unbroken_batches(run));
+}
+TEST_CASE("bug_25c: 64 samples one by one, stopped at 20: each comes once in the epoch", "[bugs]") {
+  std::vector<float> seen;
+  for (const auto& batch : batches_with_stop(plain_run(64, 1, 1), 20)) seen.insert(seen.end(), batch.begin(), batch.end());
+  std::sort(seen.begin(), seen.end());
+  std::vector<float> want(64);
+  std::iota(want.begin(), want.end(), 0.0F);
+  CHECK(seen == want);
+}
+TEST_CASE("bug_25d: the epoch after the resumed one has an order of its own, that of the unbroken run", "[bugs]") {
+  const small_run run = plain_run(10, 2, 3);
+  const auto with = batches_with_stop(run, 2), without = unbroken_batches(run);
+  CHECK(with == without);
+  const auto epoch = [&](index e) {
+    return std::vector<std::vector<float>>(with.begin() + 5 * e, with.begin() + 5 * (e + 1));
+  };
+  CHECK(epoch(0) != epoch(1));
+  CHECK(epoch(1) != epoch(2));
+}
+
+TEST_CASE("bug_26a: a run of 12 updates that stops at any of them ends with the bits of the unbroken run", "[bugs]") {
+  const scratch_folder whole;
+  small_run unbroken;  // warm-up 4, dropout 0.1, a weight from 4 to 1, a projection
+  unbroken(whole.path);
+  const std::string checkpoint = get(whole / "checkpoint.safetensors"), record = get(whole / "run.jsonl");
+  for (std::size_t stop = 1; stop <= 12; ++stop) {
+    INFO("stopped in update " << stop);
+    const scratch_folder parts;
+    small_run run;
+    run.stop_at = stop;
+    run(parts.path);
+    REQUIRE(run.crashed);
+    run.stop_at = 0;
+    run.resume = true;
+    run(parts.path);
+    CHECK(same(run.weights, unbroken.weights));
+    CHECK(get(parts / "checkpoint.safetensors") == checkpoint);  // rate, moments, counters, best score
+    CHECK(get(parts / "run.jsonl") == record);
+    // save_every: a crash loses the updates since the last checkpoint, and no more than they come again
+    CHECK(run.batches.size() <= 12 - (stop - 1) + 4);
+  }
+}
+TEST_CASE("bug_26c: a full disk in the middle of a save leaves the checkpoint before it, which loads", "[bugs]") {
+  const scratch_folder folder, whole;
+  small_run unbroken, run;
+  unbroken(whole.path);
+  run.stop_at = 7;
+  std::optional<limbeck_test::small_files> full;
+  run.instead = [&] { full.emplace(3000); };  // the record fits, the checkpoint does not
+  const auto message = message_of<std::runtime_error>([&] { run(folder.path); });
+  full.reset();
+  CHECK_FALSE(message.empty());
+  CHECK(folder.names() == std::vector<std::string>{"checkpoint.safetensors", "run.jsonl"});
+  run.stop_at = 0;
+  run.resume = true;
+  run(folder.path);
+  CHECK(same(run.weights, unbroken.weights));
+}
+
+// --- bug 27: schedule and accumulation -------------------------------------------------------------------------------
+
+std::vector<double> rates_of(const scratch_folder& folder) {
+  std::vector<double> rates;
+  for (const json_value& line : read_run_record(folder / "run.jsonl"))
+    if (line.has("learning_rate")) rates.push_back(line.required<double>("learning_rate"));
+  return rates;
+}
+
+TEST_CASE("bug_27a: 10 micro-batches with accumulation 4 are 3 updates at 1, 2/3 and 1/3, then 0", "[bugs]") {
+  constexpr warmup_linear rate{1, 0, 3};
+  static_assert(rate(0) == 1 && rate(3) == 0);
+  CHECK(rate(1) == Approx(2.0 / 3));
+  CHECK(rate(2) == Approx(1.0 / 3));
+  const scratch_folder folder;
+  small_run run = plain_run(20, 2, 1, 4);
+  run.training.warmup = 0;
+  run.training.learning_rate = 1e-3;
+  run(folder.path);
+  const auto rates = rates_of(folder);
+  REQUIRE(rates.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(rates[i] == Approx(1e-3 * static_cast<double>(3 - i) / 3));
+  constexpr warmup_linear naive{1, 0, 10};  // naive: counts micro-batches
+  CHECK(naive(3) == Approx(0.7));
+}
+TEST_CASE("bug_27b: the incomplete window of an epoch is an update of its own and leaks nothing into the next", "[bugs]") {
+  const scratch_folder folder, other;
+  small_run run = plain_run(14, 2, 2, 4);  // 7 micro-batches: windows of 4 and 3
+  run(folder.path);
+  CHECK(run.result.at.updates == 4);
+  CHECK(run.result.at.micro_batches == 14);
+  CHECK(rates_of(folder).size() == 4);
+
+  // a window of 3 is divided by its own count: with equal samples the loss of each window is the same
+  small_run equal = plain_run(14, 2, 1, 4);
+  for (std::size_t i = 0; i < 14; ++i) {
+    equal.train.tokens[i] = equal.train.tokens[0];
+    equal.train.lengths[i] = equal.train.lengths[0];
+    equal.train.scores[i] = 1;
+  }
+  equal.training.dropout = 0;
+  equal.training.learning_rate = 0;
+  equal(other.path);
+  std::vector<double> norms;
+  for (const json_value& line : read_run_record(other / "run.jsonl"))
+    if (line.has("gradient_norm")) norms.push_back(line.required<double>("gradient_norm"));
+  REQUIRE(norms.size() == 2);
+  CHECK(norms[0] == Approx(norms[1]).epsilon(1e-5));
+}
+TEST_CASE("bug_27c: 3 micro-batches with accumulation 4 are one update", "[bugs]") {
+  const scratch_folder folder;
+  small_run run = plain_run(6, 2, 1, 4);
+  run.training.warmup = 0;
+  run(folder.path);
+  CHECK(run.result.at.updates == 1);
+  CHECK(run.batches.size() == 3);
+}
+TEST_CASE("bug_27d: accumulation 0 is refused", "[bugs]") {
+  const scratch_folder folder;
+  small_run run = plain_run(6, 2, 1, 0);
+  CHECK(message_of<contract_error>([&] { run(folder.path); }) == "accumulate: must be 1 or more, not 0");
+  CHECK(folder.names().empty());
+}
+
+// --- bugs 28, 30, 31: scores -----------------------------------------------------------------------------------------
+
+TEST_CASE("bug_28a: 10 samples in batches of 1, 4, 7 and 16 give 10 predictions in their order and the same metrics",
+          "[bugs]") {
+  for (const bool regression : {false, true}) {
+    sample_set set = small_samples(10, regression);
+    if (!regression) set.task.metrics = {"accuracy", "f1", "matthews"};
+    const index outputs = regression ? 1 : 2;
+    const bert_classifier model = make_bert_classifier(small_run::sizes(8), outputs);
+    matrix<float> weights(1, model.parameters().size());
+    initialise(model.parameters(), 4, weights.flat(), 0.3);
+    const auto all = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, 16);
+    const metric_values want = metrics_of<float>(set, all, outputs);
+    REQUIRE(all.size() == static_cast<std::size_t>(10 * outputs));
+    for (const index batch_size : {1, 4, 7}) {
+      const auto logits = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, batch_size);
+      for (std::size_t i = 0; i < all.size(); ++i) CHECK(logits[i] == Approx(all[i]).epsilon(1e-5).margin(1e-6));
+      const metric_values found = metrics_of<float>(set, logits, outputs);
+      for (std::size_t m = 0; m < want.size(); ++m) {
+        if (regression) CHECK(*found[m].second == Approx(*want[m].second).epsilon(1e-5));
+        else CHECK(found[m] == want[m]);
+      }
+    }
+  }
+}
+
+TEST_CASE("bug_30a: F1 is that of the positive class", "[bugs]") {
+  const classes gold{0, 0, 0, 0, 0, 0, 1, 1, 1, 1}, predicted{0, 0, 0, 0, 0, 1, 0, 0, 0, 1};
+  const classes listed{0, 0, 0, 0, 0, 0, 1, 1, 1, 1}, given{0, 0, 0, 0, 0, 1, 0, 0, 0, 1};
+  CHECK(f1_of_class(gold, predicted) == Approx(1.0 / 3));
+  CHECK(f1_of_class(listed, given, 0) == Approx(0.714).epsilon(1e-3));  // naive: the best class
+}
+TEST_CASE("bug_30b: where class 1 does not occur F1 and Matthews are 0, and no NaN", "[bugs]") {
+  const classes nine(9, 0);
+  CHECK(f1_of_class(nine, nine) == 0);
+  CHECK(matthews(nine, nine) == 0);
+  CHECK(accuracy(nine, nine) == 1);
+  volatile double none = 0;  // naive: 0 / 0
+  CHECK(std::isnan(none / none));
+}
+TEST_CASE("bug_30c: Matthews of a model that predicts one class is 0", "[bugs]") {
+  CHECK(matthews(classes{0, 1, 1, 0, 1}, classes{1, 1, 1, 1, 1}) == 0);
+  CHECK(matthews(classes{1, 1, 1}, classes{0, 1, 1}) == 0);
+}
+TEST_CASE("bug_30d: Matthews of 110000 samples is not computed in 32 bits", "[bugs]") {
+  classes gold, predicted;
+  const auto add = [&](int count, int label, int prediction) {
+    gold.insert(gold.end(), static_cast<std::size_t>(count), label);
+    predicted.insert(predicted.end(), static_cast<std::size_t>(count), prediction);
+  };
+  add(50000, 1, 1);
+  add(50000, 0, 0);
+  add(5000, 0, 1);
+  add(5000, 1, 0);
+  CHECK(matthews(gold, predicted) == Approx(0.818182).epsilon(1e-6));
+}
+
+TEST_CASE("bug_31a: Spearman gives equal values the mean of their ranks", "[bugs]") {
+  const scores a{1, 0, 4, 1, 0, 3, 0}, b{4, 0, 3, 3, 3, 1, 1};
+  CHECK(*spearman(a, b) == Approx(0.352941).epsilon(1e-5));
+}
+TEST_CASE("bug_31b: Spearman with ties takes no shortcut", "[bugs]") {
+  const scores a{1, 1, 1, 1, 2}, b{5, 4, 3, 2, 1};
+  CHECK(*spearman(a, b) == Approx(-0.707107).epsilon(1e-5));
+  const auto ra = detail::average_ranks(a), rb = detail::average_ranks(b);
+  double squares = 0;
+  for (std::size_t i = 0; i < 5; ++i) squares += (ra[i] - rb[i]) * (ra[i] - rb[i]);
+  CHECK(1 - 6 * squares / (5 * 24) != Approx(-0.707107).epsilon(1e-2));  // naive
+}
+TEST_CASE("bug_31c: the correlation of a constant is undefined, also where its mean is rounded", "[bugs]") {
+  for (const double x : {0.0, 0.1, 1.0 / 3, 1e300, -2.7}) {
+    for (const std::size_t n : {3u, 7u, 10u}) {
+      scores rising(n);
+      std::iota(rising.begin(), rising.end(), 0.0);
+      CHECK_FALSE(pearson(rising, scores(n, x)));
+      CHECK_FALSE(pearson(scores(n, x), rising));
+      CHECK_FALSE(spearman(rising, scores(n, x)));
+    }
+  }
+  double mean = 0;  // naive: a variance of rounding errors
+  for (int i = 0; i < 10; ++i) mean += 0.1;
+  CHECK(0.1 - mean / 10 != 0);
+}
+TEST_CASE("bug_31d: scores beyond the scale are correlated as they are", "[bugs]") {
+  const scores raw{-1.5, 0.5, 2, 3, 4.5, 9}, gold{0, 1, 2, 3, 4, 5};
+  CHECK(*pearson(gold, raw) == Approx(0.965789).epsilon(1e-5));
+  CHECK(*spearman(gold, raw) == Approx(1));
+  scores clipped;
+  for (const double x : raw) clipped.push_back(std::clamp(x, 0.0, 5.0));
+  CHECK(*pearson(gold, clipped) == Approx(0.991117).epsilon(1e-5));  // naive
+}
+
+}  // namespace
+}  // namespace limbeck

@@ -1,0 +1,206 @@
+// Runs the worked cases of losses on attention maps, hidden states and embeddings, and of layer mappings.
+#include <algorithm>
+#include <cmath>
+
+#include "catch.hpp"
+#include "golden/loss_case.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/mappings/any_mapping.hpp"
+
+namespace {
+
+using limbeck::index;
+using limbeck::mask_mode;
+using limbeck::view;
+using limbeck_test::loss_case;
+using limbeck_test::loss_outcome;
+using limbeck_test::tensor;
+
+[[noreturn]] void unknown(const loss_case& c, const std::string& what) {
+  throw std::runtime_error("loss case " + c.name() + ": " + what + " is not known");
+}
+
+// Where the valid tokens of a padded batch of `samples` lie, as the mask says; all of them without one.
+struct valid_tokens {
+  std::vector<limbeck::sample_rows> rows;
+  std::vector<limbeck::block> blocks;
+
+  valid_tokens(const loss_case& c, index samples, index heads, index length) {
+    const std::vector<double> mask =
+        c.has_input("mask") ? c.input("mask").data : std::vector<double>(static_cast<std::size_t>(samples * length), 1);
+    for (index b = 0; b < samples; ++b) {
+      const auto begin = mask.begin() + b * length, end = begin + length;
+      const auto first = std::find_if(begin, end, [](double m) { return m != 0; }), last = std::find(first, end, 0.0);
+      if (std::any_of(last, end, [](double m) { return m != 0; })) unknown(c, "a mask with a hole");
+      const index offset = first - begin, count = last - first;
+      rows.push_back({b * length + offset, count, count});
+      blocks.push_back({b * heads * length * length + offset * length + offset, length});
+    }
+  }
+  [[nodiscard]] view<const limbeck::sample_rows, 1> all() const {
+    return view<const limbeck::sample_rows, 1>(rows.data(), rows.size());
+  }
+};
+
+// One layer in both models, and what a loss makes of it.
+template <class A>
+struct one_layer {
+  tensor shape_of;
+  std::vector<A> student, teacher, gradient, value;
+  valid_tokens valid;
+  limbeck::normaliser per{};
+
+  one_layer(const loss_case& c, index heads)
+      : shape_of(c.input("student")),
+        student(shape_of.as<A>()),
+        teacher(c.input("teacher").as<A>()),
+        gradient(student.size()),
+        value(static_cast<std::size_t>(shape_of.shape.at(0))),
+        valid(c, shape_of.shape[0], heads, shape_of.shape[shape_of.shape.size() - 2]) {}
+
+  // signals of `data`, in the member that `put` fills
+  template <class T, class Put>
+  limbeck::signals<T> seen(T* data, index columns, Put&& put) const {
+    limbeck::signals<T> s;
+    s.rows = valid.all();
+    put(s, data, columns);
+    return s;
+  }
+  template <class Loss, class Put>
+  loss_outcome operator()(const Loss& loss, index teacher_columns, Put&& put) {
+    limbeck::sink<A, limbeck::cpu> out{view<A, 1>(value.data(), value.size())};
+    const index columns = shape_of.columns();
+    out.gradient = seen(gradient.data(), columns, put);
+    out.per = per;
+    loss(limbeck::cpu_executor<>{}, seen(static_cast<const A*>(student.data()), columns, put),
+         seen(static_cast<const A*>(teacher.data()), teacher_columns, put), limbeck::targets<A>{}, out);
+    double sum = 0;
+    for (const A v : value) sum += static_cast<double>(v);
+    return {sum, {{"student", tensor(shape_of.shape, gradient)}}};
+  }
+};
+
+// What a mean over `counted` of `stored` divides by.
+double divided_by(const loss_case& c, double counted, double stored) {
+  const std::string reduction = c.text("reduction");
+  if (reduction == "mean_valid" || reduction == "mean_valid_elements") return std::max(1.0, counted);
+  if (reduction == "mean_elements") return std::max(1.0, stored);
+  if (reduction == "sum") return 1;
+  unknown(c, "reduction " + reduction);
+}
+
+// Maps [samples, heads, length, length].
+struct maps {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto shape = c.input("student").shape;
+    one_layer<A> layer(c, shape.at(1));
+    limbeck::attention_mse_options options;
+    if (c.json.at("params").contains("zero_below")) {
+      if (c.param("zero_below") != -100) unknown(c, "zeroing below other than -100");
+      options.mask = mask_mode::tinybert_zeroing;
+    }
+    const auto samples = static_cast<double>(shape[0]), length = static_cast<double>(shape[2]);
+    layer.per.pairs = divided_by(c, limbeck::counts_of(layer.valid.all()).pairs, samples * length * length);
+    return layer(limbeck::attention_mse{limbeck::uniform_mapping{}, options}, shape[3],
+                 [&](auto& s, auto* data, index) {
+                   s.scores = std::remove_cvref_t<decltype(s.scores)>(1);
+                   s.scores[0] = {data, shape[1],
+                                  view<const limbeck::block, 1>(layer.valid.blocks.data(), layer.valid.blocks.size())};
+                 });
+  }
+};
+
+// States [samples, length, width]; the file's weight is [student width, teacher width].
+template <bool Embeddings>
+struct states {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    one_layer<A> layer(c, 1);
+    const auto& shape = layer.shape_of.shape;
+    const index tokens = shape.at(0) * shape.at(1), width = shape.at(2), teacher_width = c.input("teacher").columns();
+    layer.per.tokens = divided_by(c, limbeck::counts_of(layer.valid.all()).tokens, static_cast<double>(tokens));
+    const auto put = [&](auto& s, auto* data, index columns) {
+      const view<std::remove_pointer_t<decltype(data)>, 2> all(data, tokens, columns);
+      if constexpr (Embeddings) {
+        s.embeddings = all;
+      } else {
+        s.hidden = std::remove_cvref_t<decltype(s.hidden)>(1);
+        s.hidden[0] = all;
+      }
+    };
+    const auto run = [&](const auto& projection) {
+      if constexpr (Embeddings)
+        return layer(limbeck::embedding_mse{projection}, teacher_width, put);
+      else
+        return layer(limbeck::hidden_mse{limbeck::uniform_mapping{}, projection}, teacher_width, put);
+    };
+    if (!c.has_input("weight")) return run(limbeck::no_projection{});
+
+    const auto weight = c.input("weight").as<A>(),
+               bias = c.has_input("bias") ? c.input("bias").as<A>() : std::vector<A>{};
+    std::vector<A> weight_gradient(weight.size()), bias_gradient(bias.size());
+    limbeck::linear_projection<A> projection;
+    projection.weight = transposed(view<const A, 2>(weight.data(), width, teacher_width));
+    projection.weight_gradient = transposed(view<A, 2>(weight_gradient.data(), width, teacher_width));
+    if (!bias.empty()) {
+      projection.bias = view<const A, 1>(bias.data(), teacher_width);
+      projection.bias_gradient = view<A, 1>(bias_gradient.data(), teacher_width);
+    }
+    loss_outcome got = run(projection);
+    got.grads["weight"] = tensor({width, teacher_width}, weight_gradient);
+    got.grads["bias"] = tensor({teacher_width}, bias_gradient);
+    return got;
+  }
+};
+
+// Tables by `teacher layers_student layers`, then by mapping; layers count from 1. Calls visit(depths, mapping, table).
+template <class Visit>
+void for_each_table(const loss_case& c, Visit&& visit) {
+  for (const auto& [depths, by_name] : c.json.at("outputs").at("tables").items())
+    for (const auto& [name, table] : by_name.items()) visit(depths, name, table);
+}
+
+void check_table(const std::string& depths, const std::string& name, const nlohmann::json& table) {
+  INFO(depths << " " << name);
+  limbeck::any_mapping map;
+  try {
+    map = limbeck::parse_mapping(name);
+  } catch (const limbeck::contract_error&) {
+    return;  // the test case below says which mappings do not exist
+  }
+  std::vector<std::size_t> got;
+  map({std::stoul(depths.substr(depths.find('_') + 1)), std::stoul(depths)}, [&](limbeck::layer_pair p) {
+    CHECK(p.student == got.size());
+    got.push_back(p.teacher + 1);
+  });
+  CHECK(got == table.get<std::vector<std::size_t>>());
+}
+
+struct tables {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    for_each_table(c, check_table);
+    return {.value = {}, .grads = {}, .outputs = {}, .compared = true};
+  }
+};
+
+const bool known =
+    limbeck_test::runs_loss("attention_mse", maps{}) && limbeck_test::runs_loss("hidden_mse", states<false>{}) &&
+    limbeck_test::runs_loss("embedding_mse", states<true>{}) && limbeck_test::runs_loss("layer_map", tables{});
+
+}  // namespace
+
+TEST_CASE("loss_cases: every mapping of the tables is known", "[golden]") {
+  if (limbeck_test::known_cases_only())
+    LIMBECK_SKIP("LIMBECK_KNOWN_ONLY=1: mappings that do not exist are passed over");
+  for (const loss_case& c : limbeck_test::loss_cases()) {
+    if (c.loss() != "layer_map") continue;
+    for_each_table(c, [&](const std::string& depths, const std::string& name, const nlohmann::json&) {
+      INFO(c.name() << " " << depths << ": no mapping " << name);
+      CHECK_NOTHROW(limbeck::parse_mapping(name));
+    });
+  }
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Ctrl-C leaves a state that a run goes on from, and that ends with the same bytes as a run without one."""
+import signal
+import subprocess
+import time
+
+from small_task import (FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds, training_of,
+                        write_task, write_texts)
+
+SECONDS = 60
+
+
+def lines_in(path):
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def interrupted(line, record, updates, number):
+    """Starts the run and sends the signal once the record has so many lines."""
+    process = start(*line)
+    end = time.monotonic() + SECONDS
+    while lines_in(record) < updates and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.001)
+    process.send_signal(number)
+    try:
+        _, text = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, text = process.communicate()
+    return process.returncode, text
+
+
+def same_files(a, b, names):
+    for name in names:
+        check((a / name).read_bytes() == (b / name).read_bytes(), f"{name} of {b.name} is that of {a.name}")
+
+
+words = make_vocabulary()
+data = write_task(FOLDER / "data", train=200)
+teacher = make_teacher(data, words)
+transfer = write_texts(FOLDER / "transfer.txt", count=100)
+
+
+def distillation(output):
+    return ["distill", "--teacher", teacher, "--student", "layers=2,width=24,heads=2,inner=48", "--transfer", transfer,
+            *training_of(data, output, epochs=16), "--loss", "soft_target_kl:temperature=2,weight=linear:4:1", "--loss",
+            "hidden_mse:projection=linear_bias", "--loss", "cross_entropy", "--seed", 11]
+
+
+unbroken = FOLDER / "unbroken"
+succeeds(*distillation(unbroken))
+total = lines_in(unbroken / "run.jsonl")
+for number in (signal.SIGINT, signal.SIGTERM):
+    output = FOLDER / f"stopped_by_{number.name}"
+    status, text = interrupted(distillation(output), output / "run.jsonl", total // 5, number)
+    check(status == 130, f"{number.name} ends with 130, not {status}")
+    check("go on with --resume" in text and "Traceback" not in text, f"says how to go on: {text}")
+    left = names_in(output)
+    check("checkpoint.safetensors" in left and not [n for n in left if "partial" in n or "last" in n or "lock" in n],
+          f"{number.name} leaves a checkpoint: {left}")
+    check(lines_in(output / "run.jsonl") < total, "the run was stopped before its end")
+    check(run(*distillation(output)).returncode == 1, "a stopped run is not overwritten")
+    again, text = interrupted(distillation(output) + ["--resume"], output / "run.jsonl", total // 2, number)
+    check(again == 130 and "resumed at update" in text, f"a resumed run can be stopped again: {again} {text}")
+    succeeds(*distillation(output), "--resume")
+    check(names_in(output) == names_in(unbroken), f"the same files in the end: {names_in(output)}")
+    same_files(unbroken, output, names_in(unbroken))
+finish()

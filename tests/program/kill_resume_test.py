@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""kill -9 at random moments, at least three of them inside a save, then --resume: the bytes of the unbroken run."""
+import os
+import random
+import time
+
+from small_task import (FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds, training_of,
+                        write_task)
+
+SEED = int(os.environ.get("LIMBECK_KILL_SEED", random.SystemRandom().randrange(10 ** 6)))
+KILLS, INSIDE = 10, 4  # so many of them inside a save
+
+
+def partial_files(output):
+    """Files that are being written under a name for the time being, the checkpoint's or a model's."""
+    found = []
+    for folder in (output, output / "last"):
+        try:
+            found += [name for name in os.listdir(folder) if name.endswith(".partial")]
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def killed(line, output, chance, inside, usual):
+    """Kills the run at a random moment; `inside`: as soon as, after that moment, a save is under way. The result is
+    whether it was killed before it had ended, and whether in a save."""
+    process = start(*line)
+    moment = time.monotonic() + chance.uniform(0, 0.6 if inside else 0.95) * usual
+    while time.monotonic() < moment and process.poll() is None:
+        time.sleep(0.0005)
+    while inside and process.poll() is None and not partial_files(output):
+        pass
+    process.kill()
+    process.communicate()
+    return process.returncode == -9, bool(partial_files(output))
+
+
+print(f"seed {SEED} (LIMBECK_KILL_SEED repeats it)")
+words = make_vocabulary()
+data = write_task(FOLDER / "data", train=160)
+teacher = make_teacher(data, words)
+
+
+def distillation(output):
+    return ["distill", "--teacher", teacher, "--student", "layers=2,width=40,heads=2,inner=160", "--save-every", 0,
+            *training_of(data, output, epochs=5, accumulate=2), "--loss", "soft_target_kl:temperature=2,weight=linear:4:1",
+            "--loss", "hidden_mse:projection=linear_bias", "--loss", "attention_mse", "--loss", "cross_entropy", "--seed", 3]
+
+
+unbroken = FOLDER / "unbroken"
+started = time.monotonic()
+succeeds(*distillation(unbroken))
+usual = time.monotonic() - started
+files = names_in(unbroken)
+
+saves = tried = 0
+for number in range(KILLS):
+    chance = random.Random(SEED * 1000 + number)
+    output = FOLDER / f"killed_{number}"
+    line = distillation(output)
+    while True:  # until the kill came before the end, and where it should inside a save: its moment is quickly over
+        tried += 1
+        was_killed, in_save = killed(line, output, chance, number < INSIDE, usual)
+        if was_killed and (in_save or number >= INSIDE) or tried > 10 * KILLS:
+            break
+        line = distillation(output) + ["--resume"]
+    check(was_killed, "the run was killed before its end")
+    saves += in_save
+    left = names_in(output) if output.exists() else []
+    print(f"kill {number}, seed {SEED * 1000 + number}: {'inside a save, ' if in_save else ''}left {', '.join(left)}")
+    twice = number % 3 == 2
+    if twice:  # the resumed run is killed too
+        killed(distillation(output) + ["--resume"], output, chance, False, usual)
+    done = run(*distillation(output), "--resume")
+    check(done.returncode == 0, f"the killed run resumes: {done.stderr}")
+    check(names_in(output) == files, f"the same files in the end: {names_in(output)}")
+    for name in files:
+        check((output / name).read_bytes() == (unbroken / name).read_bytes(),
+              f"kill {number}: {name} has the bytes of the unbroken run's")
+check(saves >= 3, f"at least 3 kills inside a save, not {saves}")
+print(f"{KILLS} kills, {saves} inside a save; the unbroken run takes {usual:.2f} s")
+finish()
