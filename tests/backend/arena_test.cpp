@@ -9,8 +9,21 @@
 #include "catch.hpp"
 #include "limbeck/backend/scratch.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LIMBECK_TEST_COUNTS_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIMBECK_TEST_COUNTS_ALLOCATIONS 0
+#endif
+#endif
+#if !defined(LIMBECK_TEST_COUNTS_ALLOCATIONS)
+#define LIMBECK_TEST_COUNTS_ALLOCATIONS 1
+#endif
+
 namespace {
 std::atomic<int> allocations{0};
+
+#if LIMBECK_TEST_COUNTS_ALLOCATIONS  // a sanitizer counts on its own operators
 
 void* counted(std::size_t bytes, std::size_t alignment) {
   ++allocations;
@@ -18,8 +31,11 @@ void* counted(std::size_t bytes, std::size_t alignment) {
   if (void* const at = std::aligned_alloc(alignment, whole > 0 ? whole : alignment)) return at;
   throw std::bad_alloc();
 }
+
+#endif
 }  // namespace
 
+#if LIMBECK_TEST_COUNTS_ALLOCATIONS
 // Every allocation of this program is counted.
 void* operator new(std::size_t bytes) { return counted(bytes, 16); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
@@ -29,6 +45,7 @@ void operator delete(void* at) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t) noexcept { std::free(at); }
 void operator delete(void* at, std::align_val_t) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t, std::align_val_t) noexcept { std::free(at); }
+#endif
 
 namespace limbeck {
 namespace {

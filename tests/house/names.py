@@ -10,7 +10,7 @@ from pathlib import Path
 
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc|stuff)($|_)")
 FOLDERS = ["include", "tests", "examples", "benchmarks", "docs", "cmake"]
-TEST_WITH_SEMICOLON = re.compile(r'TEST_CASE\(\s*"[^"]*;')  # ctest would look for two tests
+TEST_CTEST_MISREADS = re.compile(r'TEST_CASE\(\s*"([^"]*;|[^"]*\[[^"\]]*")')  # ctest would look for other tests
 PLACES = re.compile(r"(?<![\w./])/(work|home|root)/\w")
 
 
@@ -31,8 +31,8 @@ def main(repository):
             problems.append(f"{name}:1: the first line is a // comment that says what the file is for")
         if path.suffix == ".hpp" and "#pragma once" not in text:
             problems.append(f"{name}: no #pragma once")
-        if TEST_WITH_SEMICOLON.search(text):
-            problems.append(f"{name}: no semicolon in the name of a test")
+        if TEST_CTEST_MISREADS.search(text):
+            problems.append(f"{name}: no semicolon and no lonely bracket in the name of a test")
         for number, line in enumerate(text.splitlines(), 1):
             if PLACES.search(line):
                 problems.append(f"{name}:{number}: names a place of one machine")

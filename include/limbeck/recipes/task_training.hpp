@@ -35,8 +35,8 @@ struct task_training_report {
   index updates = 0, best_epoch = 0;
   index parameters = 0;                  ///< of the student
   double seconds = 0;                    ///< of the training alone
-  metric_values metrics;                 ///< of the best state on dev
-  std::optional<double> teacher_agreement;
+  metric_values metrics{};               ///< of the best state on dev
+  std::optional<double> teacher_agreement{};
 };
 
 namespace detail {
@@ -76,89 +76,124 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
   for (const auto& file : left) std::filesystem::remove(file, none);
 }
 
+/// Makes the output folder this run's own. Throws where another run holds it, or holds a stopped run and `resume` is not
+/// wanted.
+[[nodiscard]] inline run_lock claim_folder(const std::filesystem::path& output, bool resume) {
+  make_folder(output);
+  run_lock lock(output);
+  expects_free_folder(output, resume);
+  remove_partial_files(output);
+  remove_partial_files(output / "last");
+  return lock;
+}
+
+/// The last record of a run that came to its end; nothing of another.
+[[nodiscard]] inline std::optional<json_value> end_of_run(const std::filesystem::path& output) {
+  const auto file = output / "run.jsonl";
+  if (!std::filesystem::exists(file) || std::filesystem::exists(output / "checkpoint.safetensors")) return std::nullopt;
+  const std::vector<json_value> records = read_run_record(file);
+  if (records.empty() || records.back().optional<std::string>("event", "") != "end") return std::nullopt;
+  return records.back();
+}
+
+/// The task's training samples, and behind them the texts that only the teacher labels.
+[[nodiscard]] inline sample_set training_samples(const task_texts& texts, const task_training_options& options,
+                                                 const word_piece& pieces, console& out) {
+  sample_set train = make_samples(texts.train, pieces, options.task.max_length);
+  std::string line = std::to_string(train.size()) + " training samples";
+  if (!options.transfer.empty()) {
+    const std::vector<example> unlabelled = read_texts(options.transfer);
+    for (const example& e : unlabelled) train.add(e, pieces, options.task.max_length, false);
+    line += " and " + std::to_string(unlabelled.size()) + " without a label";
+  }
+  out.say(line + ", " + std::to_string(texts.dev.front().examples.size()) + " for evaluation");
+  return train;
+}
+
+/// A teacher's logits of every sample, [samples, classes], in the order of the task's labels.
+template <launchable E>
+[[nodiscard]] std::vector<float> teacher_logits(const E& on, const text_classifier& teacher, const sample_set& set,
+                                                console& out) {
+  std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, 64,
+                                        [&](index done) { out.progress("teacher", done, set.size()); });
+  out.clear();
+  return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
+}
+
+/// Scores the best state, which the folder holds, on the first dev set.
+template <launchable E>
+void score_best(const E& on, const std::filesystem::path& folder, const text_classifier* teacher, const sample_set& dev,
+                console& out, task_training_report& report) {
+  const auto best = load_model<float>(folder);
+  const index classes = best.config.classes;
+  const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev, 64);
+  report.metrics = metrics_of<float>(dev, logits, classes);
+  if (teacher != nullptr)
+    report.teacher_agreement = agreement<float>(logits, teacher_logits(on, *teacher, dev, out), classes);
+}
+
 }  // namespace detail
 
 /// Trains `student`, whose weights change, on the task. The best state on dev is written to the output folder, the last
-/// one to its folder `last`. A run that was stopped leaves checkpoint.safetensors, which goes when it is complete.
+/// one to its folder `last`. A run that was stopped leaves checkpoint.safetensors, which goes when it is complete; one
+/// that is complete is not run again by `resume`. Nothing is written before all that was asked for is known to make
+/// sense.
 template <launchable E>
 task_training_report train_on_task(const E& on, text_classifier& student, const text_classifier* teacher,
                                    const task_texts& texts, task_training_options options, const std::string& verb,
                                    const std::string& student_text, console& out) {
   options.training.check();
-
   // What is learned: the student, and behind it whatever the terms need.
   parameter_table table = student.model.parameters();
-  std::vector<term_spec> specs;
-  for (const std::string& text : options.losses) specs.emplace_back(text);
-  const term_builder builder(std::move(specs),
-                             {.student = student.config.sizes,
-                              .teacher = teacher != nullptr ? std::optional(teacher->config.sizes) : std::nullopt,
-                              .classes = student.config.classes,
-                              .regression = student.config.regression},
-                             table);
+  term_context context{.student = student.config.sizes, .teacher = {}, .classes = student.config.classes,
+                       .regression = student.config.regression};
+  if (teacher != nullptr) context.teacher = teacher->config.sizes;
+  const term_builder builder({options.losses.begin(), options.losses.end()}, context, table);
   buffer<float> weights(table.size()), gradients(table.size());
   initialise(table, options.training.seed + 1, weights.all());
   std::copy_n(student.weights.data(), student.model.parameters().size(), weights.data());
-
-  sample_set train = make_samples(texts.train, student.pieces, options.task.max_length);
-  const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
-  if (!options.transfer.empty())
-    for (const example& e : read_texts(options.transfer)) train.add(e, student.pieces, options.task.max_length, false);
-  out.say(std::to_string(texts.train.examples.size()) + " training samples" +
-          (train.size() > static_cast<index>(texts.train.examples.size())
-               ? " and " + std::to_string(train.size() - static_cast<index>(texts.train.examples.size())) +
-                     " without a label"
-               : "") +
-          ", " + std::to_string(dev.front().size()) + " for evaluation; " +
-          std::to_string(student.model.parameters().size()) + " parameters");
   auto terms = builder.template build<E, float>(read_only(weights.all()), gradients.all());
 
-  // Nothing is written before all that was asked for is known to make sense.
-  detail::make_folder(options.output);
-  const run_lock lock(options.output);
-  detail::expects_free_folder(options.output, options.resume);
-  detail::remove_partial_files(options.output);
-  detail::remove_partial_files(options.output / "last");
+  const sample_set train = detail::training_samples(texts, options, student.pieces, out);
+  const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
+  const run_lock lock = detail::claim_folder(options.output, options.resume);
+  task_training_report report{.parameters = student.model.parameters().size()};
+  if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
+    out.say("the run in " + options.output.string() + " is complete");
+    report.updates = end->required<std::int64_t>("step");
+    report.best_epoch = end->required<std::int64_t>("best_epoch");
+    detail::score_best(on, options.output, teacher, dev.front(), out, report);
+    return report;
+  }
 
   taught_by<bert_classifier, float> taught;
   if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
   distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
-  std::vector<float> teacher_logits;
+  std::vector<float> kept;
   if (teacher != nullptr && step.reads_teacher_logits()) {
-    teacher_logits = in_label_order(
-        logits_of(on, teacher->model, teacher->parameters(), train, 64,
-                  [&](index done) { out.progress("teacher", done, train.size()); }),
-        classes_by_label(teacher->config, train.task));
-    out.clear();
-    step.use_logits(view<const float, 2>(teacher_logits.data(), train.size(), student.config.classes));
+    kept = detail::teacher_logits(on, *teacher, train, out);
+    step.use_logits(view<const float, 2>(kept.data(), train.size(), student.config.classes));
   }
-
   const std::string vocabulary = student.vocabulary_text();
   const auto save_to = [&](const std::filesystem::path& folder) {
     save_model(folder, student.config, table, read_only(weights.all()), vocabulary);
   };
+  const std::string taught_from = teacher != nullptr ? teacher->folder.string() : "";
   trainer<E> loop(on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
-                  detail::settings_of(options, verb, student_text, teacher != nullptr ? teacher->folder.string() : "", train, dev),
+                  detail::settings_of(options, verb, student_text, taught_from, train, dev),
                   [&] { save_to(options.output); }, out);
   const run_result result = loop.run(train, dev, options.resume);
-
-  task_training_report report{.end = result.end, .updates = result.at.updates, .best_epoch = result.at.best_epoch,
-                              .parameters = student.model.parameters().size(), .seconds = result.seconds,
-                              .metrics = {}, .teacher_agreement = {}};
+  report.end = result.end;
+  report.updates = result.at.updates;
+  report.best_epoch = result.at.best_epoch;
+  report.seconds = result.seconds;
   if (result.end == run_end::interrupted) {
     out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
     return report;
   }
   save_to(options.output / "last");
-  std::filesystem::remove(loop.checkpoint_file());
-  const auto best = load_model<float>(options.output);
-  const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev.front(), 64);
-  report.metrics = metrics_of<float>(dev.front(), logits, student.config.classes);
-  if (teacher != nullptr) {
-    const auto theirs = in_label_order(logits_of(on, teacher->model, teacher->parameters(), dev.front(), 64),
-                                       classes_by_label(teacher->config, train.task));
-    report.teacher_agreement = agreement<float>(logits, theirs, student.config.classes);
-  }
+  loop.finish();
+  detail::score_best(on, options.output, teacher, dev.front(), out, report);
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace limbeck {
 using progress_callback = std::function<void(index)>;
 
 /// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, so the
-/// result does not depend on the batch size beyond rounding of the matrix product.
+/// result does not depend on the batch size beyond rounding of the matrix product. Throws std::runtime_error where a
+/// logit is not finite.
 template <launchable E, class Model, class T>
 [[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
                                        index batch_size, const progress_callback& progress = {}) {
@@ -40,6 +42,10 @@ template <launchable E, class Model, class T>
     done += batch.samples();
     if (progress) progress(done);
   }
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (!std::isfinite(found[i]))
+      throw std::runtime_error("the model's output for sample " + std::to_string(i / classes) + " is " +
+                               std::to_string(found[i]) + ": its weights are no use");
   return found;
 }
 

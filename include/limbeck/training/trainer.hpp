@@ -78,6 +78,13 @@ class trainer {
     return {end, at_, took.count()};
   }
 
+  /// Once all that a complete run leaves is written: notes its end and removes the checkpoint.
+  void finish() {
+    record_->append({{"event", "end"}, {"step", at_.updates}, {"epoch", at_.epoch}, {"best_epoch", at_.best_epoch}});
+    record_->sync();
+    std::filesystem::remove(checkpoint_file());
+  }
+
  private:
   void plan(const sample_set& train) {
     const index batches = (train.size() + options_.batch_size - 1) / options_.batch_size;
