@@ -10,6 +10,8 @@ using Catch::Approx;
 #endif
 
 #include <iostream>
+#include <limits>
+#include <string>
 
 /// Leaves the test case; ctest lists it as skipped and ./check prints the reason: `LIMBECK_SKIP("no CUDA device")`.
 /// Nothing may have failed before it.
@@ -21,6 +23,9 @@ using Catch::Approx;
   } while (false)
 
 namespace limbeck_test {
+
+/// What nobody may read: one use, and the result is no number either.
+inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
 /// For a test that goes on without some of its cases: ./check prints the reason, the result is that of the others.
 inline void skipped_part(const std::string& reason) { std::cout << "limbeck skipped in part: " << reason << std::endl; }

@@ -18,10 +18,9 @@ using limbeck::divisor;
 using limbeck::soft_target_kl;
 using limbeck::soft_target_reverse_kl;
 using limbeck_test::logit_case;
+using limbeck_test::undefined;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
-
 // The naive forms are built from these: probabilities first, logarithms of them afterwards.
 template <class T>
 std::vector<T> softmax(const std::vector<T>& z, T temperature = 1) {

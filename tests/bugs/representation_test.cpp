@@ -1,6 +1,5 @@
 // Bugs of other distillation code in losses on attention maps and hidden states: ours beside the naive form that fails.
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "catch.hpp"
@@ -24,8 +23,7 @@ using limbeck_test::grid;
 using limbeck_test::matrix;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
-
-constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
+using limbeck_test::undefined;
 
 // One sample of `keys` valid tokens in `length` stored ones, `width` wide.
 representation_case<> one_sample(limbeck::index keys, limbeck::index length, limbeck::index width, unsigned seed) {

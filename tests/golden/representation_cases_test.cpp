@@ -187,7 +187,7 @@ struct tables {
   }
 };
 
-const bool known =
+const bool known_states =
     limbeck_test::runs_loss("attention_mse", maps{}) && limbeck_test::runs_loss("hidden_mse", states<false>{}) &&
     limbeck_test::runs_loss("embedding_mse", states<true>{}) && limbeck_test::runs_loss("layer_map", tables{});
 

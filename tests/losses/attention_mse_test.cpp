@@ -22,13 +22,12 @@ using limbeck::uniform_mapping;
 using limbeck_test::grid;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
+using limbeck_test::undefined;
 
 static_assert(limbeck::loss_policy<attention_mse<>, limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<attention_mse<explicit_mapping>, limbeck::cpu_executor<>, float, limbeck::bfloat16>);
 static_assert(attention_mse{}.reads == signal::scores);
 static_assert(attention_mse{uniform_mapping{}, {.of = attention_map::probabilities}}.reads == signal::probabilities);
-
-constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
 // Three samples of 5, 3 and 4 tokens, two heads.
 template <class A = double, class U = A>
@@ -40,7 +39,7 @@ representation_case<A, U> three_samples(std::size_t student_layers = 1, std::siz
 }
 
 // 1 where a query row and a key count; [samples, 1, length, length].
-oracle::array mask_of(const representation_case<>& c) {
+oracle::array pair_mask_of(const representation_case<>& c) {
   std::vector<limbeck::index> rows, keys;
   for (const auto& s : c.sizes) {
     rows.push_back(c.mask == mask_mode::exact ? s.keys : s.length);
@@ -57,7 +56,7 @@ void check(const representation_case<>& c, attention_mse_options options = {}) {
   options.over = divisor::none;
   const attention_mse loss{uniform_mapping{}, options};
   const auto got = c(loss);
-  const auto want = oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), mask_of(c), 2);
+  const auto want = oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), pair_mask_of(c), 2);
   CHECK(oracle::distance(got.value, want.value) < 1e-12);
   CHECK(oracle::distance(got.gradient[0].data, want.gradient) < 1e-12);
   CHECK(got.untouched);
@@ -125,7 +124,7 @@ TEST_CASE("attention_mse with tinybert_zeroing keeps padded rows, and zeroes eac
   const attention_mse loss{uniform_mapping{}, {.mask = mask_mode::tinybert_zeroing}};
   const auto got = c(loss);
   const oracle::array s = oracle::of(c.student[0]);
-  auto want = oracle::squared_error(oracle::zeroed(s), oracle::zeroed(oracle::of(c.teacher[0])), mask_of(c), 2);
+  auto want = oracle::squared_error(oracle::zeroed(s), oracle::zeroed(oracle::of(c.teacher[0])), pair_mask_of(c), 2);
   want.gradient = xt::eval(xt::where(s <= -100, 0.0, want.gradient));
   CHECK(oracle::distance(got.value, want.value) < 1e-11);
   CHECK(oracle::distance(got.gradient[0].data, want.gradient) < 1e-11);
@@ -203,7 +202,7 @@ TEST_CASE("attention_mse adds up the layers that its mapping pairs, each with it
   std::vector<oracle::array> gradient(2, oracle::array(xt::zeros<double>({3, 2, 5, 5})));
   for (const auto& p : loss.map.pairs) {
     const auto one =
-        oracle::squared_error(oracle::of(c.student[p.student]), oracle::of(c.teacher[p.teacher]), mask_of(c), 2);
+        oracle::squared_error(oracle::of(c.student[p.student]), oracle::of(c.teacher[p.teacher]), pair_mask_of(c), 2);
     value += p.weight * one.value;
     gradient[p.student] += p.weight * one.gradient;
   }

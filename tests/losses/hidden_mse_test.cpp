@@ -2,7 +2,6 @@
 #include "limbeck/losses/hidden_mse.hpp"
 
 #include <cmath>
-#include <limits>
 
 #include "catch.hpp"
 #include "central_difference.hpp"
@@ -28,14 +27,13 @@ using limbeck_test::grid;
 using limbeck_test::matrix;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
+using limbeck_test::undefined;
 
 using projection = linear_projection<double>;
 static_assert(limbeck::loss_policy<hidden_mse<>, limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<hidden_mse<>, limbeck::cpu_executor<>, limbeck::bfloat16, float, float>);
 static_assert(limbeck::loss_policy<embedding_mse<projection>, limbeck::cpu_executor<>, double, float, double>);
 static_assert(hidden_mse{}.reads == signal::hidden && embedding_mse{}.reads == signal::embeddings);
-
-constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
 // Four samples of 4, 1, 3 and 2 tokens.
 template <class A = double, class U = A>
@@ -48,7 +46,7 @@ representation_case<A, U> four_samples(limbeck::index width, limbeck::index teac
 }
 
 template <class Case>
-oracle::array mask_of(const Case& c) {
+oracle::array token_mask_of(const Case& c) {
   std::vector<limbeck::index> rows;
   for (const auto& s : c.sizes) rows.push_back(c.mask == mask_mode::exact ? s.keys : s.length);
   return oracle::valid(rows, c.student[0].rows);
@@ -95,7 +93,7 @@ expected reference(const representation_case<>& c, const owned_projection& p, st
       p.has_bias ? of(p.bias) : oracle::array(xt::zeros<double>({limbeck::index{1}, p.bias.columns()}));
   const oracle::array flat_bias = xt::reshape_view(b, {p.bias.columns()});
   const auto error = oracle::squared_error(oracle::projected(h, w, flat_bias), oracle::of(c.teacher[teacher]),
-                                           mask_of(c), static_cast<double>(c.teacher[teacher].columns));
+                                           token_mask_of(c), static_cast<double>(c.teacher[teacher].columns));
   return {error.value, oracle::projected_back(h, w, error.gradient)};
 }
 
@@ -127,7 +125,7 @@ TEST_CASE("hidden_mse without a projection agrees with the reference and with ce
     c.student[0](0, 0, 1, 1) = -1e4;  // which zeroes scores, never states
     const hidden_mse loss{uniform_mapping{}, no_projection{}, {.mask = mask}};
     const auto got = c(loss);
-    const auto want = oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), mask_of(c), 7);
+    const auto want = oracle::squared_error(oracle::of(c.student[0]), oracle::of(c.teacher[0]), token_mask_of(c), 7);
     CHECK(oracle::distance(got.value, want.value) < 1e-12 * want.value(0));
     CHECK(oracle::distance(got.gradient[0].data, want.gradient) < 1e-12);
     CHECK(got.untouched);
@@ -282,7 +280,7 @@ TEST_CASE("hidden_mse with a projection reads a teacher in any type, and long ru
     const auto got = c(loss);
     const oracle::array h = oracle::of(c.student[0]), w = of(matrix<>(weight));
     const auto want = oracle::squared_error(oracle::projected(h, w, xt::zeros<double>({19})), oracle::of(c.teacher[0]),
-                                            mask_of(c), 19);
+                                            token_mask_of(c), 19);
     const auto back = oracle::projected_back(h, w, want.gradient);
     CHECK(oracle::distance(got.value, want.value) < 2e-6 * want.value(0));
     CHECK(oracle::distance(got.gradient[0].data, back.state) < 2e-6);

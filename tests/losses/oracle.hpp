@@ -3,6 +3,9 @@
 // read past the end.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 #include <xtensor/xarray.hpp>
 #include <xtensor/xbuilder.hpp>
@@ -70,6 +73,25 @@ inline array cross_entropy(const array& logits, const array& target) {
 }
 inline array cross_entropy_gradient(const array& logits, const array& target) {
   return xt::exp(log_softmax(logits)) - target;
+}
+
+/// The largest |got - want|; NaN where one is NaN, infinity where there are more or fewer.
+template <class T>
+double distance(const std::vector<T>& got, const array& want) {
+  if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double gap = std::abs(static_cast<double>(got[i]) - want.flat(i));
+    if (!(gap <= worst)) worst = gap;
+  }
+  return worst;
+}
+/// The same, relative to the largest |want|.
+template <class T>
+double relative_distance(const std::vector<T>& got, const array& want) {
+  double largest = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) largest = std::max(largest, std::abs(want.flat(i)));
+  return distance(got, want) / largest;
 }
 
 }  // namespace limbeck_test::oracle

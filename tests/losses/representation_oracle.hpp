@@ -3,16 +3,12 @@
 #pragma once
 
 #include <vector>
-#include <xtensor/xarray.hpp>
-#include <xtensor/xbuilder.hpp>
-#include <xtensor/xmath.hpp>
 #include <xtensor/xview.hpp>
 
+#include "losses/oracle.hpp"
 #include "losses/representation_case.hpp"
 
 namespace limbeck_test::oracle {
-
-using array = xt::xarray<double>;
 
 inline array of(const grid& g) {
   array a = xt::zeros<double>({g.samples, g.heads, g.rows, g.columns});
@@ -70,18 +66,6 @@ inline projected_gradient projected_back(const array& h, const array& weight, co
   back.weight = xt::sum(outer, {0, 1, 2});
   back.bias = xt::sum(dy, {0, 1, 2});
   return back;
-}
-
-/// The largest |got - want|; NaN where one is NaN, infinity where there are more or fewer.
-template <class T>
-double distance(const std::vector<T>& got, const array& want) {
-  if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
-  double worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double gap = std::abs(static_cast<double>(got[i]) - want.flat(i));
-    if (!(gap <= worst)) worst = gap;
-  }
-  return worst;
 }
 
 }  // namespace limbeck_test::oracle

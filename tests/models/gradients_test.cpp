@@ -5,23 +5,21 @@
 namespace limbeck {
 namespace {
 
-using limbeck_test::every_signal, limbeck_test::owned_batch, limbeck_test::trial;
+using limbeck_test::every_signal, limbeck_test::owned_batch, limbeck_test::packed, limbeck_test::trial;
 
-const transformer_sizes sizes{.vocabulary = 20, .positions = 8, .layers = 3, .width = 6, .heads = 2, .inner = 7,
-                              .epsilon = 1e-3};
-const owned_batch packed{.ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0},
-                         .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
+const transformer_sizes small_sizes{.vocabulary = 20, .positions = 8, .layers = 3, .width = 6, .heads = 2, .inner = 7,
+                                    .epsilon = 1e-3};
 constexpr pass_mode dropping{.dropout = 0.2, .attention_dropout = 0.2, .seed = 3, .step = 4};
 constexpr double tolerance = 1e-7;
 
 TEST_CASE("the gradients of a BERT classifier agree with central differences, with dropout and without") {
-  trial t(make_bert_classifier(sizes, 3));
+  trial t(make_bert_classifier(small_sizes, 3));
   CHECK(t.error(packed, every_signal) < tolerance);
   CHECK(t.error(packed, every_signal, dropping) < tolerance);
 }
 
 TEST_CASE("the gradients of each signal alone agree with central differences") {
-  trial t(make_bert_classifier(sizes, 3));
+  trial t(make_bert_classifier(small_sizes, 3));
   for (unsigned bit = 1; bit <= unsigned(signal::values); bit *= 2) {
     INFO("signal " << bit);
     CHECK(t.error(packed, signal_set{bit}, {}, 3) < tolerance);
@@ -29,14 +27,14 @@ TEST_CASE("the gradients of each signal alone agree with central differences") {
 }
 
 TEST_CASE("the gradients of a DistilBERT regressor agree with central differences") {
-  trial t(make_distilbert_classifier(sizes, 1));
+  trial t(make_distilbert_classifier(small_sizes, 1));
   owned_batch batch = packed;
   batch.types.clear();
   CHECK(t.error(batch, every_signal, dropping) < tolerance);
 }
 
 TEST_CASE("the gradients of a masked language model agree with central differences, for all tokens and for some") {
-  trial t(make_bert_masked_language_model(sizes));
+  trial t(make_bert_masked_language_model(small_sizes));
   owned_batch batch = packed;
   CHECK(t.error(batch, every_signal, dropping) < tolerance);
   batch.logit_tokens = {1, 2, 5, 6};
@@ -44,7 +42,7 @@ TEST_CASE("the gradients of a masked language model agree with central differenc
 }
 
 TEST_CASE("the gradients of a GPT-2 language model agree with central differences, for all tokens and for some") {
-  trial t(make_gpt2_language_model(sizes));
+  trial t(make_gpt2_language_model(small_sizes));
   owned_batch batch = packed;
   batch.types.clear();
   CHECK(t.error(batch, every_signal, dropping) < tolerance);
@@ -55,7 +53,7 @@ TEST_CASE("the gradients of a GPT-2 language model agree with central difference
 }
 
 TEST_CASE("the gradients of odd batches agree with central differences") {
-  trial t(make_bert_classifier(sizes, 3));
+  trial t(make_bert_classifier(small_sizes, 3));
   CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 3, 3}}}, every_signal) < tolerance);                        // one sample
   CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 1, 1}, {1, 1, 1}, {2, 1, 1}}}, every_signal) < tolerance);  // length 1
   CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 1, 1}, {1, 0, 0}, {1, 2, 2}}}, every_signal) < tolerance);  // no rows
@@ -65,7 +63,7 @@ TEST_CASE("the gradients of odd batches agree with central differences") {
 }
 
 TEST_CASE("the gradient of shared layers agrees with central differences") {
-  transformer_sizes shared = sizes;
+  transformer_sizes shared = small_sizes;
   shared.layer_source = {0, 1, 0};
   trial bert(make_bert_classifier(shared, 3));
   CHECK(bert.error(packed, every_signal, dropping) < tolerance);
@@ -77,7 +75,7 @@ TEST_CASE("the gradient of shared layers agrees with central differences") {
 }
 
 TEST_CASE("a backward pass adds to the gradient that is there") {
-  trial t(make_bert_classifier(sizes, 3));
+  trial t(make_bert_classifier(small_sizes, 3));
   (void)t.differentiate(packed, every_signal);
   const limbeck_test::matrix<> once = t.gradient;
   t.model.backward(t.on, t.weights.seen_flat(), t.pass, t.gradient.flat());

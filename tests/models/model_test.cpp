@@ -10,12 +10,10 @@ namespace limbeck {
 namespace {
 
 using limbeck_test::every_signal, limbeck_test::largest_gap, limbeck_test::matrix, limbeck_test::objective,
-    limbeck_test::owned_batch, limbeck_test::same_bits, limbeck_test::trial;
+    limbeck_test::owned_batch, limbeck_test::packed, limbeck_test::same_bits, limbeck_test::trial;
 
 const transformer_sizes sizes{.vocabulary = 20, .positions = 16, .layers = 3, .width = 8, .heads = 2, .inner = 12};
-const owned_batch packed{.ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0},
-                         .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
-// The same samples in a [3, 5] matrix.
+// The samples of `packed` in a [3, 5] matrix.
 const owned_batch right_padded{.ids = {1, 2, 3, 4, 0, 5, 6, 0, 0, 0, 7, 0, 0, 0, 0},
                                .types = {0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0},
                                .rows = {{0, 4, 4}, {5, 2, 2}, {10, 1, 1}}};

@@ -36,6 +36,10 @@ struct owned_batch {
   }
 };
 
+/// Three samples of 4, 2 and 1 tokens.
+inline const owned_batch packed{.ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0},
+                                .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
+
 /// The sum of f x^2 / 2 over every entry x of every signal that belongs to a sample, f another number for each; adds
 /// f x to `gradient` unless that is null. The order is that of the samples, so packed and padded batches agree.
 template <class T>

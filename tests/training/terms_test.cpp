@@ -14,7 +14,7 @@ namespace {
 transformer_sizes sizes(index width, index layers = 2, index heads = 2) {
   return {.vocabulary = 9, .positions = 8, .layers = layers, .width = width, .heads = heads, .inner = 8};
 }
-const term_context classes{.student = sizes(4), .teacher = sizes(6, 4), .classes = 3};
+const term_context classification{.student = sizes(4), .teacher = sizes(6, 4), .classes = 3};
 const term_context regression{.student = sizes(4), .teacher = sizes(6, 4), .classes = 1, .regression = true};
 
 /// Builds the terms and returns their names; `table` gets what they learn.
@@ -29,7 +29,7 @@ std::vector<named_term<cpu_executor<>, double>> built(const std::vector<std::str
   return builder.build<cpu_executor<>, double>(view<const double, 1>(weights.data(), table.size()),
                                                view<double, 1>(gradients.data(), table.size()));
 }
-std::string refusal(const std::string& text, const term_context& context = classes) {
+std::string refusal(const std::string& text, const term_context& context = classification) {
   try {
     parameter_table table;
     (void)built({text}, context, table);
@@ -43,7 +43,7 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
   parameter_table table;
   const auto terms = built({"soft_target_kl:temperature=2", "cross_entropy", "attention_mse:of=probabilities",
                             "attention_mse", "hidden_mse", "embedding_mse", "logits_mse", "soft_target_reverse_kl"},
-                           classes, table);
+                           classification, table);
   const std::vector<signal_set> reads{signal::logits, signal::logits, signal::probabilities, signal::scores,
                                       signal::hidden, signal::embeddings, signal::logits, signal::logits};
   const std::vector<std::string> names{"soft_target_kl", "cross_entropy", "attention_mse", "attention_mse_2",
@@ -59,7 +59,7 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
 TEST_CASE("a term of states declares its projection behind the student's parameters") {
   parameter_table table;
   (void)table.declare("student", 2, 3);
-  (void)built({"hidden_mse", "embedding_mse:projection=linear_bias"}, classes, table);
+  (void)built({"hidden_mse", "embedding_mse:projection=linear_bias"}, classification, table);
   REQUIRE(table.entries().size() == 4);
   CHECK(table.entries()[1].name == "projection.hidden.weight");
   CHECK(table.entries()[1].rows == 6);
@@ -71,7 +71,7 @@ TEST_CASE("a term of states declares its projection behind the student's paramet
 }
 
 TEST_CASE("widths that agree need no projection, and may have one") {
-  term_context same = classes;
+  term_context same = classification;
   same.teacher->width = 4;
   parameter_table none, one;
   (void)built({"hidden_mse"}, same, none);
@@ -82,17 +82,17 @@ TEST_CASE("widths that agree need no projection, and may have one") {
 
 TEST_CASE("terms that name one projection share it") {
   parameter_table table;
-  (void)built({"hidden_mse:shared=all,mapping=last", "embedding_mse:shared=all"}, classes, table);
+  (void)built({"hidden_mse:shared=all,mapping=last", "embedding_mse:shared=all"}, classification, table);
   REQUIRE(table.entries().size() == 1);
   CHECK(table.entries()[0].name == "projection.all.weight");
   parameter_table two;
-  CHECK_THROWS_WITH(built({"hidden_mse:shared=all", "embedding_mse:shared=all,projection=linear_bias"}, classes, two),
+  CHECK_THROWS_WITH(built({"hidden_mse:shared=all", "embedding_mse:shared=all,projection=linear_bias"}, classification, two),
                     "loss: embedding_mse:shared=all,projection=linear_bias: the shared projection has another form elsewhere");
 }
 
 TEST_CASE("a weight in text is the term's weight over the run") {
   parameter_table table;
-  const auto terms = built({"cross_entropy:weight=0.1", "soft_target_kl:weight=linear:4:1", "logits_mse"}, classes, table);
+  const auto terms = built({"cross_entropy:weight=0.1", "soft_target_kl:weight=linear:4:1", "logits_mse"}, classification, table);
   CHECK(terms[0].weight(0.5) == 0.1);
   CHECK(terms[1].weight(0.5) == 2.5);
   CHECK(terms[2].weight(0.5) == 1);
@@ -108,7 +108,7 @@ TEST_CASE("terms that are not known, or settings that a term does not have, are 
         "loss: regression_mse:temperature=2: unknown setting temperature, expected one of weight");
   CHECK_THAT(refusal("attention_mse:projection=none"), Catch::Contains("unknown setting projection"));
   parameter_table table;
-  CHECK_THROWS_WITH(built({}, classes, table), "loss: an objective needs a term");
+  CHECK_THROWS_WITH(built({}, classification, table), "loss: an objective needs a term");
 }
 
 TEST_CASE("values that a term cannot have are refused") {
@@ -129,14 +129,14 @@ TEST_CASE("a label smoothing that is no share is refused") {
 }
 
 TEST_CASE("a projection's name without a projection is refused, for it would mean nothing") {
-  term_context same = classes;
+  term_context same = classification;
   same.teacher->width = 4;
   CHECK_FALSE(refusal("hidden_mse:shared=all", same).empty());
   CHECK_FALSE(refusal("hidden_mse:projection=none,shared=all", same).empty());
 }
 
 TEST_CASE("terms that do not fit the models or the task are refused before anything runs") {
-  term_context alone = classes;
+  term_context alone = classification;
   alone.teacher.reset();
   CHECK(refusal("soft_target_kl", alone) == "loss: soft_target_kl needs a teacher");
   CHECK(refusal("hidden_mse", alone) == "loss: hidden_mse needs a teacher");
@@ -147,7 +147,7 @@ TEST_CASE("terms that do not fit the models or the task are refused before anyth
   CHECK(refusal("regression_mse") == "loss: regression_mse compares scores, the task has classes; take cross_entropy");
   CHECK(refusal("hidden_mse:projection=none") ==
         "loss: hidden_mse:projection=none: without a projection the widths must agree, student 4, teacher 6");
-  term_context heads = classes;
+  term_context heads = classification;
   heads.teacher->heads = 3;
   CHECK(refusal("attention_mse", heads) == "loss: attention_mse: 2 heads of the student, 3 of the teacher");
   CHECK(refusal("hidden_mse", heads).empty());
