@@ -27,6 +27,7 @@ set(
   core/config.hpp
   core/error.hpp
   core/executors.hpp
+  core/fnv.hpp
   core/half.hpp
   core/math.hpp
   core/per_layer.hpp
@@ -140,13 +141,13 @@ set(
   limbeck_headers_io
   io.hpp
   io/atomic_file.hpp
-  io/checkpoint.hpp
   io/descriptor.hpp
   io/gpt2_folder.hpp
   io/json.hpp
   io/mapped_file.hpp
   io/model_config.hpp
   io/model_folder.hpp
+  io/model_weights.hpp
   io/run_lock.hpp
   io/run_record.hpp
   io/safetensors.hpp

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <fstream>
 #include <map>
 #include <set>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include <limbeck/core/error.hpp>
+#include <limbeck/core/fnv.hpp>
 #include <limbeck/core/philox.hpp>
 
 namespace demo {
@@ -86,11 +86,7 @@ inline std::vector<package> largest_sections(const std::vector<package>& all, st
   std::vector<package> kept;
   for (const package& p : all)
     if (std::any_of(order.begin(), order.end(), [&](const auto& o) { return o.second == p.section; })) kept.push_back(p);
-  const auto place = [](const package& p) {
-    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
-    for (const char c : p.source) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-    return std::pair(hash, p.source);
-  };
+  const auto place = [](const package& p) { return std::pair(limbeck::fnv1a(p.source), p.source); };
   std::stable_sort(kept.begin(), kept.end(), [&](const package& a, const package& b) { return place(a) < place(b); });
   return kept;
 }

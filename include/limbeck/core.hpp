@@ -4,6 +4,7 @@
 #include "limbeck/core/config.hpp"
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/core/fnv.hpp"
 #include "limbeck/core/half.hpp"
 #include "limbeck/core/math.hpp"
 #include "limbeck/core/per_layer.hpp"

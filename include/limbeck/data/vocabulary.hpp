@@ -14,24 +14,11 @@
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/fnv.hpp"
 #include "limbeck/data/text_file.hpp"
 #include "limbeck/data/utf8.hpp"
 
 namespace limbeck {
-
-namespace detail {
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo). The hash of a text continues from the hash of its beginning.
-inline constexpr std::uint64_t fnv_start = 0xCBF29CE484222325u;
-[[nodiscard]] constexpr std::uint64_t fnv_step(std::uint64_t hash, char byte) {
-  return (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3u;
-}
-[[nodiscard]] constexpr std::uint64_t fnv(std::string_view bytes, std::uint64_t hash = fnv_start) {
-  for (const char byte : bytes) hash = fnv_step(hash, byte);
-  return hash;
-}
-
-}  // namespace detail
 
 /// The start of every piece that continues a word.
 inline constexpr std::string_view continuation = "##";
@@ -83,7 +70,7 @@ class vocabulary {
 
   /// The id of `piece`, special ones included.
   [[nodiscard]] std::optional<std::int32_t> find(std::string_view piece) const {
-    const std::int32_t id = lookup(detail::fnv(piece), "", piece);
+    const std::int32_t id = lookup(fnv1a(piece), "", piece);
     return id < 0 ? std::nullopt : std::optional(id);
   }
 
@@ -98,8 +85,8 @@ class vocabulary {
   /// A hash over all pieces in order (FNV-1a over each piece and a line end). Two vocabularies give the same ids for
   /// all text only if it is equal; equal sizes say nothing.
   [[nodiscard]] std::uint64_t content_hash() const {
-    std::uint64_t hash = detail::fnv_start;
-    for (std::int32_t id = 0; id < size(); ++id) hash = detail::fnv_step(detail::fnv(text_of(id), hash), '\n');
+    std::uint64_t hash = fnv1a_start;
+    for (std::int32_t id = 0; id < size(); ++id) hash = fnv1a_step(fnv1a(text_of(id), hash), '\n');
     return hash;
   }
 
@@ -119,8 +106,8 @@ class vocabulary {
     std::array<std::uint64_t, longest_piece> hash;
     const std::string_view prefix = continues ? continuation : std::string_view();
     const std::size_t limit = std::min(rest.size(), longest_);
-    std::uint64_t running = detail::fnv(prefix);
-    for (std::size_t i = 0; i < limit; ++i) hash[i] = running = detail::fnv_step(running, rest[i]);
+    std::uint64_t running = fnv1a(prefix);
+    for (std::size_t i = 0; i < limit; ++i) hash[i] = running = fnv1a_step(running, rest[i]);
     for (std::size_t bytes = limit; bytes > 0; --bytes) {
       if (bytes < rest.size() && detail::is_continuation_byte(rest[bytes])) continue;
       const std::int32_t id = lookup(hash[bytes - 1], prefix, rest.substr(0, bytes));
@@ -153,7 +140,7 @@ class vocabulary {
     std::size_t power = 64;
     while (power < slots) power *= 2;
     slots_.assign(power, slot{});
-    for (std::int32_t id = 0; id < size(); ++id) place(detail::fnv(text_of(id)), id);
+    for (std::int32_t id = 0; id < size(); ++id) place(fnv1a(text_of(id)), id);
   }
   void place(std::uint64_t hash, std::int32_t id) {
     std::size_t at = hash & (slots_.size() - 1);
@@ -185,7 +172,7 @@ class vocabulary {
     if (2 * begin_.size() > slots_.size())
       grow(4 * begin_.size());
     else
-      place(detail::fnv(piece), static_cast<std::int32_t>(size() - 1));
+      place(fnv1a(piece), static_cast<std::int32_t>(size() - 1));
     return std::nullopt;
   }
 

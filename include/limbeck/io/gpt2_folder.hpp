@@ -8,8 +8,8 @@
 
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/io/atomic_file.hpp"
-#include "limbeck/io/checkpoint.hpp"
 #include "limbeck/io/model_config.hpp"
+#include "limbeck/io/model_weights.hpp"
 #include "limbeck/io/tensor_source.hpp"
 #include "limbeck/models/model.hpp"
 #include "limbeck/models/model_config.hpp"

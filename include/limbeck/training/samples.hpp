@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/core/fnv.hpp"
 #include "limbeck/core/targets.hpp"
 #include "limbeck/data/batches.hpp"
 #include "limbeck/data/dataset.hpp"
@@ -47,11 +48,9 @@ struct sample_set {
 };
 
 /// A number that other tokens, labels or another order of samples change (FNV-1a).
-[[nodiscard]] inline std::uint64_t fingerprint_of(const sample_set& set, std::uint64_t start = 14695981039346656037u) {
+[[nodiscard]] inline std::uint64_t fingerprint_of(const sample_set& set, std::uint64_t start = fnv1a_start) {
   std::uint64_t hash = start;
-  const auto add = [&](std::uint64_t number) {
-    for (int byte = 0; byte < 8; ++byte) hash = (hash ^ ((number >> 8 * byte) & 255)) * 1099511628211u;
-  };
+  const auto add = [&](std::uint64_t number) { hash = fnv1a(number, hash); };
   for (std::size_t i = 0; i < set.tokens.size(); ++i) {
     add(set.tokens[i].ids.size());
     for (const std::int32_t id : set.tokens[i].ids) add(static_cast<std::uint32_t>(id));
