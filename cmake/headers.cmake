@@ -30,6 +30,7 @@ set(
   core/fnv.hpp
   core/half.hpp
   core/math.hpp
+  core/message.hpp
   core/per_layer.hpp
   core/philox.hpp
   core/sequence_layout.hpp

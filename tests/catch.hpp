@@ -26,6 +26,7 @@ namespace limbeck_test {
 
 /// What nobody may read: one use, and the result is no number either.
 inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// For a test that goes on without some of its cases: ./check prints the reason, the result is that of the others.
 inline void skipped_part(const std::string& reason) { std::cout << "limbeck skipped in part: " << reason << std::endl; }

@@ -18,6 +18,7 @@ using limbeck::float16;
 using limbeck::simd_level;
 using limbeck::soft_target_kl;
 using limbeck::soft_target_reverse_kl;
+using limbeck_test::infinity;
 using limbeck_test::logit_case;
 using limbeck_test::random_numbers;
 
@@ -27,8 +28,6 @@ static_assert(limbeck::loss_policy<soft_target_kl, limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<soft_target_reverse_kl, limbeck::cpu_executor<>, double, double, double>);
 static_assert(limbeck::loss_policy<soft_target_kl, limbeck::cpu_executor<>, bfloat16, float16, float>);
 static_assert(!limbeck::loss_policy<soft_target_kl, limbeck::cuda_queue>);  // cannot start kernels
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 std::vector<simd_level> levels_here() {
   std::vector<simd_level> levels;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -32,6 +33,10 @@ struct watched_loss {
     loss(on, student, teacher, given, out);
   }
 };
+
+[[nodiscard]] inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
 
 /// What ends a run as a crash would.
 struct crash {};

@@ -2,7 +2,6 @@
 #include "limbeck/training/trainer.hpp"
 
 #include <csignal>
-#include <cstring>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,12 +12,9 @@
 namespace limbeck {
 namespace {
 
-using limbeck_test::get, limbeck_test::message_of, limbeck_test::put, limbeck_test::scratch_folder,
-    limbeck_test::small_run, limbeck_test::small_samples;
+using limbeck_test::get, limbeck_test::message_of, limbeck_test::put, limbeck_test::same_bits,
+    limbeck_test::scratch_folder, limbeck_test::small_run, limbeck_test::small_samples;
 
-bool same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 std::vector<json_value> lines_of(const scratch_folder& folder, const std::string& event) {
   std::vector<json_value> lines;
   for (const json_value& line : read_run_record(folder / "run.jsonl"))
@@ -58,10 +54,10 @@ TEST_CASE("two runs with one seed leave the same bytes, another seed others") {
   b(two.path);
   c.training.seed = 6;
   c(three.path);
-  CHECK(same(a.weights, b.weights));
+  CHECK(same_bits(a.weights, b.weights));
   CHECK(get(one / "run.jsonl") == get(two / "run.jsonl"));
   CHECK(get(one / "checkpoint.safetensors") == get(two / "checkpoint.safetensors"));
-  CHECK_FALSE(same(a.weights, c.weights));
+  CHECK_FALSE(same_bits(a.weights, c.weights));
 }
 
 TEST_CASE("an asked-for stop saves the state, and the resumed run ends with the same bytes") {
@@ -83,7 +79,7 @@ TEST_CASE("an asked-for stop saves the state, and the resumed run ends with the 
   run.stop_at = 0;
   run(parts.path);
   CHECK(run.result.end == run_end::complete);
-  CHECK(same(run.weights, unbroken.weights));
+  CHECK(same_bits(run.weights, unbroken.weights));
   CHECK(get(parts / "run.jsonl") == get(whole / "run.jsonl"));
   CHECK(get(parts / "checkpoint.safetensors") == get(whole / "checkpoint.safetensors"));
 }
@@ -106,7 +102,7 @@ TEST_CASE("a resumed run that was complete changes nothing") {
   run.resume = true;
   run(folder.path);
   CHECK(run.result.end == run_end::complete);
-  CHECK(same(run.weights, weights));
+  CHECK(same_bits(run.weights, weights));
   CHECK(run.batches.empty());
   CHECK(get(folder / "run.jsonl") == record);
   CHECK(get(folder / "checkpoint.safetensors") == checkpoint);
@@ -167,7 +163,7 @@ TEST_CASE("the best state is that of the evaluation with the best score") {
   const scratch_folder part;
   up_to.stop_at = 4 * (best + 1) + 1;
   up_to(part.path);
-  CHECK(same(best + 1 == 6 ? run.weights : up_to.weights, run.best_weights));
+  CHECK(same_bits(best + 1 == 6 ? run.weights : up_to.weights, run.best_weights));
 }
 
 TEST_CASE("a loss that is not finite ends the run, naming term and step, and the last good checkpoint stays") {

@@ -14,7 +14,7 @@ template <class T, class U, std::size_t Rank, backend From, backend To>
 void expects_copyable(const view<T, Rank, From>& from, const view<U, Rank, To>& to) {
   bool same = true;
   for (std::size_t r = 0; r < Rank; ++r) same = same && from.extent(r) == to.extent(r);
-  expects(same, [&] { return "copy: from " + shape_text(from) + " to " + shape_text(to); });
+  expects(same, [&] { return message("copy: from ", shape_text(from), " to ", shape_text(to)); });
   expects(from.contiguous() && to.contiguous(), "copy: a view has gaps between its elements");
 }
 

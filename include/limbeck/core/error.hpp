@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "limbeck/core/message.hpp"
+
 namespace limbeck {
 
 /// A call broke its contract: shapes that differ, a temperature of zero, a label out of range. Thrown before any work
@@ -32,6 +34,7 @@ constexpr void expects(bool holds, const char* message) {
 }
 
 /// Throws contract_error with the message that `describe()` builds unless `holds`: the string costs nothing otherwise.
+/// `expects(n > 0, [&] { return message("rows: ", n, ", expected more"); });`
 template <class Describe>
   requires requires(Describe describe) { std::string(describe()); }
 constexpr void expects(bool holds, Describe&& describe) {

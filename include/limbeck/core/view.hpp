@@ -129,9 +129,7 @@ template <class T, class U, std::size_t Rank, backend B>
 void expects_same_shape(const char* what, const view<T, Rank, B>& student, const view<U, Rank, B>& teacher) {
   bool same = true;
   for (std::size_t r = 0; r < Rank; ++r) same = same && student.extent(r) == teacher.extent(r);
-  expects(same, [&] {
-    return std::string(what) + ": student " + shape_text(student) + ", teacher " + shape_text(teacher);
-  });
+  expects(same, [&] { return message(what, ": student ", shape_text(student), ", teacher ", shape_text(teacher)); });
 }
 
 }  // namespace limbeck

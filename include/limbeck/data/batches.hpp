@@ -35,8 +35,7 @@ class batch_order {
   template <class T>
   [[nodiscard]] std::vector<T> restored(std::span<const T> values, std::ptrdiff_t width = 1) const {
     expects(static_cast<std::ptrdiff_t>(values.size()) == width * static_cast<std::ptrdiff_t>(samples_.size()), [&] {
-      return "batch_order: " + std::to_string(values.size()) + " values, expected " + std::to_string(samples_.size()) +
-             " times " + std::to_string(width);
+      return message("batch_order: ", values.size(), " values, expected ", samples_.size(), " times ", width);
     });
     std::vector<T> result(values.size());
     for (std::size_t i = 0; i < samples_.size(); ++i)
@@ -97,9 +96,9 @@ class shuffler {
 }
 
 inline void expects_batches(std::span<const std::ptrdiff_t> lengths, std::ptrdiff_t batch_size) {
-  expects(batch_size >= 1, [&] { return "batch_size: must be positive, not " + std::to_string(batch_size); });
+  expects(batch_size >= 1, [&] { return message("batch_size: must be positive, not ", batch_size); });
   for (const std::ptrdiff_t length : lengths)
-    expects(length >= 0, [&] { return "batches: a sample of length " + std::to_string(length); });
+    expects(length >= 0, [&] { return message("batches: a sample of length ", length); });
 }
 
 [[nodiscard]] inline std::vector<std::ptrdiff_t> batch_begins(std::ptrdiff_t samples, std::ptrdiff_t batch_size) {
@@ -119,7 +118,7 @@ inline void expects_batches(std::span<const std::ptrdiff_t> lengths, std::ptrdif
 [[nodiscard]] inline batch_order training_batches(std::span<const std::ptrdiff_t> lengths, const batch_options& options,
                                                   std::uint64_t epoch) {
   detail::expects_batches(lengths, options.batch_size);
-  expects(options.window >= 1, [&] { return "window: must be positive, not " + std::to_string(options.window); });
+  expects(options.window >= 1, [&] { return message("window: must be positive, not ", options.window); });
   const auto samples = static_cast<std::ptrdiff_t>(lengths.size());
   std::vector<std::ptrdiff_t> order = detail::counted(lengths.size());
   detail::shuffler shuffle(options.seed, epoch);

@@ -90,7 +90,7 @@ void task_rows(const task_description& task, const tsv_file& file, Visit&& visit
 /// contract_error where limit < 1.
 [[nodiscard]] inline dataset read_dataset(task_description task, const tsv_file& file,
                                           std::ptrdiff_t limit = no_limit) {
-  expects(limit >= 1, [&] { return "limit: must be positive, not " + std::to_string(limit); });
+  expects(limit >= 1, [&] { return message("limit: must be positive, not ", limit); });
   const bool regression = task.regression();
   if (!regression && task.labels.empty()) {
     task.labels = detail::collected_labels(task, file);
@@ -153,7 +153,7 @@ void task_rows(const task_description& task, const tsv_file& file, Visit&& visit
 /// has a line for each. Throws file_error for an empty file or a line with two tabs; contract_error where limit < 1.
 [[nodiscard]] inline std::vector<example> read_texts(const std::filesystem::path& file,
                                                      std::ptrdiff_t limit = no_limit) {
-  expects(limit >= 1, [&] { return "limit: must be positive, not " + std::to_string(limit); });
+  expects(limit >= 1, [&] { return message("limit: must be positive, not ", limit); });
   const std::string text = read_text_file(file);
   std::vector<example> examples;
   text_lines lines(text);

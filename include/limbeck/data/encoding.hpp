@@ -51,8 +51,7 @@ struct frame_pieces {
                                     std::optional<std::span<const std::int32_t>> second, std::ptrdiff_t max_length) {
   const std::ptrdiff_t specials = second ? 3 : 2;
   expects(max_length >= specials, [&] {
-    return "max_length: " + std::to_string(max_length) + ", but a " + (second ? "pair" : "text") + " needs at least " +
-           std::to_string(specials);
+    return message("max_length: ", max_length, ", but a ", (second ? "pair" : "text"), " needs at least ", specials);
   });
   const auto count = [](std::span<const std::int32_t> ids) { return static_cast<std::ptrdiff_t>(ids.size()); };
   const kept_tokens kept = longest_first(count(first), second ? count(*second) : 0, max_length - specials);

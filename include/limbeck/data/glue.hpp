@@ -111,16 +111,15 @@ template <class Names>
 /// last_column), or a text column that is the pair or label column too.
 [[nodiscard]] inline task_description tsv_task(const tsv_task_options& options) {
   expects(std::find(metric_names.begin(), metric_names.end(), options.metric) != metric_names.end(), [&] {
-    return "metric \"" + options.metric + "\" is not known, expected one of " + detail::listed(metric_names);
+    return message("metric \"", options.metric, "\" is not known, expected one of ", detail::listed(metric_names));
   });
   const std::ptrdiff_t text = options.text_column, label = options.label_column,
                        pair = options.pair_column.value_or(-2);
   expects(text >= 0 && label >= last_column && (!options.pair_column || pair >= 0) && text != pair && text != label &&
               pair != label,
           [&] {
-            return "columns: text " + std::to_string(text) + ", pair " +
-                   (options.pair_column ? std::to_string(pair) : "none") + ", label " + std::to_string(label) +
-                   ", expected different ones that count from 0";
+            return message("columns: text ", text, ", pair ", (options.pair_column ? std::to_string(pair) : "none"),
+                           ", label ", label, ", expected different ones that count from 0");
           });
   return {.name = "tsv",
           .text_column = text,

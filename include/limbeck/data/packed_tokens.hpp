@@ -35,11 +35,10 @@ struct packed_tokens {
 inline void pack(std::span<const encoding> samples, std::span<const std::ptrdiff_t> chosen, packed_tokens& into) {
   for (const std::ptrdiff_t i : chosen) {
     expects(i >= 0 && i < static_cast<std::ptrdiff_t>(samples.size()),
-            [&] { return "pack: sample " + std::to_string(i) + " of " + std::to_string(samples.size()); });
+            [&] { return message("pack: sample ", i, " of ", samples.size()); });
     const encoding& sample = samples[static_cast<std::size_t>(i)];
     expects(sample.ids.size() == sample.types.size(), [&] {
-      return "pack: sample " + std::to_string(i) + " has " + std::to_string(sample.ids.size()) + " ids and " +
-             std::to_string(sample.types.size()) + " types";
+      return message("pack: sample ", i, " has ", sample.ids.size(), " ids and ", sample.types.size(), " types");
     });
   }
   into.ids.clear();

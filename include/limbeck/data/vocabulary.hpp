@@ -63,8 +63,7 @@ class vocabulary {
 
   /// The piece with that id; valid as long as the vocabulary is. Throws contract_error for an id out of range.
   [[nodiscard]] std::string_view piece(std::int32_t id) const {
-    expects(id >= 0 && id < size(),
-            [&] { return "vocabulary: id " + std::to_string(id) + " of " + std::to_string(size()) + " pieces"; });
+    expects(id >= 0 && id < size(), [&] { return message("vocabulary: id ", id, " of ", size(), " pieces"); });
     return text_of(id);
   }
 

@@ -41,9 +41,8 @@ class vocabulary_trainer {
   explicit vocabulary_trainer(vocabulary_trainer_options options = {})
       : options_(options), normalizer_(options.normalise) {
     expects(options.size >= 1 && options.min_character >= 1 && options.min_pair >= 1, [&] {
-      return "vocabulary_trainer: size " + std::to_string(options.size) + ", min_character " +
-             std::to_string(options.min_character) + ", min_pair " + std::to_string(options.min_pair) +
-             ", expected 1 or more each";
+      return message("vocabulary_trainer: size ", options.size, ", min_character ", options.min_character,
+                     ", min_pair ", options.min_pair, ", expected 1 or more each");
     });
   }
 
@@ -70,8 +69,8 @@ class vocabulary_trainer {
     const std::ptrdiff_t specials = static_cast<std::ptrdiff_t>(special_pieces.size());
     const std::ptrdiff_t room = options_.size - specials;
     expects(merger.size() <= room, [&] {
-      return "vocabulary_trainer: size " + std::to_string(options_.size) + ", but special pieces and characters need " +
-             std::to_string(merger.size() + specials) + "; a larger min_character leaves out rare ones";
+      return message("vocabulary_trainer: size ", options_.size, ", but special pieces and characters need ",
+                     merger.size() + specials, "; a larger min_character leaves out rare ones");
     });
     for (const auto& [word, count] : words) merger.add_word(word, count);
     merger.merge_until(room, options_.min_pair);

@@ -36,7 +36,7 @@ class word_piece {
         normalizer_({options.lower_case, options.strip_accents, options.isolate_ideographs}),
         options_(options) {
     expects(options.max_word >= 1,
-            [&] { return "word_piece: max_word must be positive, not " + std::to_string(options.max_word); });
+            [&] { return message("word_piece: max_word must be positive, not ", options.max_word); });
   }
 
   [[nodiscard]] const vocabulary& pieces() const { return pieces_; }

@@ -17,9 +17,8 @@ template <class T>
 /// A span as a row-major matrix of `columns` columns. Throws contract_error where they do not divide its size.
 template <class T>
 [[nodiscard]] constexpr view<T, 2> matrix_view(std::span<T> s, index columns) {
-  expects(columns > 0 && static_cast<index>(s.size()) % columns == 0, [&] {
-    return "matrix_view: " + std::to_string(s.size()) + " elements, not rows of " + std::to_string(columns);
-  });
+  expects(columns > 0 && static_cast<index>(s.size()) % columns == 0,
+          [&] { return message("matrix_view: ", s.size(), " elements, not rows of ", columns); });
   return view<T, 2>(s.data(), static_cast<index>(s.size()) / columns, columns);
 }
 

@@ -15,9 +15,7 @@ namespace limbeck {
 /// Throws contract_error where it has another rank.
 template <std::size_t Rank, class Container>
 [[nodiscard]] auto tensor_view(Container& c) {
-  expects(c.dimension() == Rank, [&] {
-    return "tensor_view: rank " + std::to_string(c.dimension()) + ", expected " + std::to_string(Rank);
-  });
+  expects(c.dimension() == Rank, [&] { return message("tensor_view: rank ", c.dimension(), ", expected ", Rank); });
   using element = std::remove_pointer_t<decltype(c.data())>;
   dimensions<Rank> extents{}, strides{};
   for (std::size_t r = 0; r < Rank; ++r) {

@@ -40,7 +40,7 @@ class atomic_file {
 
   /// Adds bytes behind those written before. Throws contract_error after commit() or a failure.
   void write(std::string_view bytes) {
-    expects(file_.is_open(), [&] { return "atomic_file: " + target_.string() + " is no longer open"; });
+    expects(file_.is_open(), [&] { return message("atomic_file: ", target_.string(), " is no longer open"); });
     if (pending_.size() + bytes.size() <= buffer) {
       pending_ += bytes;
       return;
@@ -58,7 +58,7 @@ class atomic_file {
 
   /// Waits until the disk has the bytes, then gives them the target's name. Once only.
   void commit() {
-    expects(file_.is_open(), [&] { return "atomic_file: " + target_.string() + " is no longer open"; });
+    expects(file_.is_open(), [&] { return message("atomic_file: ", target_.string(), " is no longer open"); });
     flush();
     if (::fsync(file_.number()) != 0 || !file_.close()) fail("cannot be written");
     if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("cannot be replaced");

@@ -196,17 +196,16 @@ inline void read_tokenizer_config(const std::filesystem::path& file, model_confi
 /// Throws contract_error where classes, labels and `regression` do not agree.
 inline void check_labels(const model_config& config) {
   const auto count = static_cast<index>(config.labels.size());
-  expects(count == 0 || count == config.classes, [&] {
-    return "model_config: " + std::to_string(count) + " labels, " + std::to_string(config.classes) + " classes";
-  });
+  expects(count == 0 || count == config.classes,
+          [&] { return message("model_config: ", count, " labels, ", config.classes, " classes"); });
   expects(config.regression == (config.classes == 1), [&] {
-    return "model_config: " + std::string(config.regression ? "a regressor" : "a classifier") + " with " +
-           std::to_string(config.classes) + (config.classes == 1 ? " output" : " outputs");
+    return message("model_config: ", config.regression ? "a regressor" : "a classifier", " with ", config.classes,
+                   (config.classes == 1 ? " output" : " outputs"));
   });
   for (std::size_t i = 0; i < config.labels.size(); ++i)
     expects(std::find(config.labels.begin(), config.labels.begin() + static_cast<index>(i), config.labels[i]) ==
                 config.labels.begin() + static_cast<index>(i),
-            [&] { return "model_config: two classes are named \"" + config.labels[i] + "\""; });
+            [&] { return message("model_config: two classes are named \"", config.labels[i], "\""); });
 }
 
 /// The text of config.json, as transformers reads it. Throws contract_error as check_labels() does.

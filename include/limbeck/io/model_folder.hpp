@@ -105,8 +105,7 @@ void save_model(const std::filesystem::path& folder, const model_config& config,
   const index pieces =
       std::ranges::count(vocabulary, '\n') + (!vocabulary.empty() && vocabulary.back() != '\n' ? 1 : 0);
   expects(pieces <= config.sizes.vocabulary, [&] {
-    return "save_model: a vocabulary of " + std::to_string(pieces) + " pieces, the model has " +
-           std::to_string(config.sizes.vocabulary);
+    return message("save_model: a vocabulary of ", pieces, " pieces, the model has ", config.sizes.vocabulary);
   });
   detail::make_folder(folder);
   if (!vocabulary.empty()) write_file(folder / "vocab.txt", vocabulary);

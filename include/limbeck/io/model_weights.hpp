@@ -135,18 +135,16 @@ class load_plan {
 [[nodiscard]] inline const parameter& place_of(const char* who, const parameter& wanted, const parameter_table& table) {
   const parameter* const p = table.find(wanted.name);
   expects(p != nullptr && p->rows == wanted.rows && p->columns == wanted.columns, [&] {
-    return std::string(who) + ": the table has " +
-           (p == nullptr ? "no " + wanted.name : wanted.name + " " + text_of(shape_of(*p))) + ", the config needs " +
-           text_of(shape_of(wanted));
+    return message(who, ": the table has ",
+                   (p == nullptr ? "no " + wanted.name : wanted.name + " " + text_of(shape_of(*p))),
+                   ", the config needs ", text_of(shape_of(wanted)));
   });
   return *p;
 }
 
 inline void expect_room(const char* who, index given, const parameter_table& table) {
-  expects(given >= table.size(), [&] {
-    return std::string(who) + ": " + std::to_string(given) + " weights given, the table has " +
-           std::to_string(table.size());
-  });
+  expects(given >= table.size(),
+          [&] { return message(who, ": ", given, " weights given, the table has ", table.size()); });
 }
 
 /// Fills the parameters of `own` at their places in `table`.

@@ -72,8 +72,9 @@ class run_record {
   /// Adds a line. Throws contract_error for anything but an object with an integer "step", file_error where the line
   /// cannot be written; the record has no part of it then. NaN and infinity become null.
   void append(const json& record) {
-    expects(record.is_object() && record.contains("step") && record.at("step").is_number_integer(),
-            [&] { return "run_record: expected an object with an integer \"step\", got " + detail::shown(record); });
+    expects(record.is_object() && record.contains("step") && record.at("step").is_number_integer(), [&] {
+      return message("run_record: expected an object with an integer \"step\", got ", detail::shown(record));
+    });
     const std::string line = record.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
     const off_t before = ::lseek(out_.number(), 0, SEEK_END);
     if (detail::write_all(out_, line)) return;

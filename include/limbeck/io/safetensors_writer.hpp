@@ -95,7 +95,8 @@ inline std::string safetensors_header_text(const std::vector<const tensor_record
   for (const tensor_record* tensor : order) {
     std::uint64_t size = 0;
     expects(multiply(tensor->shape, size_of(tensor->type), size) && !__builtin_add_overflow(at, size, &size), [&] {
-      return "write_safetensors: " + tensor_place(tensor->name) + " has the impossible shape " + text_of(tensor->shape);
+      return message("write_safetensors: ", tensor_place(tensor->name), " has the impossible shape ",
+                     text_of(tensor->shape));
     });
     header[tensor->name] = {{"dtype", name_of(tensor->type)}, {"shape", tensor->shape}, {"data_offsets", {at, size}}};
     at = size;
@@ -120,8 +121,9 @@ inline void write_safetensors(const std::filesystem::path& file, std::span<const
   std::vector<const tensor_record*> order;
   std::unordered_set<std::string_view> names{"__metadata__"};
   for (const tensor_record& tensor : tensors) {
-    expects(names.insert(tensor.name).second,
-            [&] { return "write_safetensors: " + detail::tensor_place(tensor.name) + " is a name that is taken"; });
+    expects(names.insert(tensor.name).second, [&] {
+      return message("write_safetensors: ", detail::tensor_place(tensor.name), " is a name that is taken");
+    });
     order.push_back(&tensor);
   }
   std::ranges::stable_sort(order, std::ranges::greater{}, [](const tensor_record* t) { return size_of(t->type); });

@@ -50,12 +50,11 @@ struct attention_mse {
       const index heads = detail::layer_of("attention_mse", "student", mine, p.student).heads,
                   teacher_heads = detail::layer_of("attention_mse", "teacher", shown, p.teacher).heads;
       expects(heads == teacher_heads, [&] {
-        return "attention_mse: " + std::to_string(heads) + " heads of the student, " + std::to_string(teacher_heads) +
-               " of the teacher";
+        return message("attention_mse: ", heads, " heads of the student, ", teacher_heads, " of the teacher");
       });
       expects(of_layer(p.student).empty() || of_layer(p.student).heads == heads, [&] {
-        return "attention_mse: " + std::to_string(heads) + " heads of the student, " +
-               std::to_string(of_layer(p.student).heads) + " of its gradient";
+        return message("attention_mse: ", heads, " heads of the student, ", of_layer(p.student).heads,
+                       " of its gradient");
       });
     });
     map(layers, [&](layer_pair p) {

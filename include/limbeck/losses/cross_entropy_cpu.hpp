@@ -80,9 +80,8 @@ void cross_entropy_rows(cpu, const auto& on, const label_rows<A, cpu>& given,
   for (index i = 0; i < rows.count(); ++i) {
     const bool counts = rows.factor(i) != A(0) && given(i);
     expects(!counts || (given.labels(i) >= 0 && given.labels(i) < rows.classes), [&] {
-      return "cross_entropy labels: row " + std::to_string(i) + " has label " + std::to_string(given.labels(i)) +
-             ", there are " + std::to_string(rows.classes) + " classes and " + std::to_string(given.ignored) +
-             " is ignored";
+      return message("cross_entropy labels: row ", i, " has label ", given.labels(i), ", there are ", rows.classes,
+                     " classes and ", given.ignored, " is ignored");
     });
   }
   for_row_ranges(on, rows, [&](index begin, index end) {

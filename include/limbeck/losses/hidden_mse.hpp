@@ -20,15 +20,14 @@ namespace detail {
 
 inline void expects_widths(const char* loss, const no_projection&, index student, index teacher) {
   expects(student == teacher, [&] {
-    return std::string(loss) + ": the student is " + std::to_string(student) + " wide, the teacher " +
-           std::to_string(teacher) + "; give it a linear_projection";
+    return message(loss, ": the student is ", student, " wide, the teacher ", teacher, "; give it a linear_projection");
   });
 }
 template <class T, backend B>
 void expects_widths(const char* loss, const linear_projection<T, B>& p, index student, index teacher) {
   expects(p.weight.extent(0) == teacher && p.weight.extent(1) == student, [&] {
-    return std::string(loss) + ": projection " + shape_text(p.weight) + ", teacher's width " +
-           std::to_string(teacher) + ", student's width " + std::to_string(student);
+    return message(loss, ": projection ", shape_text(p.weight), ", teacher's width ", teacher, ", student's width ",
+                   student);
   });
 }
 
@@ -37,16 +36,15 @@ template <class Projection, class S, class U, class G, backend B>
 void expects_states(const char* loss, const Projection& projection, view<const S, 2, B> student,
                     view<const U, 2, B> teacher, view<G, 2, B> gradient) {
   expects(student.extent(1) > 0 && teacher.extent(1) > 0, [&] {
-    return std::string(loss) + ": the " + (student.extent(1) > 0 ? "teacher" : "student") + "'s pass kept no states";
+    return message(loss, ": the ", (student.extent(1) > 0 ? "teacher" : "student"), "'s pass kept no states");
   });
   expects_widths(loss, projection, student.extent(1), teacher.extent(1));
   const bool fits = gradient.extent(0) == student.extent(0) && gradient.extent(1) == student.extent(1);
-  expects(gradient.empty() || fits, [&] {
-    return std::string(loss) + ": gradient " + shape_text(gradient) + ", student " + shape_text(student);
-  });
+  expects(gradient.empty() || fits,
+          [&] { return message(loss, ": gradient ", shape_text(gradient), ", student ", shape_text(student)); });
   const auto gapless = [](const auto& v) { return v.stride(1) == 1 || v.extent(1) == 1 || v.empty(); };
   expects(gapless(student) && gapless(teacher) && gapless(gradient),
-          [&] { return std::string(loss) + ": the columns of a state must lie side by side"; });
+          [&] { return message(loss, ": the columns of a state must lie side by side"); });
 }
 
 }  // namespace detail

@@ -33,9 +33,7 @@ struct logit_rows {
 
 /// Throws contract_error unless `extent` is `rows`.
 inline void expects_rows(const char* loss, const char* what, index extent, index rows) {
-  expects(extent == rows, [&] {
-    return std::string(loss) + " " + what + ": " + std::to_string(extent) + " for " + std::to_string(rows) + " rows";
-  });
+  expects(extent == rows, [&] { return message(loss, " ", what, ": ", extent, " for ", rows, " rows"); });
 }
 
 /// Throws contract_error unless every row names a sample that there is a value for, and rows of one sample follow each
@@ -44,9 +42,8 @@ template <class S, class U, class A, class G>
 void expects_row_samples(const char* loss, const logit_rows<S, U, A, cpu, G>& rows, index samples) {
   for (index i = 0, before = 0; i < rows.row_sample.extent(0); before = rows.row_sample(i++))
     expects(rows.row_sample(i) >= before && (samples == 0 || rows.row_sample(i) < samples), [&] {
-      return std::string(loss) + " row_sample: row " + std::to_string(i) + " belongs to sample " +
-             std::to_string(rows.row_sample(i)) + " after " + std::to_string(before) + ", of " +
-             std::to_string(samples) + " samples; they must not decrease";
+      return message(loss, " row_sample: row ", i, " belongs to sample ", rows.row_sample(i), " after ", before,
+                     ", of ", samples, " samples; they must not decrease");
     });
 }
 template <class S, class U, class A, class G>
@@ -57,29 +54,24 @@ template <class S, class U, class A, backend B, class G>
 [[nodiscard]] logit_rows<S, U, A, B, G> rows_of(const char* loss, const signals<const S, B>& student,
                                                 const targets<A, B>& given, const sink<A, B, G>& out, double factor) {
   const index count = student.logits.extent(0), columns = student.logits.extent(1);
-  expects(columns > 0, [&] { return std::string(loss) + ": the student has no logits"; });
+  expects(columns > 0, [&] { return message(loss, ": the student has no logits"); });
   logit_rows<S, U, A, B, G> rows{student.logits, {}, student.row_sample, given.row_weight, out.weight,
                                  out.value, out.gradient.logits, valid_classes(student),
                                  static_cast<A>(factor * out.scale)};
-  expects(rows.classes <= columns, [&] {
-    return std::string(loss) + " logits: " + std::to_string(rows.classes) + " valid classes of " +
-           std::to_string(columns) + " columns";
-  });
+  expects(rows.classes <= columns,
+          [&] { return message(loss, " logits: ", rows.classes, " valid classes of ", columns, " columns"); });
   if (!rows.row_sample.empty()) expects_rows(loss, "row_sample", rows.row_sample.extent(0), count);
   if (!rows.row_weight.empty()) expects_rows(loss, "row_weight", rows.row_weight.extent(0), count);
   if (!rows.gradients.empty()) {
     expects_rows(loss, "gradient", rows.gradients.extent(0), count);
     expects(rows.gradients.extent(1) >= rows.classes, [&] {
-      return std::string(loss) + " gradient: " + std::to_string(rows.gradients.extent(1)) + " columns for " +
-             std::to_string(rows.classes) + " classes";
+      return message(loss, " gradient: ", rows.gradients.extent(1), " columns for ", rows.classes, " classes");
     });
   }
   const index samples = !rows.values.empty() ? rows.values.extent(0) : rows.sample_weight.extent(0);
   if (!rows.values.empty() && !rows.sample_weight.empty())
-    expects(rows.sample_weight.extent(0) == samples, [&] {
-      return std::string(loss) + " weight: " + std::to_string(rows.sample_weight.extent(0)) + " for " +
-             std::to_string(samples) + " samples";
-    });
+    expects(rows.sample_weight.extent(0) == samples,
+            [&] { return message(loss, " weight: ", rows.sample_weight.extent(0), " for ", samples, " samples"); });
   if (rows.row_sample.empty() && (!rows.values.empty() || !rows.sample_weight.empty()))
     expects_rows(loss, "value", samples, count);
   expects_row_samples(loss, rows, samples);
@@ -94,14 +86,14 @@ template <class S, class U, class A, backend B, class G>
                                                      const sink<A, B, G>& out, double factor) {
   if (student.valid_classes == 0 && teacher.valid_classes == 0)
     expects_same_shape((std::string(loss) + " logits").c_str(), student.logits, teacher.logits);
-  expects(student.logits.extent(0) == teacher.logits.extent(0) && valid_classes(student) == valid_classes(teacher), [&] {
-    return std::string(loss) + " logits: student " + shape_text(student.logits) + " with " +
-           std::to_string(valid_classes(student)) + " valid classes, teacher " + shape_text(teacher.logits) + " with " +
-           std::to_string(valid_classes(teacher));
-  });
+  expects(student.logits.extent(0) == teacher.logits.extent(0) && valid_classes(student) == valid_classes(teacher),
+          [&] {
+            return message(loss, " logits: student ", shape_text(student.logits), " with ", valid_classes(student),
+                           " valid classes, teacher ", shape_text(teacher.logits), " with ", valid_classes(teacher));
+          });
   expects(valid_classes(teacher) <= teacher.logits.extent(1), [&] {
-    return std::string(loss) + " logits: " + std::to_string(valid_classes(teacher)) + " valid classes of " +
-           std::to_string(teacher.logits.extent(1)) + " columns of the teacher";
+    return message(loss, " logits: ", valid_classes(teacher), " valid classes of ", teacher.logits.extent(1),
+                   " columns of the teacher");
   });
   auto rows = rows_of<S, U, A, B, G>(loss, student, given, out, factor);
   rows.teacher = teacher.logits;

@@ -22,7 +22,7 @@ struct logits_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out) const {
-    expects(temperature > 0, [&] { return "logits_mse: temperature " + std::to_string(temperature) + ", must be positive"; });
+    expects(temperature > 0, [&] { return message("logits_mse: temperature ", temperature, ", must be positive"); });
     detail::logits_mse_rows(
         backend_of<E>{}, on, static_cast<A>(temperature),
         detail::rows_of_both("logits_mse", student, teacher, given, out, 1 / count_of(out.per, over)));

@@ -21,8 +21,8 @@ struct regression_mse {
                   const sink<A, backend_of<E>, G>& out) const {
     const auto rows = detail::rows_of<S, S>("regression_mse", student, given, out, 1 / count_of(out.per, over));
     expects(rows.classes == 1 && given.scores.extent(0) == rows.count(), [&] {
-      return "regression_mse: outputs [" + std::to_string(rows.count()) + ", " + std::to_string(rows.classes) +
-             "], scores " + shape_text(given.scores) + "; one output for each score is wanted";
+      return message("regression_mse: outputs [", rows.count(), ", ", rows.classes, "], scores ",
+                     shape_text(given.scores), "; one output for each score is wanted");
     });
     detail::regression_rows(backend_of<E>{}, on, given.scores, rows);
   }

@@ -24,8 +24,7 @@ namespace detail {
 template <class T>
 const T& layer_of(const char* loss, const char* who, const per_layer<T>& all, std::size_t layer) {
   expects(layer < all.size(), [&] {
-    return std::string(loss) + ": the " + who + "'s pass kept " + std::to_string(all.size()) + " layers, layer " +
-           std::to_string(layer) + " is wanted";
+    return message(loss, ": the ", who, "'s pass kept ", all.size(), " layers, layer ", layer, " is wanted");
   });
   return all[layer];
 }
@@ -43,10 +42,8 @@ void expects_same_samples(const char* loss, const signals<const S, cpu>& student
                           const sink<A, cpu, G>& out) {
   const index samples = student.rows.extent(0);
   const auto expects_samples = [&](index count, const char* whose) {
-    expects(count == samples, [&] {
-      return std::string(loss) + ": " + std::to_string(samples) + " samples of the student, " + std::to_string(count) +
-             " of the " + whose;
-    });
+    expects(count == samples,
+            [&] { return message(loss, ": ", samples, " samples of the student, ", count, " of the ", whose); });
   };
   expects_samples(teacher.rows.extent(0), "teacher");
   if (!out.value.empty()) expects_samples(out.value.extent(0), "values");
@@ -54,8 +51,7 @@ void expects_same_samples(const char* loss, const signals<const S, cpu>& student
   for (index i = 0; i < samples; ++i) {
     const auto expects_equal = [&](index mine, index theirs, const char* what) {
       expects(mine == theirs, [&] {
-        return std::string(loss) + ": sample " + std::to_string(i) + " has " + std::to_string(mine) + " " + what +
-               " in the student, " + std::to_string(theirs) + " in the teacher";
+        return message(loss, ": sample ", i, " has ", mine, " ", what, " in the student, ", theirs, " in the teacher");
       });
     };
     expects_equal(student.rows(i).length, teacher.rows(i).length, "tokens");

@@ -29,7 +29,7 @@ struct soft_target {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out) const {
-    expects(temperature > 0, [&] { return "soft_target: temperature " + std::to_string(temperature) + ", must be positive"; });
+    expects(temperature > 0, [&] { return message("soft_target: temperature ", temperature, ", must be positive"); });
     const double factor = (t_squared ? temperature * temperature : 1) / count_of(out.per, over);
     detail::soft_target_rows(backend_of<E>{}, on, divergence, static_cast<A>(temperature),
                              detail::rows_of_both("soft_target", student, teacher, given, out, factor));

@@ -30,9 +30,8 @@ namespace detail {
 [[nodiscard]] inline std::size_t layer_number(std::string_view digits, std::string_view whole) {
   std::size_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  expects(error == std::errc{} && end == digits.data() + digits.size() && !digits.empty(), [&] {
-    return "mapping: " + std::string(whole) + ": expected pairs of layers such as explicit:0-1:1-3";
-  });
+  expects(error == std::errc{} && end == digits.data() + digits.size() && !digits.empty(),
+          [&] { return message("mapping: ", whole, ": expected pairs of layers such as explicit:0-1:1-3"); });
   return value;
 }
 
@@ -45,9 +44,8 @@ namespace detail {
   if (text == "first") return {first_mapping{}};
   if (text == "last") return {last_mapping{}};
   constexpr std::string_view table = "explicit:";
-  expects(text.starts_with(table), [&] {
-    return "mapping: " + std::string(text) + ": expected uniform, first, last or explicit:0-1:1-3";
-  });
+  expects(text.starts_with(table),
+          [&] { return message("mapping: ", text, ": expected uniform, first, last or explicit:0-1:1-3"); });
   explicit_mapping pairs;
   for (std::string_view rest = text.substr(table.size()); !rest.empty();) {
     const std::string_view pair = rest.substr(0, rest.find(':'));
@@ -56,7 +54,7 @@ namespace detail {
     const std::string_view teacher = pair.substr(std::min(dash + 1, pair.size()));
     pairs.pairs.push_back({detail::layer_number(pair.substr(0, dash), text), detail::layer_number(teacher, text)});
   }
-  expects(!pairs.pairs.empty(), [&] { return "mapping: " + std::string(text) + ": names no pair of layers"; });
+  expects(!pairs.pairs.empty(), [&] { return message("mapping: ", text, ": names no pair of layers"); });
   return {pairs};
 }
 

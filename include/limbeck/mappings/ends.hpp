@@ -13,8 +13,8 @@ namespace detail {
 /// Throws contract_error unless the student has a layer and is no deeper than the teacher.
 constexpr void expects_shallow_student(const char* mapping, depths d) {
   expects(d.student > 0 && d.student <= d.teacher, [&] {
-    return std::string(mapping) + ": the student needs 1 to as many layers as the teacher, student " +
-           std::to_string(d.student) + ", teacher " + std::to_string(d.teacher);
+    return message(mapping, ": the student needs 1 to as many layers as the teacher, student ", d.student, ", teacher ",
+                   d.teacher);
   });
 }
 

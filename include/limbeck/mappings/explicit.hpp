@@ -30,14 +30,12 @@ struct explicit_mapping {
     }
     for (std::size_t m = 0; m < d.student && !partial; ++m)
       expects(std::ranges::count(pairs, m, &layer_pair::student) > 0, [&] {
-        return "explicit_mapping: student layer " + std::to_string(m) + " of " + std::to_string(d.student) +
-               " has no teacher layer";
+        return message("explicit_mapping: student layer ", m, " of ", d.student, " has no teacher layer");
       });
   }
   static constexpr void expects_layer(const char* who, std::size_t layer, std::size_t depth) {
     expects(layer < depth, [&] {
-      return "explicit_mapping: " + std::string(who) + " layer " + std::to_string(layer) + " of " +
-             std::to_string(depth) + " layers (they count from 0)";
+      return message("explicit_mapping: ", who, " layer ", layer, " of ", depth, " layers (they count from 0)");
     });
   }
 };

@@ -14,8 +14,7 @@ namespace limbeck {
 struct uniform_mapping {
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
     expects(d.student > 0 && d.teacher > 0, [&] {
-      return "uniform_mapping: needs a layer on both sides, student " + std::to_string(d.student) + ", teacher " +
-             std::to_string(d.teacher);
+      return message("uniform_mapping: needs a layer on both sides, student ", d.student, ", teacher ", d.teacher);
     });
     for (std::size_t m = 0; m < d.student; ++m)
       visit(layer_pair{.student = m, .teacher = ((m + 1) * d.teacher + d.student - 1) / d.student - 1});

@@ -46,10 +46,8 @@ class model {
   template <launchable E, class T>
   signals<const T> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, signal_set reads,
                            const pass_mode& mode, pass<T>& p) const {
-    expects(weights.extent(0) >= table_.size(), [&] {
-      return "model: " + std::to_string(weights.extent(0)) + " weights given, " + std::to_string(table_.size()) +
-             " needed";
-    });
+    expects(weights.extent(0) >= table_.size(),
+            [&] { return message("model: ", weights.extent(0), " weights given, ", table_.size(), " needed"); });
     p.memory.reset();
     p.mode = mode;
     p.batch = batch;

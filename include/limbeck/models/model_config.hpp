@@ -50,8 +50,7 @@ struct model_config {
 /// contract_error where there is none.
 [[nodiscard]] inline std::vector<index> matched_classes(const model_config& student, const model_config& teacher) {
   expects(student.classes == teacher.classes, [&] {
-    return "labels: " + std::to_string(student.classes) + " classes of the student, " +
-           std::to_string(teacher.classes) + " of the teacher";
+    return message("labels: ", student.classes, " classes of the student, ", teacher.classes, " of the teacher");
   });
   const bool by_name = has_label_names(student) && has_label_names(teacher);
   std::vector<index> matched;

@@ -46,7 +46,7 @@ class parameter_table {
  public:
   /// Declares a tensor; columns 0 for a vector. Throws contract_error for a name that is taken.
   slot declare(std::string name, index rows, index columns = 0, initial fresh = initial::normal) {
-    expects(!by_name_.contains(name), [&] { return "parameter_table: " + name + " is declared twice"; });
+    expects(!by_name_.contains(name), [&] { return message("parameter_table: ", name, " is declared twice"); });
     const slot at{size_, rows, columns};
     by_name_.emplace(name, entries_.size());
     entries_.push_back({std::move(name), at.offset, rows, columns, fresh});

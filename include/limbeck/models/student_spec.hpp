@@ -35,10 +35,8 @@ namespace detail {
   const char* const last = text.data() + text.size();
   index number = -1;
   const auto [end, problem] = std::from_chars(text.data(), last, number);
-  expects(problem == std::errc{} && end == last && number >= least && number <= most, [&] {
-    return "student: " + std::string(key) + "=" + std::string(text) + ", expected a number from " +
-           std::to_string(least) + " to " + std::to_string(most);
-  });
+  expects(problem == std::errc{} && end == last && number >= least && number <= most,
+          [&] { return message("student: ", key, "=", text, ", expected a number from ", least, " to ", most); });
   return number;
 }
 
@@ -55,23 +53,20 @@ void for_each_piece(std::string_view text, char separator, Visit&& visit) {
 inline void check_spec(const student_spec& spec) {
   const auto copied = static_cast<index>(spec.from_teacher.size());
   if (copied > 0) {
-    expects(spec.layers == copied, [&] {
-      return "student: layers=" + std::to_string(spec.layers) + ", but from-teacher names " + std::to_string(copied);
-    });
+    expects(spec.layers == copied,
+            [&] { return message("student: layers=", spec.layers, ", but from-teacher names ", copied); });
     expects(spec.width == 0 && spec.heads == 0 && spec.inner == 0,
             "student: from-teacher copies the teacher's sizes, so width, heads and inner cannot be given");
   } else {
     expects(spec.layers > 0 && spec.width > 0 && spec.heads > 0, [&] {
-      return "student: layers=" + std::to_string(spec.layers) + ", width=" + std::to_string(spec.width) + ", heads=" +
-             std::to_string(spec.heads) + "; a fresh student needs all three, one of copied layers from-teacher";
+      return message("student: layers=", spec.layers, ", width=", spec.width, ", heads=", spec.heads,
+                     "; a fresh student needs all three, one of copied layers from-teacher");
     });
-    expects(spec.width % spec.heads == 0, [&] {
-      return "student: heads=" + std::to_string(spec.heads) + " does not divide width=" + std::to_string(spec.width);
-    });
+    expects(spec.width % spec.heads == 0,
+            [&] { return message("student: heads=", spec.heads, " does not divide width=", spec.width); });
   }
-  expects(spec.layers <= static_cast<index>(max_layers), [&] {
-    return "student: layers=" + std::to_string(spec.layers) + ", at most " + std::to_string(max_layers);
-  });
+  expects(spec.layers <= static_cast<index>(max_layers),
+          [&] { return message("student: layers=", spec.layers, ", at most ", max_layers); });
 }
 
 }  // namespace detail
@@ -85,16 +80,16 @@ inline void check_spec(const student_spec& spec) {
     const std::size_t equals = piece.find('=');
     const std::string_view key = piece.substr(0, equals);
     expects(equals != std::string_view::npos, [&] {
-      return "student: \"" + std::string(piece) + "\" is no key=value, as in layers=2,width=128,heads=2,inner=512";
+      return message("student: \"", piece, "\" is no key=value, as in layers=2,width=128,heads=2,inner=512");
     });
-    expects(std::ranges::count(seen, key) == 0, [&] { return "student: " + std::string(key) + " is given twice"; });
+    expects(std::ranges::count(seen, key) == 0, [&] { return message("student: ", key, " is given twice"); });
     seen.push_back(key);
     const std::string_view value = piece.substr(equals + 1);
     index* const size = key == "layers" ? &spec.layers : key == "width" ? &spec.width : key == "heads" ? &spec.heads
                         : key == "inner" ? &spec.inner : nullptr;
     expects(size != nullptr || key == "from-teacher", [&] {
-      return "student: unknown key " + std::string(key) + "=" + std::string(value) +
-             ", expected layers, from-teacher, width, heads or inner";
+      return message("student: unknown key ", key, "=", value,
+                     ", expected layers, from-teacher, width, heads or inner");
     });
     if (size != nullptr)
       *size = detail::number_in_spec(key, value, 1);
@@ -117,8 +112,8 @@ inline void check_spec(const student_spec& spec) {
   student.sizes.layers = spec.layers;
   for (const index layer : spec.from_teacher)
     expects(layer >= 0 && layer < teacher.sizes.layers, [&] {
-      return "student: from-teacher names layer " + std::to_string(layer) + ", the teacher has " +
-             std::to_string(teacher.sizes.layers) + " (they count from 0)";
+      return message("student: from-teacher names layer ", layer, ", the teacher has ", teacher.sizes.layers,
+                     " (they count from 0)");
     });
   if (spec.from_teacher.empty()) {
     student.sizes.width = spec.width;
@@ -150,14 +145,15 @@ template <class T>
   initialise(model.parameters(), seed, mine.all());
   if (!spec.from_teacher.empty()) {
     expects(weights.extent(0) >= table.size(), [&] {
-      return "initialise_student: " + std::to_string(weights.extent(0)) + " weights given, the teacher's table has " +
-             std::to_string(table.size());
+      return message("initialise_student: ", weights.extent(0), " weights given, the teacher's table has ",
+                     table.size());
     });
     const model_names names = names_of(config.family);
     const auto copy = [&](const std::string& from, const parameter& to) {
       const parameter* const p = table.find(from);
-      expects(p != nullptr && p->rows == to.rows && p->columns == to.columns,
-              [&] { return "initialise_student: the teacher's table has no " + from + " of its config's shape"; });
+      expects(p != nullptr && p->rows == to.rows && p->columns == to.columns, [&] {
+        return message("initialise_student: the teacher's table has no ", from, " of its config's shape");
+      });
       std::copy_n(weights.data() + p->offset, p->count(), mine.data() + to.offset);
     };
     std::vector<std::string> of_layers;

@@ -29,21 +29,19 @@ struct token_batch {
 [[nodiscard]] inline batch_layout<cpu> layout_of(const token_batch<cpu>& batch) {
   batch_layout<cpu> out{batch.rows, batch.ids.extent(0), 0, false};
   const auto one_a_token = [&](const char* what, view<const std::int32_t, 1> numbers) {
-    expects(numbers.empty() || numbers.extent(0) == out.tokens, [&] {
-      return "token_batch: " + std::to_string(numbers.extent(0)) + " " + what + " for " + std::to_string(out.tokens) +
-             " tokens";
-    });
+    expects(numbers.empty() || numbers.extent(0) == out.tokens,
+            [&] { return message("token_batch: ", numbers.extent(0), " ", what, " for ", out.tokens, " tokens"); });
   };
   one_a_token("types", batch.types);
   one_a_token("positions", batch.positions);
   index covered = 0;
   for (index i = 0; i < batch.rows.extent(0); ++i) {
     const sample_rows s = batch.rows(i);
-    expects(s.begin >= 0 && s.length >= 0 && s.begin + s.length <= out.tokens && s.keys >= 0 && s.keys <= s.length, [&] {
-      return "token_batch: sample " + std::to_string(i) + " has rows " + std::to_string(s.begin) + " to " +
-             std::to_string(s.begin + s.length) + " and " + std::to_string(s.keys) + " keys in a batch of " +
-             std::to_string(out.tokens) + " tokens";
-    });
+    expects(s.begin >= 0 && s.length >= 0 && s.begin + s.length <= out.tokens && s.keys >= 0 && s.keys <= s.length,
+            [&] {
+              return message("token_batch: sample ", i, " has rows ", s.begin, " to ", s.begin + s.length, " and ",
+                             s.keys, " keys in a batch of ", out.tokens, " tokens");
+            });
     out.longest = std::max(out.longest, s.length);
     covered += s.length;
   }

@@ -44,8 +44,7 @@ view<T, 2> transformer<P, M, A>::embed(const E& on, view<const T, 1> weights, co
                                        const batch_layout<>& layout, const pass_mode& mode, arena& memory,
                                        kept<T>& k) const {
   expects(layout.longest <= sizes_.positions || !batch.positions.empty(), [&] {
-    return "transformer: a sample has " + std::to_string(layout.longest) + " tokens, the model " +
-           std::to_string(sizes_.positions) + " positions";
+    return message("transformer: a sample has ", layout.longest, " tokens, the model ", sizes_.positions, " positions");
   });
   k.positions = batch.positions.empty() ? counted_positions(layout, memory) : batch.positions;
   const view<T, 2> x = memory.matrix<T>(layout.tokens, sizes_.width);

@@ -10,13 +10,12 @@ transformer<P, M, A>::transformer(transformer_sizes sizes, const model_names& na
     : sizes_(std::move(sizes)), transposed_(names.transposed) {
   const auto& s = sizes_;
   expects(s.vocabulary > 0 && s.positions > 0 && s.layers > 0 && s.width > 0 && s.heads > 0 && s.inner > 0, [&] {
-    return "transformer: sizes must be positive: vocabulary " + std::to_string(s.vocabulary) + ", positions " +
-           std::to_string(s.positions) + ", layers " + std::to_string(s.layers) + ", width " +
-           std::to_string(s.width) + ", heads " + std::to_string(s.heads) + ", inner " + std::to_string(s.inner);
+    return message("transformer: sizes must be positive: vocabulary ", s.vocabulary, ", positions ", s.positions,
+                   ", layers ", s.layers, ", width ", s.width, ", heads ", s.heads, ", inner ", s.inner);
   });
   ops::attention_shape{.heads = s.heads}.check(s.width);
   expects(s.layers <= static_cast<index>(max_layers),
-          [&] { return "transformer: " + std::to_string(s.layers) + " layers, at most " + std::to_string(max_layers); });
+          [&] { return message("transformer: ", s.layers, " layers, at most ", max_layers); });
   expects(s.layer_source.empty() || static_cast<index>(s.layer_source.size()) == s.layers,
           "transformer: layer_source must name a source for each layer");
   word_ = table.declare(names.word, s.vocabulary, s.width);
@@ -28,9 +27,8 @@ transformer<P, M, A>::transformer(transformer_sizes sizes, const model_names& na
   }
   for (index l = 0; l < s.layers; ++l) {
     const index source = s.layer_source.empty() ? l : s.layer_source[static_cast<std::size_t>(l)];
-    expects(source >= 0 && source <= l, [&] {
-      return "transformer: layer " + std::to_string(l) + " cannot share the weights of layer " + std::to_string(source);
-    });
+    expects(source >= 0 && source <= l,
+            [&] { return message("transformer: layer ", l, " cannot share the weights of layer ", source); });
     layers_.push_back(source < l ? layers_[static_cast<std::size_t>(source)] : declare_layer(names.layer(l), table));
   }
   if (!names.final_gain.empty()) {

@@ -21,9 +21,8 @@ struct attention_shape {
 
   /// Throws contract_error unless the heads divide the width.
   void check(index width) const {
-    expects(heads > 0 && width % heads == 0, [&] {
-      return "attention: " + std::to_string(heads) + " heads do not divide a width of " + std::to_string(width);
-    });
+    expects(heads > 0 && width % heads == 0,
+            [&] { return message("attention: ", heads, " heads do not divide a width of ", width); });
   }
   /// Where in the random stream the words of a query row's probabilities start. `token`: the row in the batch.
   [[nodiscard]] std::uint32_t first_word(index token, index head) const {

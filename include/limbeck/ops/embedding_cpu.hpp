@@ -13,8 +13,7 @@ namespace limbeck::ops::detail {
 inline void expects_rows(cpu, index entries, view<const std::int32_t, 1> ids) {
   for (index i = 0; i < ids.extent(0); ++i)
     expects(ids(i) >= 0 && ids(i) < entries, [&] {
-      return "embedding: id " + std::to_string(ids(i)) + " at place " + std::to_string(i) + " is not in a table of " +
-             std::to_string(entries) + " rows";
+      return message("embedding: id ", ids(i), " at place ", i, " is not in a table of ", entries, " rows");
     });
 }
 

@@ -16,8 +16,7 @@ template <launchable E, class T, backend B = backend_of<E>>
 void layer_norm(const E& on, double epsilon, view<const T, 2, B> x, view<const T, 1, B> gain, view<const T, 1, B> bias,
                 view<T, 2, B> normalised, view<T, 1, B> spread, view<T, 2, B> y) {
   expects(gain.extent(0) == x.extent(1) && bias.extent(0) == x.extent(1), [&] {
-    return "layer_norm: gain " + shape_text(gain) + " and bias " + shape_text(bias) + " for rows of " +
-           std::to_string(x.extent(1));
+    return message("layer_norm: gain ", shape_text(gain), " and bias ", shape_text(bias), " for rows of ", x.extent(1));
   });
   detail::layer_norm_rows(B{}, on, static_cast<T>(epsilon), x, gain, bias, normalised, spread, y);
 }

@@ -12,9 +12,9 @@ namespace detail {
 
 template <class T, backend B>
 void expects_unit_stride(const char* which, view<T, 2, B> v) {
-  expects(v.stride(1) == 1 || v.stride(0) == 1 || v.count() <= 1,
-          [&] { return std::string("matmul: ") + which + " has no stride of 1: strides [" + std::to_string(v.stride(0)) +
-                       ", " + std::to_string(v.stride(1)) + "]"; });
+  expects(v.stride(1) == 1 || v.stride(0) == 1 || v.count() <= 1, [&] {
+    return message("matmul: ", which, " has no stride of 1: strides [", v.stride(0), ", ", v.stride(1), "]");
+  });
 }
 
 }  // namespace detail
@@ -26,7 +26,7 @@ void expects_unit_stride(const char* which, view<T, 2, B> v) {
 template <launchable E, class T, backend B = backend_of<E>>
 void matmul(const E& on, view<const T, 2, B> a, view<const T, 2, B> b, view<T, 2, B> c, T alpha = T(1), T beta = T(0)) {
   expects(a.extent(0) == c.extent(0) && a.extent(1) == b.extent(0) && b.extent(1) == c.extent(1), [&] {
-    return "matmul: " + shape_text(a) + " times " + shape_text(b) + " does not give " + shape_text(c);
+    return message("matmul: ", shape_text(a), " times ", shape_text(b), " does not give ", shape_text(c));
   });
   detail::expects_unit_stride("the left factor", a);
   detail::expects_unit_stride("the right factor", b);

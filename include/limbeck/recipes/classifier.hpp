@@ -77,9 +77,8 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
 [[nodiscard]] inline std::vector<index> classes_by_label(const model_config& config, const task_description& task) {
   const model_config wanted = config_for(config, task);
   expects(config.regression == wanted.regression && config.classes == wanted.classes, [&] {
-    return "the model has " + std::to_string(config.classes) + (config.regression ? " output of a regression" : " classes") +
-           ", the task " + task.name + " has " + std::to_string(wanted.classes) +
-           (wanted.regression ? " score" : " classes");
+    return message("the model has ", config.classes, (config.regression ? " output of a regression" : " classes"),
+                   ", the task ", task.name, " has ", wanted.classes, (wanted.regression ? " score" : " classes"));
   });
   return matched_classes(wanted, config);
 }

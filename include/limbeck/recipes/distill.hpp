@@ -31,8 +31,10 @@ struct distill_options : task_training_options {
     text_classifier student = load_for_task(text, task, seed);
     expects(student.pieces.pieces().content_hash() == teacher.pieces.pieces().content_hash() &&
                 student.config.lower_case == teacher.config.lower_case,
-            [&] { return "the student " + text + " and the teacher " + teacher.folder.string() +
-                         " do not read the same vocabulary"; });
+            [&] {
+              return message("the student ", text, " and the teacher ", teacher.folder.string(),
+                             " do not read the same vocabulary");
+            });
     return student;
   }
   const student_spec spec = parse_student_spec(text);

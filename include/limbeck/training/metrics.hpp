@@ -19,9 +19,8 @@ namespace limbeck {
 namespace detail {
 
 inline void expects_as_many(std::size_t labels, std::size_t predictions) {
-  expects(labels == predictions, [&] {
-    return "metrics: " + std::to_string(labels) + " labels, " + std::to_string(predictions) + " predictions";
-  });
+  expects(labels == predictions,
+          [&] { return message("metrics: ", labels, " labels, ", predictions, " predictions"); });
 }
 
 /// a / b, 0 where b is 0.

@@ -22,17 +22,18 @@ class term_spec {
  public:
   /// Throws contract_error, showing the text, for a setting without `=` or one that comes twice.
   explicit term_spec(std::string_view text) : text_(text), name_(text.substr(0, text.find(':'))) {
-    expects(!name_.empty(), [&] { return "loss: " + text_ + ": expected name:key=value,key=value"; });
+    expects(!name_.empty(), [&] { return message("loss: ", text_, ": expected name:key=value,key=value"); });
     std::string_view rest = text.substr(std::min(name_.size() + 1, text.size()));
     while (!rest.empty()) {
       const std::string_view setting = rest.substr(0, rest.find(','));
       rest.remove_prefix(std::min(rest.size(), setting.size() + 1));
       const std::size_t equals = setting.find('=');
       expects(equals != std::string_view::npos && equals > 0,
-              [&] { return "loss: " + text_ + ": " + std::string(setting) + ": expected key=value"; });
+              [&] { return message("loss: ", text_, ": ", setting, ": expected key=value"); });
       const bool fresh =
           settings_.emplace(setting.substr(0, equals), setting.substr(equals + 1)).second;
-      expects(fresh, [&] { return "loss: " + text_ + ": " + std::string(setting.substr(0, equals)) + " comes twice"; });
+      expects(fresh,
+              [&] { return message("loss: ", text_, ": ", std::string(setting.substr(0, equals)), " comes twice"); });
     }
   }
 
@@ -81,7 +82,7 @@ class term_spec {
     double number = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     expects(error == std::errc{} && end == digits.data() + digits.size() && std::isfinite(number),
-            [&] { return "loss: " + text_ + ": " + key + "=" + std::string(digits) + ", expected a number"; });
+            [&] { return message("loss: ", text_, ": ", key, "=", digits, ", expected a number"); });
     return number;
   }
 
@@ -96,8 +97,9 @@ inline any_schedule term_spec::schedule(const std::string& key, double otherwise
   const std::string kind = text.substr(0, first);
   const std::size_t second = text.find(':', first + 1);
   expects(second != std::string::npos && (kind == "linear" || kind == "cosine" || kind == "exponential"), [&] {
-    return "loss: " + text_ + ": " + key + "=" + text + ", expected a number or linear:FROM:TO, cosine:FROM:TO, "
-           "exponential:FROM:TO";
+    return message("loss: ", text_, ": ", key, "=", text,
+                   ", expected a number or linear:FROM:TO, cosine:FROM:TO, "
+                   "exponential:FROM:TO");
   });
   const any_schedule out{kind == "linear"   ? schedule_kind::linear
                          : kind == "cosine" ? schedule_kind::cosine
@@ -105,7 +107,7 @@ inline any_schedule term_spec::schedule(const std::string& key, double otherwise
                          parse_number(key, std::string_view(text).substr(first + 1, second - first - 1)),
                          parse_number(key, std::string_view(text).substr(second + 1))};
   expects(out.kind != schedule_kind::exponential || (out.from > 0 && out.to > 0),
-          [&] { return "loss: " + text_ + ": " + key + "=" + text + ": an exponential needs positive ends"; });
+          [&] { return message("loss: ", text_, ": ", key, "=", text, ": an exponential needs positive ends"); });
   return out;
 }
 

@@ -116,21 +116,23 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
       {"embedding_mse", {"weight", "projection", "shared"}}};
   const auto known = settings.find(s.name());
   expects(known != settings.end(),
-          [&] { return "loss: unknown term " + s.name() + ", expected one of " + known_terms(); });
+          [&] { return message("loss: unknown term ", s.name(), ", expected one of ", known_terms()); });
   s.allow(known->second);
-  expects(context_.teacher || reads_labels(s), [&] { return "loss: " + s.text() + " needs a teacher"; });
+  expects(context_.teacher || reads_labels(s), [&] { return message("loss: ", s.text(), " needs a teacher"); });
   const bool of_classes = s.name() == "cross_entropy" || s.name().starts_with("soft_target");
-  expects(!(of_classes && context_.regression),
-          [&] { return "loss: " + s.text() + " compares classes, the task is a regression; take logits_mse and "
-                       "regression_mse"; });
+  expects(!(of_classes && context_.regression), [&] {
+    return message("loss: ", s.text(),
+                   " compares classes, the task is a regression; take logits_mse and "
+                   "regression_mse");
+  });
   expects(!(s.name() == "regression_mse" && !context_.regression),
-          [&] { return "loss: " + s.text() + " compares scores, the task has classes; take cross_entropy"; });
+          [&] { return message("loss: ", s.text(), " compares scores, the task has classes; take cross_entropy"); });
   if (s.name() == "attention_mse" || s.name() == "hidden_mse") check_layers(s);
   if (is_state(s)) declare_projection(s, table);
   (void)s.schedule("weight", 1);
   const double smoothing = s.number("label_smoothing", 0);
   expects(smoothing >= 0 && smoothing <= 1,
-          [&] { return "loss: " + s.text() + ": label_smoothing must be in 0 .. 1"; });
+          [&] { return message("loss: ", s.text(), ": label_smoothing must be in 0 .. 1"); });
 }
 
 inline void term_builder::check_layers(const term_spec& s) const {
@@ -138,8 +140,8 @@ inline void term_builder::check_layers(const term_spec& s) const {
   parse_mapping(s.value("mapping", "uniform"))(
       depths{static_cast<std::size_t>(student.layers), static_cast<std::size_t>(teacher.layers)}, [](layer_pair) {});
   expects(s.name() != "attention_mse" || student.heads == teacher.heads, [&] {
-    return "loss: " + s.text() + ": " + std::to_string(student.heads) + " heads of the student, " +
-           std::to_string(teacher.heads) + " of the teacher";
+    return message("loss: ", s.text(), ": ", student.heads, " heads of the student, ", teacher.heads,
+                   " of the teacher");
   });
 }
 
@@ -147,15 +149,15 @@ inline void term_builder::declare_projection(const term_spec& s, parameter_table
   const std::string kind = projection_kind(s), name = projection_name(s);
   const index from = context_.student.width, to = context_.teacher->width;
   expects(kind != "none" || from == to, [&] {
-    return "loss: " + s.text() + ": without a projection the widths must agree, student " + std::to_string(from) +
-           ", teacher " + std::to_string(to);
+    return message("loss: ", s.text(), ": without a projection the widths must agree, student ", from, ", teacher ",
+                   to);
   });
   expects(kind != "none" || s.value("shared", "").empty(),
-          [&] { return "loss: " + s.text() + ": shared names a projection, but there is none"; });
+          [&] { return message("loss: ", s.text(), ": shared names a projection, but there is none"); });
   if (kind == "none") return;
   if (const auto found = projections_.find(name); found != projections_.end()) {
     expects(found->second.bias.has_value() == (kind == "linear_bias"),
-            [&] { return "loss: " + s.text() + ": the shared projection has another form elsewhere"; });
+            [&] { return message("loss: ", s.text(), ": the shared projection has another form elsewhere"); });
     return;
   }
   projection_slots slots{table.declare(name + ".weight", to, from), {}};
@@ -185,7 +187,7 @@ template <class E, class T>
 any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weights, view<T, 1> gradients) const {
   const std::string& name = s.name();
   const double temperature = s.number("temperature", 1);
-  expects(temperature > 0, [&] { return "loss: " + s.text() + ": the temperature must be positive"; });
+  expects(temperature > 0, [&] { return message("loss: ", s.text(), ": the temperature must be positive"); });
   // Every sample has a teacher's opinion, not every one a label: the two are counted apart.
   if (name == "soft_target_kl")
     return soft_target_kl{.temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples};

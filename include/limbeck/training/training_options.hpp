@@ -25,13 +25,11 @@ struct training_options {
   /// Throws contract_error naming the setting.
   void check() const {
     const auto positive = [](const char* name, index value) {
-      expects(value >= 1, [&] { return std::string(name) + ": must be 1 or more, not " + std::to_string(value); });
+      expects(value >= 1, [&] { return message(name, ": must be 1 or more, not ", value); });
     };
     const auto between = [](const char* name, double value, double low, double high) {
-      expects(value >= low && value <= high, [&] {
-        return std::string(name) + ": must be in " + std::to_string(low) + " .. " + std::to_string(high) + ", not " +
-               std::to_string(value);
-      });
+      expects(value >= low && value <= high,
+              [&] { return message(name, ": must be in ", low, " .. ", high, ", not ", value); });
     };
     positive("epochs", epochs);
     positive("batch-size", batch_size);

@@ -17,10 +17,10 @@ using limbeck::cross_entropy;
 using limbeck::divisor;
 using limbeck::soft_target_kl;
 using limbeck::soft_target_reverse_kl;
+using limbeck_test::infinity;
 using limbeck_test::logit_case;
 using limbeck_test::undefined;
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 // The naive forms are built from these: probabilities first, logarithms of them afterwards.
 template <class T>
 std::vector<T> softmax(const std::vector<T>& z, T temperature = 1) {

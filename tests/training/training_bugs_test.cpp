@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <numeric>
 #include <span>
 #include <string>
@@ -25,10 +24,6 @@ using limbeck_test::get, limbeck_test::matrix, limbeck_test::message_of, limbeck
 using classes = std::vector<std::int32_t>;
 using scores = std::vector<double>;
 using batch_list = std::vector<std::vector<std::ptrdiff_t>>;
-
-bool same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 // --- bug 3: a gradient that does not depend on how a step is split ---------------------------------------------------
 
@@ -157,8 +152,8 @@ TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, t
   run.stop_at = 0;
   run.resume = true;
   run(parts.path);
-  CHECK(same(run.weights, unbroken.weights));
-  CHECK(same(projection_of(run).after, projection_of(unbroken).after));
+  CHECK(same_bits(run.weights, unbroken.weights));
+  CHECK(same_bits(projection_of(run).after, projection_of(unbroken).after));
   CHECK(get(whole / "checkpoint.safetensors") == get(parts / "checkpoint.safetensors"));
 }
 TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that has one", "[bugs]") {
@@ -318,7 +313,7 @@ TEST_CASE("bug_26a: a run of 12 updates that stops at any of them ends with the 
     run.stop_at = 0;
     run.resume = true;
     run(parts.path);
-    CHECK(same(run.weights, unbroken.weights));
+    CHECK(same_bits(run.weights, unbroken.weights));
     CHECK(get(parts / "checkpoint.safetensors") == checkpoint);  // rate, moments, counters, best score
     CHECK(get(parts / "run.jsonl") == record);
     // save_every: a crash loses the updates since the last checkpoint, and no more than they come again
@@ -339,7 +334,7 @@ TEST_CASE("bug_26c: a full disk in the middle of a save leaves the checkpoint be
   run.stop_at = 0;
   run.resume = true;
   run(folder.path);
-  CHECK(same(run.weights, unbroken.weights));
+  CHECK(same_bits(run.weights, unbroken.weights));
 }
 
 // --- bug 27: schedule and accumulation -------------------------------------------------------------------------------

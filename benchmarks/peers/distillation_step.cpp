@@ -1,0 +1,36 @@
+// The step of training/distillation_step.hpp for distillation_step.py, which runs it in turn with PyTorch's.
+#include "training/distillation_step.hpp"
+
+#include <memory>
+
+#if defined(LIMBECK_PEER_HAS_ONEDNN)
+#include "limbeck/backend/onednn.hpp"
+using provider = limbeck::onednn_provider;
+#else
+#include "limbeck/backend/eigen.hpp"
+using provider = limbeck::eigen_provider;
+#endif
+
+using run = limbeck_bench::distillation_step<provider>;
+
+extern "C" {
+
+/// Batches of `size` samples with these lengths, in this order. Deleted with limbeck_step_delete.
+run* limbeck_step_new(const std::int64_t* lengths, std::int64_t samples, std::int64_t size, int threads, int stored) {
+  std::vector<limbeck_bench::random_batch> batches;
+  for (std::int64_t first = 0; first < samples; first += size) {
+    const std::vector<limbeck::index> of_batch(lengths + first, lengths + std::min(first + size, samples));
+    batches.emplace_back(of_batch, static_cast<std::uint32_t>(first));
+  }
+  return std::make_unique<run>(std::move(batches), threads, stored != 0).release();
+}
+/// Trains on every batch once; the last loss.
+double limbeck_step_round(run* r) {
+  double loss = 0;
+  for (std::size_t b = 0; b < r->batches(); ++b) loss = (*r)(b);
+  return loss;
+}
+/// Useful floating-point operations of a round.
+double limbeck_step_flops(const run* r) { return r->flops(); }
+void limbeck_step_delete(run* r) { std::unique_ptr<run>{r}; }
+}
