@@ -20,8 +20,8 @@ int main() {
   float gradient[3] = {}, value[1] = {};
   const limbeck::signals<const float> seen{.logits = limbeck::view<const float, 2>(student, 1, 3)};
   const limbeck::signals<const float> shown{.logits = limbeck::view<const float, 2>(teacher, 1, 3)};
-  const auto goal = 1.0 * limbeck::soft_target<total_variation>{.temperature = 1} +
-                    0.5 * limbeck::soft_target_kl{.temperature = 2};
+  const auto goal =
+      1.0 * limbeck::soft_target<total_variation>{.temperature = 1} + 0.5 * limbeck::soft_target_kl{.temperature = 2};
   goal(limbeck::cpu_executor<>{}, seen, shown, limbeck::targets<float>{},
        limbeck::sink<float, limbeck::cpu>{.value = limbeck::view<float, 1>(value, 1),
                                           .gradient = {.logits = limbeck::view<float, 2>(gradient, 1, 3)}});

@@ -7,10 +7,10 @@
 
 int main() {
   const limbeck::cpu_executor<> on{.threads = 2};
-  const auto teacher = limbeck::make_bert_classifier(
-      {.vocabulary = 100, .layers = 4, .width = 64, .heads = 2, .inner = 128}, 3);
-  const auto student = limbeck::make_bert_classifier(
-      {.vocabulary = 100, .layers = 2, .width = 32, .heads = 2, .inner = 64}, 3);
+  const auto teacher =
+      limbeck::make_bert_classifier({.vocabulary = 100, .layers = 4, .width = 64, .heads = 2, .inner = 128}, 3);
+  const auto student =
+      limbeck::make_bert_classifier({.vocabulary = 100, .layers = 2, .width = 32, .heads = 2, .inner = 64}, 3);
 
   // What is learned: the student, and behind it a projection of its hidden states.
   limbeck::parameter_table table = student.parameters();
@@ -40,12 +40,10 @@ int main() {
   for (std::uint64_t step = 0; step < 3; ++step) {
     gradient.fill(0);
     value.fill(0);
-    const limbeck::pass_mode training{
-        .keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step};
-    const auto seen =
-        student.forward(on, limbeck::read_only(weights.all()), batch, goal.reads, training, student_pass);
-    const auto shown = teacher.forward(on, limbeck::read_only(theirs.all()), batch, goal.reads, limbeck::inference,
-                                       teacher_pass);
+    const limbeck::pass_mode training{.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step};
+    const auto seen = student.forward(on, limbeck::read_only(weights.all()), batch, goal.reads, training, student_pass);
+    const auto shown =
+        teacher.forward(on, limbeck::read_only(theirs.all()), batch, goal.reads, limbeck::inference, teacher_pass);
     goal(on, seen, shown, given, per,
          limbeck::sink<float, limbeck::cpu>{.value = value.all(), .gradient = student_pass.gradient});
     student.backward(on, limbeck::read_only(weights.all()), student_pass, gradient.all());

@@ -15,11 +15,11 @@ using Catch::Approx;
 
 /// Leaves the test case; ctest lists it as skipped and ./check prints the reason: `LIMBECK_SKIP("no CUDA device")`.
 /// Nothing may have failed before it.
-#define LIMBECK_SKIP(reason)                                    \
-  do {                                                          \
-    std::cout << "limbeck skipped: " << (reason) << std::endl;  \
-    SUCCEED();                                                  \
-    return;                                                     \
+#define LIMBECK_SKIP(reason)                                   \
+  do {                                                         \
+    std::cout << "limbeck skipped: " << (reason) << std::endl; \
+    SUCCEED();                                                 \
+    return;                                                    \
   } while (false)
 
 namespace limbeck_test {

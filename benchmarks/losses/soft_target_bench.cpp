@@ -1,4 +1,5 @@
-// What the divergences of class scores cost: time a logit, bytes moved a second, and the same traffic with no arithmetic.
+// What the divergences of class scores cost: time a logit, bytes moved a second, and the same traffic with no
+// arithmetic.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -57,8 +58,8 @@ struct add_difference {
   LIMBECK_HD static void run(const T* s, const T* t, T* g, index count) {
     using V = limbeck::simd_of_bytes<T, Bytes>;
     for (index i = 0; i + V::width <= count; i += V::width)
-      limbeck::store(g + i, limbeck::load<V>(static_cast<const T*>(g + i)) + limbeck::load<V>(s + i) -
-                                limbeck::load<V>(t + i));
+      limbeck::store(
+          g + i, limbeck::load<V>(static_cast<const T*>(g + i)) + limbeck::load<V>(s + i) - limbeck::load<V>(t + i));
   }
 };
 

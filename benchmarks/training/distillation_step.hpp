@@ -1,5 +1,5 @@
-// A whole step of distilling TinyBERT-4L-312 from a BERT of 6 layers, width 384 (Jiao et al. 2020, arXiv:1909.10351): both
-// forward passes, five losses, the backward pass and AdamW. What the benchmarks of the step, and their peers, run.
+// A whole step of distilling TinyBERT-4L-312 from a BERT of 6 layers, width 384 (Jiao et al. 2020, arXiv:1909.10351):
+// both forward passes, five losses, the backward pass and AdamW. What the benchmarks of the step, and their peers, run.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct random_batch {
   random_batch(std::span<const index> lengths, std::uint32_t seed) {
     for (const index length : lengths) {
       rows.push_back({static_cast<index>(ids.size()), length, length});
-      for (index i = 0; i < length; ++i) ids.push_back(1000 + static_cast<std::int32_t>((seed = next(seed)) >> 8) % 29000);
+      for (index i = 0; i < length; ++i)
+        ids.push_back(1000 + static_cast<std::int32_t>((seed = next(seed)) >> 8) % 29000);
       labels.push_back(static_cast<std::int32_t>((seed = next(seed)) >> 31));
     }
   }
@@ -78,9 +79,9 @@ class distillation_step {
     per.rows = static_cast<double>(batch.rows.size());
     value_.assign(batch.rows.size(), 0);
     std::fill_n(gradient_.data(), gradient_.all().extent(0), 0.0F);
-    const auto seen = student_.forward(on_, read_only(weights_.all()), batch.tokens(), goal_.reads,
-                                       {.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step_++},
-                                       pass_);
+    const auto seen =
+        student_.forward(on_, read_only(weights_.all()), batch.tokens(), goal_.reads,
+                         {.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step_++}, pass_);
     if (!stored_) run_teacher(b);
     goal_(on_, seen, limbeck::signals<const float>(shown_[stored_ ? b : 0].seen), batch.given(), per,
           limbeck::sink<float, cpu>{.value = view<float, 1>(value_.data(), value_.size()), .gradient = pass_.gradient});
@@ -109,10 +110,10 @@ class distillation_step {
   std::vector<random_batch> batches_;
   executor on_;
   bool stored_;
-  bert_classifier teacher_ = limbeck::make_bert_classifier(
-      {.vocabulary = 30522, .layers = 6, .width = 384, .heads = 12, .inner = 1536}, 2);
-  bert_classifier student_ = limbeck::make_bert_classifier(
-      {.vocabulary = 30522, .layers = 4, .width = 312, .heads = 12, .inner = 1200}, 2);
+  bert_classifier teacher_ =
+      limbeck::make_bert_classifier({.vocabulary = 30522, .layers = 6, .width = 384, .heads = 12, .inner = 1536}, 2);
+  bert_classifier student_ =
+      limbeck::make_bert_classifier({.vocabulary = 30522, .layers = 4, .width = 312, .heads = 12, .inner = 1200}, 2);
   limbeck::parameter_table table_ = student_.parameters();
   limbeck::slot projection_ = table_.declare("projection.weight", 384, 312);
   buffer<float> weights_{table_.size()}, gradient_{table_.size()}, theirs_{teacher_.parameters().size()};

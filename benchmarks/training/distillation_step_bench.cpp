@@ -30,6 +30,10 @@ void whole_step(benchmark::State& state) {
   state.counters["useful_flops"] =
       benchmark::Counter(step.flops() / 3, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
 }
-BENCHMARK(whole_step)->ArgNames({"threads", "stored"})->ArgsProduct({{1, 2}, {0, 1}})->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(whole_step)
+    ->ArgNames({"threads", "stored"})
+    ->ArgsProduct({{1, 2}, {0, 1}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The main job from end to end: a vocabulary and a teacher made from real text, then a student trained twice, with labels
-// alone and distilled from the teacher with unlabelled text beside them.
+// The main job from end to end: a vocabulary and a teacher made from real text, then a student trained twice, with
+// labels alone and distilled from the teacher with unlabelled text beside them.
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
@@ -34,8 +34,8 @@ struct outcome {
   double megabytes = 0, seconds = 0;
 };
 
-/// Writes the texts as a task of limbeck: teacher/ has labels on everything, student/ on a few, and transfer.txt has the
-/// rest of the texts without.
+/// Writes the texts as a task of limbeck: teacher/ has labels on everything, student/ on a few, and transfer.txt has
+/// the rest of the texts without.
 void write_task(const options& o, const std::vector<package>& packages) {
   const auto row = [](const package& p) { return p.text + "\t" + p.section + "\n"; };
   std::string dev, few, all, transfer, corpus;
@@ -46,8 +46,10 @@ void write_task(const options& o, const std::vector<package>& packages) {
     } else if (i < o.dev + o.labelled + o.unlabelled) {
       all += row(p);
       corpus += p.text + "\n";
-      if (i < o.dev + o.labelled) few += row(p);
-      else transfer += p.text + "\n";
+      if (i < o.dev + o.labelled)
+        few += row(p);
+      else
+        transfer += p.text + "\n";
     }
     ++i;
   }
@@ -132,9 +134,9 @@ void print_table(const std::vector<outcome>& rows) {
   std::printf("\n%-34s %9s %10s %11s %6s %10s %8s\n", "", "accuracy", "agreement", "parameters", "MB", "samples/s",
               "seconds");
   for (const outcome& r : rows)
-    std::printf("%-34s %9.4f %10.4f %11td %6.1f %10.0f %8.1f\n", r.name.c_str(), r.report.metrics.front().second.value_or(0),
-                r.report.teacher_agreement.value_or(1), r.report.parameters, r.megabytes, r.report.samples_per_second,
-                r.seconds);
+    std::printf("%-34s %9.4f %10.4f %11td %6.1f %10.0f %8.1f\n", r.name.c_str(),
+                r.report.metrics.front().second.value_or(0), r.report.teacher_agreement.value_or(1),
+                r.report.parameters, r.megabytes, r.report.samples_per_second, r.seconds);
 }
 
 int run(const options& o) {
@@ -144,10 +146,11 @@ int run(const options& o) {
   std::vector<package> packages = o.packages.empty() ? std::vector<package>{} : read_packages(o.packages);
   const bool real = packages.size() >= 4000;
   if (!real) packages = make_packages(static_cast<std::size_t>(o.dev + o.labelled + o.unlabelled));
-  std::printf(real ? "Text: %zu descriptions of Debian packages; the task is to tell the section.\n"
-                   : "Text: no package lists were found here, so %zu made-up descriptions stand in; the task is to tell the "
-                     "section.\n",
-              packages.size());
+  std::printf(
+      real ? "Text: %zu descriptions of Debian packages; the task is to tell the section.\n"
+           : "Text: no package lists were found here, so %zu made-up descriptions stand in; the task is to tell the "
+             "section.\n",
+      packages.size());
   packages = largest_sections(packages, static_cast<std::size_t>(o.sections));
   write_task(o, packages);
   if (o.encoder.empty()) {

@@ -85,7 +85,8 @@ inline std::vector<package> largest_sections(const std::vector<package>& all, st
   order.resize(std::min(order.size(), count));
   std::vector<package> kept;
   for (const package& p : all)
-    if (std::any_of(order.begin(), order.end(), [&](const auto& o) { return o.second == p.section; })) kept.push_back(p);
+    if (std::any_of(order.begin(), order.end(), [&](const auto& o) { return o.second == p.section; }))
+      kept.push_back(p);
   const auto place = [](const package& p) { return std::pair(limbeck::fnv1a(p.source), p.source); };
   std::stable_sort(kept.begin(), kept.end(), [&](const package& a, const package& b) { return place(a) < place(b); });
   return kept;

@@ -54,8 +54,11 @@ inline int report(const limbeck::task_training_report& r, const std::string& out
   if (r.end == limbeck::run_end::interrupted) return interrupted;
   const auto number = [](const std::optional<double>& x) { return x ? limbeck::json(*x) : limbeck::json(); };
   if (as_json) {
-    limbeck::json line{{"output", output}, {"updates", r.updates}, {"best_epoch", r.best_epoch},
-                       {"parameters", r.parameters}, {"seconds", r.seconds}};
+    limbeck::json line{{"output", output},
+                       {"updates", r.updates},
+                       {"best_epoch", r.best_epoch},
+                       {"parameters", r.parameters},
+                       {"seconds", r.seconds}};
     for (const auto& [name, value] : r.metrics) line[name] = number(value);
     if (r.teacher_agreement) line["teacher_agreement"] = *r.teacher_agreement;
     std::printf("%s\n", line.dump().c_str());
@@ -64,8 +67,8 @@ inline int report(const limbeck::task_training_report& r, const std::string& out
   for (const auto& [name, value] : r.metrics)
     value ? std::printf("%s %.4f\n", name.c_str(), *value) : std::printf("%s undefined\n", name.c_str());
   if (r.teacher_agreement) std::printf("teacher agreement %.4f\n", *r.teacher_agreement);
-  std::printf("%td parameters, best after epoch %td, %.1f s; written to %s\n", r.parameters, r.best_epoch + 1, r.seconds,
-              output.c_str());
+  std::printf("%td parameters, best after epoch %td, %.1f s; written to %s\n", r.parameters, r.best_epoch + 1,
+              r.seconds, output.c_str());
   return success;
 }
 

@@ -26,8 +26,10 @@ work add_vocab(CLI::App& app) {
   verb.add_option("--size", o->trainer.size, "Pieces, special ones included")->required();
   verb.add_option("--output", o->output, "File to write")->required();
   verb.add_flag("--cased", o->cased, "Tell upper from lower case, keep accents");
-  verb.add_option("--min-character", o->trainer.min_character, "A rarer character gets no piece")->capture_default_str();
-  verb.add_option("--min-pair", o->trainer.min_pair, "Pieces that meet less often are not joined")->capture_default_str();
+  verb.add_option("--min-character", o->trainer.min_character, "A rarer character gets no piece")
+      ->capture_default_str();
+  verb.add_option("--min-pair", o->trainer.min_pair, "Pieces that meet less often are not joined")
+      ->capture_default_str();
   add_common(verb, *o);
   return [o] {
     o->trainer.normalise.lower_case = !o->cased;
@@ -39,8 +41,10 @@ work add_vocab(CLI::App& app) {
     std::ostringstream out;
     pieces.write(out);
     limbeck::write_file(o->output, out.str());
-    if (o->json) std::printf("%s\n", limbeck::json{{"output", o->output}, {"pieces", pieces.size()}}.dump().c_str());
-    else if (!o->quiet) std::printf("%td pieces written to %s\n", pieces.size(), o->output.c_str());
+    if (o->json)
+      std::printf("%s\n", limbeck::json{{"output", o->output}, {"pieces", pieces.size()}}.dump().c_str());
+    else if (!o->quiet)
+      std::printf("%td pieces written to %s\n", pieces.size(), o->output.c_str());
     return success;
   };
 }

@@ -13,7 +13,8 @@ work add_fine_tune(CLI::App& app) {
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("fine-tune", "Train a classifier or regressor from an encoder, or from scratch");
   auto* model = verb.add_option("--model", o->model, "Folder with an encoder");
-  auto* scratch = verb.add_option("--from-scratch", o->from_scratch, "Sizes, such as layers=2,width=128,heads=2,inner=512");
+  auto* scratch =
+      verb.add_option("--from-scratch", o->from_scratch, "Sizes, such as layers=2,width=128,heads=2,inner=512");
   auto* words = verb.add_option("--vocab", o->vocabulary, "Vocabulary of a model from scratch");
   model->excludes(scratch);
   scratch->needs(words);

@@ -46,8 +46,10 @@ std::string suffix_of(const std::string& file, std::size_t number) {
 void print_prediction(const limbeck::text_classifier& model, const limbeck::prediction& p, bool as_json) {
   if (as_json) {
     limbeck::json line;
-    if (model.config.regression) line["score"] = p.score;
-    else line["label"] = p.label;
+    if (model.config.regression)
+      line["score"] = p.score;
+    else
+      line["label"] = p.label;
     for (std::size_t c = 0; c < p.probabilities.size(); ++c)
       line["probabilities"][limbeck::label_of(model.config, static_cast<limbeck::index>(c))] = p.probabilities[c];
     std::printf("%s\n", line.dump(-1, ' ', false, limbeck::json::error_handler_t::replace).c_str());
@@ -67,10 +69,13 @@ void print_prediction(const limbeck::text_classifier& model, const limbeck::pred
 work add_evaluate(CLI::App& app) {
   struct options : common_options, limbeck::evaluate_options {};
   const auto o = std::make_shared<options>();
-  CLI::App& verb = *app.add_subcommand("evaluate", "The task's metrics on dev, agreement with a teacher, calibration, speed");
+  CLI::App& verb =
+      *app.add_subcommand("evaluate", "The task's metrics on dev, agreement with a teacher, calibration, speed");
   verb.add_option("--model", o->model, "Folder with a fine-tuned model")->required();
   verb.add_option("--teacher", o->teacher, "Folder with a model to agree with");
-  verb.add_option("--batch-size", o->batch_size, "Samples of a batch")->check(CLI::PositiveNumber)->capture_default_str();
+  verb.add_option("--batch-size", o->batch_size, "Samples of a batch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   add_task(verb, o->task);
   add_common(verb, *o);
   return [o] {
@@ -94,13 +99,14 @@ work add_predict(CLI::App& app) {
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("predict", "Text lines in, labels and probabilities out");
   verb.add_option("--model", o->model, "Folder with a fine-tuned model")->required();
-  verb.add_option("--input", o->input, "File of texts, one a line, a tab before a second text; not given: standard input");
+  verb.add_option("--input", o->input,
+                  "File of texts, one a line, a tab before a second text; not given: standard input");
   verb.add_option("--max-length", o->max_length, "Tokens of a text; longer ones are cut")->capture_default_str();
   add_common(verb, *o);
   return [o] {
     const limbeck::text_classifier model = limbeck::load_text_classifier(o->model);
-    const auto texts = o->input.empty() ? limbeck::read_text_stream(std::cin, "standard input")
-                                        : limbeck::read_texts(o->input);
+    const auto texts =
+        o->input.empty() ? limbeck::read_text_stream(std::cin, "standard input") : limbeck::read_texts(o->input);
     for (const auto& p : limbeck::predict(o->on(), model, texts, o->max_length)) print_prediction(model, p, o->json);
     return success;
   };
@@ -113,7 +119,8 @@ work add_trace(CLI::App& app) {
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("trace", "Every signal of a forward pass as safetensors");
   verb.add_option("--model", o->model, "Folder with a model")->required();
-  verb.add_option("--input", o->input, "safetensors with input_ids and, optional, attention_mask, token_type_ids")->required();
+  verb.add_option("--input", o->input, "safetensors with input_ids and, optional, attention_mask, token_type_ids")
+      ->required();
   verb.add_option("--output", o->output, "File to write")->required();
   add_common(verb, *o);
   return [o] {

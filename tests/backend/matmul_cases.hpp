@@ -19,7 +19,9 @@ class placed {
  public:
   placed(index rows, index columns, bool column_major, index gap, std::uint64_t seed)
       : memory_(std::max<index>(column_major ? columns : rows, 1), (column_major ? rows : columns) + gap, seed),
-        rows_(rows), columns_(columns), column_major_(column_major) {}
+        rows_(rows),
+        columns_(columns),
+        column_major_(column_major) {}
   [[nodiscard]] view<T, 2> all() {
     const view<T, 2> stored = row_block(memory_.all(), 0, column_major_ ? columns_ : rows_);
     return column_major_ ? transposed(column_block(stored, 0, rows_)) : column_block(stored, 0, columns_);
@@ -74,8 +76,8 @@ void check_product(product_case p, int threads, double alpha, double beta, doubl
 
 template <class Provider>
 void check_provider() {
-  const std::vector<product_case> cases = {{1, 1, 1}, {5, 7, 3}, {1, 9, 6}, {6, 9, 1}, {1, 8, 1}, {4, 1, 5}, {4, 0, 5},
-                                           {1, 0, 3}, {0, 4, 3}, {3, 4, 0}, {17, 33, 9}, {33, 16, 65}};
+  const std::vector<product_case> cases = {{1, 1, 1}, {5, 7, 3}, {1, 9, 6}, {6, 9, 1}, {1, 8, 1},   {4, 1, 5},
+                                           {4, 0, 5}, {1, 0, 3}, {0, 4, 3}, {3, 4, 0}, {17, 33, 9}, {33, 16, 65}};
   for (const product_case& p : cases)
     for (const double beta : {0.0, 1.0, 0.5}) {
       check_product<Provider, double>(p, 1, 1, beta, 1e-13);
@@ -105,7 +107,8 @@ void check_repeatable() {
 /// For how many of some shapes 2 to 5 threads have the bits of one.
 template <class Provider, class T>
 void check_threads_agree() {
-  for (const product_case& p : std::vector<product_case>{{512, 96, 64}, {64, 96, 512}, {384, 768, 16}, {331, 257, 129}}) {
+  for (const product_case& p :
+       std::vector<product_case>{{512, 96, 64}, {64, 96, 512}, {384, 768, 16}, {331, 257, 129}}) {
     const matrix<T> a(p.rows, p.inner, 1), b(p.inner, p.columns, 2);
     matrix<T> one(p.rows, p.columns);
     limbeck::ops::matmul(limbeck::cpu_executor<Provider>{1}, a.seen(), b.seen(), one.all());

@@ -34,8 +34,7 @@ struct each {
     using V = limbeck::simd_of_bytes<T, Bytes>;
     const index n = static_cast<index>(x.size());
     index i = 0;
-    for (; i + V::width <= n; i += V::width)
-      limbeck::store(y.data() + i, F{}(limbeck::load<V>(x.data() + i)));
+    for (; i + V::width <= n; i += V::width) limbeck::store(y.data() + i, F{}(limbeck::load<V>(x.data() + i)));
     limbeck::store_part(y.data() + i, n - i, F{}(limbeck::load_part<V>(x.data() + i, n - i, T(0.5))));
   }
 };
@@ -68,7 +67,8 @@ std::vector<float> spread(float low, float high, index count) {
 }
 // Every order of magnitude of both signs, and the edges.
 std::vector<float> magnitudes() {
-  std::vector<float> x{0.0F, -0.0F, infinity, -infinity, not_a_number, 1.0F, -1.0F, 3.4028235e38F, -3.4028235e38F, 1e-45F};
+  std::vector<float> x{0.0F, -0.0F, infinity,      -infinity,      not_a_number,
+                       1.0F, -1.0F, 3.4028235e38F, -3.4028235e38F, 1e-45F};
   for (float m = 1e-42F; m < 3e38F; m *= 1.037F) {
     x.push_back(m);
     x.push_back(-m);
@@ -99,12 +99,12 @@ void check(const std::vector<float>& x, double allowed, double (*right)(double))
   }
 }
 
-#define LIMBECK_TEST_FUNCTION(name)                 \
-  struct name##_of {                                \
-    template <class V>                              \
-    LIMBECK_HD V operator()(const V& x) const {     \
-      return limbeck::name(x);                      \
-    }                                               \
+#define LIMBECK_TEST_FUNCTION(name)             \
+  struct name##_of {                            \
+    template <class V>                          \
+    LIMBECK_HD V operator()(const V& x) const { \
+      return limbeck::name(x);                  \
+    }                                           \
   }
 LIMBECK_TEST_FUNCTION(exp);
 LIMBECK_TEST_FUNCTION(exp_below_one);
@@ -199,8 +199,12 @@ struct conditions {
   LIMBECK_HD static void run(const float* x, std::vector<int>& out) {
     using V = limbeck::simd_of_bytes<float, Bytes>;
     const V v = limbeck::load<V>(x);
-    out = {limbeck::any(v > V(1.5F)), limbeck::any(v > V(100)), limbeck::all(v > V(0)), limbeck::all(v > V(1)),
-           limbeck::all(limbeck::is_finite(v)), limbeck::any(!limbeck::is_finite(v / V(0)))};
+    out = {limbeck::any(v > V(1.5F)),
+           limbeck::any(v > V(100)),
+           limbeck::all(v > V(0)),
+           limbeck::all(v > V(1)),
+           limbeck::all(limbeck::is_finite(v)),
+           limbeck::any(!limbeck::is_finite(v / V(0)))};
   }
 };
 

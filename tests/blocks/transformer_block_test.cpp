@@ -127,8 +127,8 @@ TEST_CASE("a layer gives its sublayers streams of their own, and a step masks of
     matrix<> y(4, width);
     const auto k = layer.keep<double>(memory, 4);
     layer.forward(cpu_executor<>{}, look_at<block>(weights.seen_flat()), batch,
-                  {.dropout = dropout, .attention_dropout = attention_dropout, .seed = 1, .step = step}, site, x.seen(), k,
-                  {}, memory, y.all());
+                  {.dropout = dropout, .attention_dropout = attention_dropout, .seed = 1, .step = step}, site, x.seen(),
+                  k, {}, memory, y.all());
     return y;
   };
   CHECK(same_bits(run(0, 0, 1, 0).all(), run(0, 0, 2, 3).all()));

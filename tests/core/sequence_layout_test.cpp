@@ -15,8 +15,10 @@ constexpr sample_rows packed{10, 4, 4}, zeroing{10, 4, 2}, keyless{10, 4, 0};
 static_assert(visible_keys(packed, 0, false) == 4 && visible_keys(packed, 3, false) == 4);
 static_assert(visible_keys(zeroing, 0, false) == 2 && visible_keys(zeroing, 3, false) == 2);
 // A decoder's row sees itself and what came before, and never a key that is none.
-static_assert(visible_keys(packed, 0, true) == 1 && visible_keys(packed, 2, true) == 3 && visible_keys(packed, 3, true) == 4);
-static_assert(visible_keys(zeroing, 0, true) == 1 && visible_keys(zeroing, 1, true) == 2 && visible_keys(zeroing, 3, true) == 2);
+static_assert(visible_keys(packed, 0, true) == 1 && visible_keys(packed, 2, true) == 3 &&
+              visible_keys(packed, 3, true) == 4);
+static_assert(visible_keys(zeroing, 0, true) == 1 && visible_keys(zeroing, 1, true) == 2 &&
+              visible_keys(zeroing, 3, true) == 2);
 static_assert(visible_keys(keyless, 0, true) == 0 && visible_keys(keyless, 2, false) == 0);
 
 TEST_CASE("square_blocks finds the map of a head of a sample") {

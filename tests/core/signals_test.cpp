@@ -23,8 +23,8 @@ static_assert(!std::is_convertible_v<signals<const float>, signals<float>>);
 static_assert(!std::is_convertible_v<signals<float>, signals<const double>>);
 
 TEST_CASE("every signal has a bit of its own") {
-  const signal_set all[] = {signal::logits, signal::embeddings, signal::hidden, signal::scores, signal::probabilities,
-                            signal::queries, signal::keys, signal::values};
+  const signal_set all[] = {signal::logits,        signal::embeddings, signal::hidden, signal::scores,
+                            signal::probabilities, signal::queries,    signal::keys,   signal::values};
   signal_set seen = signal::none;
   for (const signal_set one : all) {
     CHECK(one != signal::none);

@@ -14,11 +14,11 @@ namespace {
 using limbeck::divisor;
 using limbeck::forward_kl;
 using limbeck::reverse_kl;
+using limbeck_test::check_near;
 using limbeck_test::device_layout;
 using limbeck_test::logit_case;
 using limbeck_test::loss_case;
 using limbeck_test::on_device;
-using limbeck_test::check_near;
 using limbeck_test::tensor;
 
 const auto host = [](const auto& c, const auto& loss) { return c(loss); };

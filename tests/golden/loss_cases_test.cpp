@@ -22,7 +22,8 @@ using limbeck_test::loss_case;
 using limbeck_test::loss_outcome;
 using limbeck_test::tensor;
 
-// --- From the words of the file to ours -------------------------------------------------------------------------------
+// --- From the words of the file to ours
+// -------------------------------------------------------------------------------
 
 template <class A>
 struct reduced_case {
@@ -37,7 +38,8 @@ struct reduced_case {
   }
 };
 
-// The counts and row weights that a reduction means. A row is valid where the mask says so and its label is not ignored.
+// The counts and row weights that a reduction means. A row is valid where the mask says so and its label is not
+// ignored.
 template <class A>
 reduced_case<A> batch_of(const loss_case& c, const std::string& reduction) {
   const tensor student = c.input("student");
@@ -97,10 +99,8 @@ struct softened {
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
     const auto batch = batch_of<A>(c, c.text("reduction"));
-    return batch(limbeck::soft_target<Divergence>{.temperature = c.param("T"),
-                                                  .t_squared = c.param("t_squared", false),
-                                                  .over = batch.over,
-                                                  .divergence = {}});
+    return batch(limbeck::soft_target<Divergence>{
+        .temperature = c.param("T"), .t_squared = c.param("t_squared", false), .over = batch.over, .divergence = {}});
   }
 };
 
@@ -119,8 +119,9 @@ struct combined {
   loss_outcome operator()(const loss_case& c, A) const {
     const auto batch = batch_of<A>(c, c.text("reduction"));
     const double alpha = c.param("alpha");
-    return batch(alpha * limbeck::soft_target_kl{.temperature = c.param("T"), .t_squared = true, .over = batch.over,
-                                                 .divergence = {}} +
+    return batch(alpha *
+                     limbeck::soft_target_kl{
+                         .temperature = c.param("T"), .t_squared = true, .over = batch.over, .divergence = {}} +
                  (1 - alpha) * limbeck::cross_entropy{.label_smoothing = 0, .ignore_index = -100, .over = batch.over});
   }
 };
@@ -130,13 +131,13 @@ struct weak_teacher {
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
     const auto batch = batch_of<A>(c, "mean_valid");
-    return batch(
-        c.param("alpha_hard") * limbeck::cross_entropy{.label_smoothing = 0, .ignore_index = c.param("ignore_index", -100),
-                                                       .over = batch.over} +
-        c.param("alpha_soft") * limbeck::soft_target_kl{.temperature = c.param("T"),
-                                                        .t_squared = c.param("t_squared", false),
-                                                        .over = batch.over,
-                                                        .divergence = {}});
+    return batch(c.param("alpha_hard") * limbeck::cross_entropy{.label_smoothing = 0,
+                                                                .ignore_index = c.param("ignore_index", -100),
+                                                                .over = batch.over} +
+                 c.param("alpha_soft") * limbeck::soft_target_kl{.temperature = c.param("T"),
+                                                                 .t_squared = c.param("t_squared", false),
+                                                                 .over = batch.over,
+                                                                 .divergence = {}});
   }
 };
 
@@ -153,10 +154,10 @@ const bool known = limbeck_test::runs_loss("kl_forward", softened<limbeck::forwa
                    limbeck_test::runs_loss("soft_cross_entropy", softened<limbeck::soft_label_cross_entropy>{}) &&
                    limbeck_test::runs_loss("cross_entropy", hard_label{}) &&
                    limbeck_test::runs_loss("kd_combined", combined{}) &&
-                   limbeck_test::runs_loss("dwt", weak_teacher{}) &&
-                   limbeck_test::runs_loss("logits_mse", squared{});
+                   limbeck_test::runs_loss("dwt", weak_teacher{}) && limbeck_test::runs_loss("logits_mse", squared{});
 
-// --- Comparing --------------------------------------------------------------------------------------------------------
+// --- Comparing
+// --------------------------------------------------------------------------------------------------------
 
 double largest(const std::vector<double>& numbers) {
   double size = 0;

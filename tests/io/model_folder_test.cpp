@@ -235,10 +235,9 @@ TEST_CASE("a tensor that is missing or has another shape is refused before anyth
       files.all.erase(p.name);
       files.write(scratch / "model.safetensors");
       limbeck::buffer<float> untouched(made.table().size());
-      CHECK(message_of<file_error>([&] {
-              (void)limbeck::load_weights(scratch.path, made.config, made.table(), untouched.all());
-            }) == scratch.path.string() + ": tensor \"" + p.name +
-                      "\": is missing, expected the weights of a whole model");
+      CHECK(message_of<file_error>(
+                [&] { (void)limbeck::load_weights(scratch.path, made.config, made.table(), untouched.all()); }) ==
+            scratch.path.string() + ": tensor \"" + p.name + "\": is missing, expected the weights of a whole model");
       CHECK(same_bits(untouched, limbeck::buffer<float>(made.table().size())));
     }
     save(scratch.path, made);
@@ -246,8 +245,8 @@ TEST_CASE("a tensor that is missing or has another shape is refused before anyth
     const std::string name = names_of(family).layer(1).w1;
     files.all.at(name).shape = {8, 12};
     files.write(scratch / "model.safetensors");
-    CHECK(refusal(scratch.path) == (scratch / "model.safetensors").string() + ": tensor \"" + name +
-                                       "\": has shape [8, 12], expected [12, 8]");
+    CHECK(refusal(scratch.path) ==
+          (scratch / "model.safetensors").string() + ": tensor \"" + name + "\": has shape [8, 12], expected [12, 8]");
   }
 }
 
@@ -317,8 +316,7 @@ TEST_CASE("every config that is not ours to read is refused with file, key, foun
   bert("model_type", "roberta", R"(model_type: is "roberta", expected "bert" or "distilbert")");
   bert("hidden_act", "relu", R"(hidden_act: is "relu", expected "gelu")");
   distil("activation", "relu", R"(activation: is "relu", expected "gelu")");
-  bert("position_embedding_type", "relative_key",
-       R"(position_embedding_type: is "relative_key", expected "absolute")");
+  bert("position_embedding_type", "relative_key", R"(position_embedding_type: is "relative_key", expected "absolute")");
   for (const char* flag : {"is_decoder", "is_encoder_decoder", "add_cross_attention"})
     bert(flag, true, std::string(flag) + ": is true, expected false");
   bert("hidden_size", 0, "hidden_size: is 0, expected 1 to 16777216");
@@ -344,9 +342,12 @@ TEST_CASE("every config that is not ours to read is refused with file, key, foun
   bert("limbeck_sharing", {{"layer_source", {0, 0}}},
        "limbeck_sharing.layer_source: has 2 entries, expected one for each of 3 layers");
   bert("limbeck_sharing", {{"layer_source", {0, 2, 2}}}, "limbeck_sharing.layer_source[1]: is 2, expected 0 to 1");
-  expect_refusal(model_family::bert, [](json& c) { c.erase("intermediate_size"); }, "has no key \"intermediate_size\"");
-  expect_refusal(model_family::distilbert, [](json& c) { c.erase("hidden_dim"); }, "has no key \"hidden_dim\"");
-  expect_refusal(model_family::bert, [](json& c) { c.erase("model_type"); }, "has no key \"model_type\"");
+  expect_refusal(
+      model_family::bert, [](json& c) { c.erase("intermediate_size"); }, "has no key \"intermediate_size\"");
+  expect_refusal(
+      model_family::distilbert, [](json& c) { c.erase("hidden_dim"); }, "has no key \"hidden_dim\"");
+  expect_refusal(
+      model_family::bert, [](json& c) { c.erase("model_type"); }, "has no key \"model_type\"");
 }
 
 TEST_CASE("what a config leaves out has the values that transformers gives it") {
@@ -419,8 +420,16 @@ TEST_CASE("a table of another model is no place to load into or to save from") {
 TEST_CASE("a decoder's folder gives back every bit") {
   const scratch_folder scratch;
   limbeck::gpt2_config config;
-  config.sizes = {.vocabulary = 11, .positions = 7, .types = 0, .layers = 3, .width = 8, .heads = 2, .inner = 12,
-                  .epsilon = 1e-5, .pad_id = -1, .layer_source = {0, 1, 1}};
+  config.sizes = {.vocabulary = 11,
+                  .positions = 7,
+                  .types = 0,
+                  .layers = 3,
+                  .width = 8,
+                  .heads = 2,
+                  .inner = 12,
+                  .epsilon = 1e-5,
+                  .pad_id = -1,
+                  .layer_source = {0, 1, 1}};
   const auto model = limbeck::make_gpt2_language_model(config.sizes);
   limbeck::buffer<float> weights(model.parameters().size()), read(weights.count());
   initialise(model.parameters(), 3, weights.all(), 0.3);

@@ -123,7 +123,8 @@ TEST_CASE("cross_entropy says what does not fit") {
   auto c = labelled_case<float>(4, 3);
   CHECK_THROWS_WITH(c(cross_entropy{.label_smoothing = 1.5}), Contains("label_smoothing 1.5"));
   c.labels[2] = 3;
-  CHECK_THROWS_WITH(c(cross_entropy{}), "cross_entropy labels: row 2 has label 3, there are 3 classes and -100 is ignored");
+  CHECK_THROWS_WITH(c(cross_entropy{}),
+                    "cross_entropy labels: row 2 has label 3, there are 3 classes and -100 is ignored");
   c.labels = {0, 1};
   CHECK_THROWS_WITH(c(cross_entropy{}), "cross_entropy labels: 2 for 4 rows");
 }

@@ -1,4 +1,5 @@
-// A batch of logits with all that belongs to it, and a loss called on it: what the tests of losses on class scores share.
+// A batch of logits with all that belongs to it, and a loss called on it: what the tests of losses on class scores
+// share.
 #pragma once
 
 #include <numeric>
@@ -14,8 +15,8 @@ using limbeck::index;
 template <class A, class S = A, class U = S, class G = A>
 struct logit_case {
   index rows = 0, columns = 0;
-  std::vector<S> student;                 ///< [rows, columns]
-  std::vector<U> teacher;                 ///< [rows, teacher_columns or columns]
+  std::vector<S> student;  ///< [rows, columns]
+  std::vector<U> teacher;  ///< [rows, teacher_columns or columns]
   index teacher_columns = 0;
   index valid_classes = 0;
   std::vector<std::int32_t> labels{}, row_sample{};

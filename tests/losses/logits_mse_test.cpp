@@ -40,7 +40,8 @@ TEST_CASE("logits_mse agrees at every level, for few classes and many") {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {1, 3, 64, 333}) {
       const auto size = static_cast<std::size_t>(5 * classes);
-      const logit_case<float> c{5, classes, random_numbers<float>(size, -3, 3, 1), random_numbers<float>(size, -3, 3, 2)};
+      const logit_case<float> c{5, classes, random_numbers<float>(size, -3, 3, 1),
+                                random_numbers<float>(size, -3, 3, 2)};
       const auto got = c(logits_mse{}, 2);
       for (std::size_t row = 0; row < 5; ++row) {
         double sum = 0;
@@ -92,7 +93,8 @@ TEST_CASE("regression_mse compares outputs with scores") {
 TEST_CASE("regression_mse and logits_mse say what does not fit") {
   logit_case<double> c{2, 2, {1, 2, 3, 4}, {0, 0, 0, 0}};
   c.scores = {1, 2};
-  CHECK_THROWS_WITH(c(regression_mse{}), "regression_mse: outputs [2, 2], scores [2]; one output for each score is wanted");
+  CHECK_THROWS_WITH(c(regression_mse{}),
+                    "regression_mse: outputs [2, 2], scores [2]; one output for each score is wanted");
   c.teacher_columns = 1;
   CHECK_THROWS_WITH(c(logits_mse{}), "logits_mse logits: student [2, 2], teacher [2, 1]");
   CHECK_THROWS_AS(c(logits_mse{.temperature = 0}), limbeck::contract_error);

@@ -403,7 +403,8 @@ TEST_CASE("bug_13b: nearly equal rows keep their digits in float", "[bugs]") {
   const auto exact = one_row<double>({z.begin(), z.end()}, {zt.begin(), zt.end()})(soft_target_kl{});  // as rounded
   const auto got = one_row(z, zt)(soft_target_kl{});
   CHECK(static_cast<double>(got.value[0]) == Approx(exact.value[0]).epsilon(1e-3));
-  for (std::size_t i = 0; i < 3; ++i) CHECK(static_cast<double>(got.gradient[i]) == Approx(exact.gradient[i]).epsilon(1e-3));
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK(static_cast<double>(got.gradient[i]) == Approx(exact.gradient[i]).epsilon(1e-3));
   const double naive = static_cast<double>(naive_kl(softmax(zt), softmax(z)));
   CHECK(std::abs(naive - exact.value[0]) > 0.5 * exact.value[0]);
 }

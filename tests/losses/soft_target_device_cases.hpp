@@ -68,8 +68,8 @@ void check_near(const std::string& what, const std::vector<Got>& got, const std:
 template <class D, class A, class S, class Host>
 void check_against_host(const logit_case<A, S>& c, double temperature, kl_direction direction, double tolerance,
                         const Host& host, device_layout as = {}, double floor = 1) {
-  const limbeck::soft_target<D> loss{.temperature = temperature, .t_squared = false, .over = limbeck::divisor::none,
-                                     .divergence = {}};
+  const limbeck::soft_target<D> loss{
+      .temperature = temperature, .t_squared = false, .over = limbeck::divisor::none, .divergence = {}};
   INFO(c.columns << " columns, " << c.valid_classes << " valid, step " << as.column_step << ", temperature "
                  << temperature << (direction == kl_direction::forward ? ", forward" : ", reverse") << ", " << sizeof(A)
                  << " bytes");

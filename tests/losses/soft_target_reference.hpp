@@ -40,8 +40,8 @@ logit_case<double>::outcome kl_reference(const logit_case<A, S, U, G>& c, double
       value += direction == kl_direction::forward ? std::exp(p[i]) * (p[i] - q[i]) : std::exp(q[i]) * (q[i] - p[i]);
     want.value[sample] += static_cast<double>(weight * value);
     for (std::size_t i = 0; i < q.size(); ++i) {
-      const real slope = direction == kl_direction::forward ? std::exp(q[i]) - std::exp(p[i])
-                                                            : std::exp(q[i]) * (q[i] - p[i] - value);
+      const real slope =
+          direction == kl_direction::forward ? std::exp(q[i]) - std::exp(p[i]) : std::exp(q[i]) * (q[i] - p[i] - value);
       want.gradient[row * static_cast<std::size_t>(c.columns) + i] =
           static_cast<double>(weight / real(temperature) * slope);
     }

@@ -54,10 +54,12 @@ void check_against_reference(const logit_case<A, S, U, G>& c, double temperature
             << limbeck::name_of(limbeck::active_simd_level()));
   const auto forward = c(soft_target_kl{.temperature = temperature});
   CHECK(oracle::relative_distance(forward.value, square * oracle::forward_kl(s, t, temperature)) < tolerance);
-  CHECK(oracle::relative_distance(forward.gradient, square * oracle::forward_kl_gradient(s, t, temperature)) < gradient_tolerance);
+  CHECK(oracle::relative_distance(forward.gradient, square * oracle::forward_kl_gradient(s, t, temperature)) <
+        gradient_tolerance);
   const auto reverse = c(soft_target_reverse_kl{.temperature = temperature});
   CHECK(oracle::relative_distance(reverse.value, square * oracle::reverse_kl(s, t, temperature)) < tolerance);
-  CHECK(oracle::relative_distance(reverse.gradient, square * oracle::reverse_kl_gradient(s, t, temperature)) < gradient_tolerance);
+  CHECK(oracle::relative_distance(reverse.gradient, square * oracle::reverse_kl_gradient(s, t, temperature)) <
+        gradient_tolerance);
   const auto cross =
       c(limbeck::soft_target<limbeck::soft_label_cross_entropy>{.temperature = temperature, .t_squared = false});
   CHECK(oracle::relative_distance(cross.value, oracle::soft_label_cross_entropy(s, t, temperature)) < tolerance);
@@ -202,12 +204,14 @@ TEST_CASE("soft_target skips classes that both models rule out") {
     const logit_case<double> c{1, 3 + more, padded({0, 1, -infinity}), padded({1, 0, -infinity})};
     const logit_case<double> two{1, 2, {0, 1}, {1, 0}};
     for (const double temperature : {1.0, 4.0}) {
-      const auto got = c(soft_target_kl{.temperature = temperature}), same = two(soft_target_kl{.temperature = temperature});
+      const auto got = c(soft_target_kl{.temperature = temperature}),
+                 same = two(soft_target_kl{.temperature = temperature});
       CHECK(got.value[0] == Approx(same.value[0]).epsilon(1e-14));
       CHECK(got.gradient[1] == Approx(same.gradient[1]).epsilon(1e-14));
       CHECK(got.gradient[2] == 0);
       const auto reverse = c(soft_target_reverse_kl{.temperature = temperature});
-      CHECK(reverse.value[0] == Approx(two(soft_target_reverse_kl{.temperature = temperature}).value[0]).epsilon(1e-14));
+      CHECK(reverse.value[0] ==
+            Approx(two(soft_target_reverse_kl{.temperature = temperature}).value[0]).epsilon(1e-14));
       CHECK(reverse.gradient[2] == 0);
     }
   }
@@ -271,7 +275,8 @@ TEST_CASE("soft_target takes any strides and gives the same bits") {
     limbeck::sink<float, limbeck::cpu> out{limbeck::view<float, 1>(value.data(), 4)};
     out.gradient.logits = gv;
     const limbeck::signals<const float> student{sv}, teacher{tv};
-    soft_target_reverse_kl{.temperature = 2}(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<float>{}, out);
+    soft_target_reverse_kl{.temperature = 2}(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<float>{},
+                                             out);
     CHECK(value == plain.value);
     for (limbeck::index i = 0; i < 4; ++i)
       for (limbeck::index k = 0; k < classes; ++k)

@@ -7,8 +7,8 @@ namespace {
 
 using limbeck_test::every_signal, limbeck_test::owned_batch, limbeck_test::packed, limbeck_test::trial;
 
-const transformer_sizes small_sizes{.vocabulary = 20, .positions = 8, .layers = 3, .width = 6, .heads = 2, .inner = 7,
-                                    .epsilon = 1e-3};
+const transformer_sizes small_sizes{
+    .vocabulary = 20, .positions = 8, .layers = 3, .width = 6, .heads = 2, .inner = 7, .epsilon = 1e-3};
 constexpr pass_mode dropping{.dropout = 0.2, .attention_dropout = 0.2, .seed = 3, .step = 4};
 constexpr double tolerance = 1e-7;
 
@@ -54,7 +54,7 @@ TEST_CASE("the gradients of a GPT-2 language model agree with central difference
 
 TEST_CASE("the gradients of odd batches agree with central differences") {
   trial t(make_bert_classifier(small_sizes, 3));
-  CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 3, 3}}}, every_signal) < tolerance);                        // one sample
+  CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 3, 3}}}, every_signal) < tolerance);  // one sample
   CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 1, 1}, {1, 1, 1}, {2, 1, 1}}}, every_signal) < tolerance);  // length 1
   CHECK(t.error({.ids = {5, 6, 7}, .rows = {{0, 1, 1}, {1, 0, 0}, {1, 2, 2}}}, every_signal) < tolerance);  // no rows
   CHECK(t.error({.ids = {5, 9, 8, 7, 8, 8}, .rows = {{0, 3, 2}, {3, 3, 1}}}, every_signal) < tolerance);  // padded rows

@@ -169,8 +169,8 @@ TEST_CASE("bug_21b: a teacher that is the student's own model is without dropout
   trial both(make_bert_classifier(small, 3));
   bert_classifier::pass<double> teacher_pass;
   const auto shown = [&] {
-    const auto seen = both.model.forward(both.on, both.weights.seen_flat(), some_tokens.seen(), signal::logits, inference,
-                                         teacher_pass);
+    const auto seen = both.model.forward(both.on, both.weights.seen_flat(), some_tokens.seen(), signal::logits,
+                                         inference, teacher_pass);
     matrix<> out(2, 3);
     ops::copy(both.on, seen.logits, out.all());
     return out;
@@ -223,7 +223,8 @@ TEST_CASE("bug_29: gradients of embeddings and biases have the same bits for eve
 }
 
 TEST_CASE("bug_29: a training pass has the same bits for the same number of threads", "[bugs]") {
-  const owned_batch batch{.ids = std::vector<std::int32_t>(512, 7), .rows = {{0, 256, 256}, {256, 200, 200}, {456, 56, 56}}};
+  const owned_batch batch{.ids = std::vector<std::int32_t>(512, 7),
+                          .rows = {{0, 256, 256}, {256, 200, 200}, {456, 56, 56}}};
   transformer_sizes sizes = small;
   sizes.positions = 256;
   sizes.width = 64;

@@ -68,7 +68,8 @@ TEST_CASE("a sample has the same logits alone and in a batch") {
     ops::copy(t.on, seen.logits, m.all());
     return m;
   }();
-  const auto first = t.forward({.ids = {1, 2, 3, 4}, .types = {0, 1, 1, 0}, .rows = {{0, 4, 4}}}, signal::logits, inference);
+  const auto first =
+      t.forward({.ids = {1, 2, 3, 4}, .types = {0, 1, 1, 0}, .rows = {{0, 4, 4}}}, signal::logits, inference);
   CHECK(largest_gap(first.logits, row_block(together.seen(), 0, 1)) < 1e-13);
   const auto last = t.forward({.ids = {7}, .rows = {{0, 1, 1}}}, signal::logits, inference);
   CHECK(largest_gap(last.logits, row_block(together.seen(), 2, 1)) < 1e-13);
@@ -232,10 +233,10 @@ TEST_CASE("models in float agree with double") {
     const owned_batch batch = large_batch();
     const signal_set reads = signal::logits | signal::hidden | signal::probabilities;
     const pass_mode mode{.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 5, .step = 1};
-    CHECK(t.differentiate(batch, reads, mode) == Approx(exact.differentiate(batch, reads, mode)).epsilon(1e-5).margin(1e-2));
+    CHECK(t.differentiate(batch, reads, mode) ==
+          Approx(exact.differentiate(batch, reads, mode)).epsilon(1e-5).margin(1e-2));
     double largest = 0;
-    for (index i = 0; i < exact.gradient.count(); ++i)
-      largest = std::max(largest, std::abs(exact.gradient.data()[i]));
+    for (index i = 0; i < exact.gradient.count(); ++i) largest = std::max(largest, std::abs(exact.gradient.data()[i]));
     CHECK(largest_gap(t.gradient.seen(), exact.gradient.seen()) < 1e-4 * std::max(1.0, largest));
   };
   check(make_bert_classifier(large, 3));
@@ -245,7 +246,8 @@ TEST_CASE("models in float agree with double") {
 index memory_of(index length, signal_set reads, bool keeps) {
   transformer_sizes s = large;
   s.positions = 1024;
-  owned_batch batch{.ids = std::vector<std::int32_t>(static_cast<std::size_t>(length), 1), .rows = {{0, length, length}}};
+  owned_batch batch{.ids = std::vector<std::int32_t>(static_cast<std::size_t>(length), 1),
+                    .rows = {{0, length, length}}};
   trial<bert_classifier, float> t(make_bert_classifier(s, 2), 0.05);
   if (keeps)
     (void)t.differentiate(batch, reads);
@@ -258,7 +260,7 @@ TEST_CASE("attention needs memory for length x length maps only where maps are r
   for (const bool keeps : {false, true}) {
     const index short_one = memory_of(512, signal::logits, keeps), long_one = memory_of(1024, signal::logits, keeps);
     CHECK(long_one <= 2 * short_one + (index{1} << 20));  // the arena grows by blocks of 1 MiB or more
-    CHECK(long_one < 2 * 4 * 1024 * 1024 * 4 / 2);  // two layers, four heads, floats: half of one signal's maps
+    CHECK(long_one < 2 * 4 * 1024 * 1024 * 4 / 2);        // two layers, four heads, floats: half of one signal's maps
     CHECK(memory_of(1024, signal::logits | signal::scores, keeps) > 2 * 4 * 1024 * 1024 * 4);
   }
 }
@@ -342,14 +344,19 @@ TEST_CASE("sizes that make no model are an error that names them") {
     (void)make_bert_classifier(s, 3);
   };
   CHECK_THROWS_WITH(with([](auto& s) { s.heads = 3; }), "attention: 3 heads do not divide a width of 8");
-  CHECK_THROWS_WITH(with([](auto& s) { s.layers = 0; }),
-                    "transformer: sizes must be positive: vocabulary 20, positions 16, layers 0, width 8, heads 2, inner 12");
+  CHECK_THROWS_WITH(
+      with([](auto& s) { s.layers = 0; }),
+      "transformer: sizes must be positive: vocabulary 20, positions 16, layers 0, width 8, heads 2, inner 12");
   CHECK_THROWS_WITH(with([](auto& s) { s.layers = 65; }), "transformer: 65 layers, at most 64");
   CHECK_THROWS_WITH(with([](auto& s) { s.layer_source = {0}; }),
                     "transformer: layer_source must name a source for each layer");
-  CHECK_THROWS_WITH(with([](auto& s) { s.layer_source = {0, 2, 0}; }),
+  CHECK_THROWS_WITH(with([](auto& s) {
+                      s.layer_source = {0, 2, 0};
+                    }),
                     "transformer: layer 1 cannot share the weights of layer 2");
-  CHECK_THROWS_WITH(with([](auto& s) { s.layer_source = {0, -1, 0}; }),
+  CHECK_THROWS_WITH(with([](auto& s) {
+                      s.layer_source = {0, -1, 0};
+                    }),
                     "transformer: layer 1 cannot share the weights of layer -1");
   CHECK_THROWS_WITH(make_bert_classifier(sizes, 0), "classification_head: needs a class");
 }

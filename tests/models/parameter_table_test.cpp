@@ -33,7 +33,8 @@ TEST_CASE("parameters lie one behind the other in the order of their declaration
 }
 
 TEST_CASE("a BERT classifier has the parameters of BERT, query, key and value one behind the other") {
-  const transformer_sizes sizes{.vocabulary = 30522, .positions = 512, .layers = 12, .width = 768, .heads = 12, .inner = 3072};
+  const transformer_sizes sizes{
+      .vocabulary = 30522, .positions = 512, .layers = 12, .width = 768, .heads = 12, .inner = 3072};
   const auto model = make_bert_classifier(sizes, 2);
   CHECK(model.parameters().size() == 109482240 + 2 * 768 + 2);  // bert-base-uncased and a classifier
   const std::string self = "bert.encoder.layer.3.attention.self.";
@@ -44,7 +45,8 @@ TEST_CASE("a BERT classifier has the parameters of BERT, query, key and value on
 }
 
 TEST_CASE("a GPT-2 language model has the parameters of GPT-2, stored the other way round") {
-  const transformer_sizes sizes{.vocabulary = 50257, .positions = 1024, .layers = 12, .width = 768, .heads = 12, .inner = 3072};
+  const transformer_sizes sizes{
+      .vocabulary = 50257, .positions = 1024, .layers = 12, .width = 768, .heads = 12, .inner = 3072};
   const auto model = make_gpt2_language_model(sizes);
   CHECK(model.parameters().size() == 124439808);
   CHECK(model.parameters().find("transformer.h.0.attn.c_attn.weight")->rows == 768);
@@ -53,14 +55,16 @@ TEST_CASE("a GPT-2 language model has the parameters of GPT-2, stored the other 
 }
 
 TEST_CASE("DistilBERT has no token types") {
-  const transformer_sizes sizes{.vocabulary = 30522, .positions = 512, .layers = 6, .width = 768, .heads = 12, .inner = 3072};
+  const transformer_sizes sizes{
+      .vocabulary = 30522, .positions = 512, .layers = 6, .width = 768, .heads = 12, .inner = 3072};
   const auto model = make_distilbert_classifier(sizes, 2);
   CHECK(model.parameters().size() == 66362880 + 768 * 768 + 768 + 2 * 768 + 2);  // and the two layers of its classifier
   for (const parameter& p : model.parameters().entries()) CHECK(p.name.find("type") == std::string::npos);
 }
 
 TEST_CASE("fresh parameters are normal numbers, biases of 0 and gains of 1, by seed") {
-  const auto model = make_bert_classifier({.vocabulary = 300, .positions = 8, .layers = 1, .width = 32, .heads = 2, .inner = 64}, 2);
+  const auto model =
+      make_bert_classifier({.vocabulary = 300, .positions = 8, .layers = 1, .width = 32, .heads = 2, .inner = 64}, 2);
   const parameter_table& table = model.parameters();
   buffer<float> a(table.size()), b(table.size()), c(table.size());
   initialise(table, 1, a.all());

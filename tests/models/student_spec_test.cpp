@@ -113,7 +113,8 @@ TEST_CASE("a layer that the teacher does not have cannot be copied") {
   auto deeper = teacher.config;
   deeper.sizes.layers = 4;
   const auto last = parse_student_spec("from-teacher=3");
-  CHECK_THROWS_WITH(limbeck::initialise_student(last, deeper, teacher.table(), teacher.all(), 1),
-                    "initialise_student: the teacher's table has no bert.encoder.layer.3.attention.self.query.weight of "
-                    "its config's shape");
+  CHECK_THROWS_WITH(
+      limbeck::initialise_student(last, deeper, teacher.table(), teacher.all(), 1),
+      "initialise_student: the teacher's table has no bert.encoder.layer.3.attention.self.query.weight of "
+      "its config's shape");
 }

@@ -15,10 +15,9 @@ namespace limbeck_test {
 
 using limbeck::index, limbeck::signal_set, limbeck::view;
 
-inline constexpr signal_set every_signal = limbeck::signal::logits | limbeck::signal::embeddings |
-                                           limbeck::signal::hidden | limbeck::signal::scores |
-                                           limbeck::signal::probabilities | limbeck::signal::queries |
-                                           limbeck::signal::keys | limbeck::signal::values;
+inline constexpr signal_set every_signal =
+    limbeck::signal::logits | limbeck::signal::embeddings | limbeck::signal::hidden | limbeck::signal::scores |
+    limbeck::signal::probabilities | limbeck::signal::queries | limbeck::signal::keys | limbeck::signal::values;
 
 /// A batch that owns its arrays.
 struct owned_batch {
@@ -31,14 +30,17 @@ struct owned_batch {
       using T = typename std::remove_cvref_t<decltype(v)>::value_type;
       return v.empty() ? view<const T, 1>{} : view<const T, 1>(v.data(), v.size());
     };
-    return {.ids = one(ids), .types = one(types), .positions = one(positions), .rows = one(rows),
+    return {.ids = one(ids),
+            .types = one(types),
+            .positions = one(positions),
+            .rows = one(rows),
             .logit_tokens = one(logit_tokens)};
   }
 };
 
 /// Three samples of 4, 2 and 1 tokens.
-inline const owned_batch packed{.ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0},
-                                .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
+inline const owned_batch packed{
+    .ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0}, .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
 
 /// The sum of f x^2 / 2 over every entry x of every signal that belongs to a sample, f another number for each; adds
 /// f x to `gradient` unless that is null. The order is that of the samples, so packed and padded batches agree.
@@ -121,10 +123,10 @@ struct trial {
     (void)differentiate(batch, reads, mode);
     double worst = 0;
     for (const limbeck::parameter& p : model.parameters().entries()) {
-      const double e =
-          slope_error(view<double, 1>(weights.data() + p.offset, p.count()),
-                      view<const double, 1>(gradient.data() + p.offset, p.count()),
-                      [&] { return value(batch, reads, mode); }, 1 + p.count() / places, 1e-4);
+      const double e = slope_error(
+          view<double, 1>(weights.data() + p.offset, p.count()),
+          view<const double, 1>(gradient.data() + p.offset, p.count()), [&] { return value(batch, reads, mode); },
+          1 + p.count() / places, 1e-4);
       if (!(e <= worst)) worst = e;
     }
     return worst;

@@ -30,7 +30,8 @@ double plain_slope(double (*f)(double), double x) {
 template <class Activation>
 void check_levels(const Activation& activation, double (*f)(double)) {
   matrix<> x(3, 1201);
-  for (index i = 0; i < x.count(); ++i) x.data()[i] = -9 + 18 * (static_cast<double>(i) + 0.5) / static_cast<double>(x.count());
+  for (index i = 0; i < x.count(); ++i)
+    x.data()[i] = -9 + 18 * (static_cast<double>(i) + 0.5) / static_cast<double>(x.count());
   const matrix<float> xf(x);
   const matrix<> exact(xf);  // the floats' own values
   matrix<> want(3, 1201), want_slope(3, 1201);

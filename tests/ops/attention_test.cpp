@@ -31,10 +31,19 @@ struct workplace {
   matrix<> qkv, context, log_sum, scores, probabilities, dscores, dprobabilities, dcontext, dqkv;
 
   workplace(index token_count, index head_count, index head_width, std::vector<sample_rows> samples)
-      : tokens(token_count), width(head_count * head_width), heads(head_count), rows(std::move(samples)),
-        qkv(tokens, 3 * width, 1, 1.5), context(tokens, width), log_sum(tokens, heads), scores(1, map_count()),
-        probabilities(1, map_count()), dscores(1, map_count(), 5), dprobabilities(1, map_count(), 6),
-        dcontext(tokens, width, 7), dqkv(tokens, 3 * width) {}
+      : tokens(token_count),
+        width(head_count * head_width),
+        heads(head_count),
+        rows(std::move(samples)),
+        qkv(tokens, 3 * width, 1, 1.5),
+        context(tokens, width),
+        log_sum(tokens, heads),
+        scores(1, map_count()),
+        probabilities(1, map_count()),
+        dscores(1, map_count(), 5),
+        dprobabilities(1, map_count(), 6),
+        dcontext(tokens, width, 7),
+        dqkv(tokens, 3 * width) {}
 
   index map_count() {
     index offset = 0;
@@ -111,8 +120,7 @@ plain_attention plain(workplace& w, bool causal) {
         double sum = 0;
         for (index c = 0; c < visible; ++c) {
           double dot = 0;
-          for (index j = 0; j < d; ++j)
-            dot += w.qkv(s.begin + r, h * d + j) * w.qkv(s.begin + c, w.width + h * d + j);
+          for (index j = 0; j < d; ++j) dot += w.qkv(s.begin + r, h * d + j) * w.qkv(s.begin + c, w.width + h * d + j);
           const double score = dot / std::sqrt(static_cast<double>(d));
           w.maps(out.scores.data(), causal).map(sample, h)(r, c) = score;
           sum += p[static_cast<std::size_t>(c)] = std::exp(score);
@@ -185,7 +193,8 @@ TEST_CASE("the gradients of attention agree with central differences, in every l
       for (const double dropout : {0.0, 0.3}) {
         INFO(layout.name << (causal ? ", causal" : "") << ", dropout " << dropout);
         workplace w(layout.tokens, 2, 3, layout.rows);
-        const attention_shape shape{.heads = 2, .causal = causal, .dropout = dropout, .random = {1, 2, 3}, .longest = 5};
+        const attention_shape shape{
+            .heads = 2, .causal = causal, .dropout = dropout, .random = {1, 2, 3}, .longest = 5};
         for (const bool wants_maps : {false, true}) {
           (void)w.value(shape);
           w.dqkv.fill(0);
@@ -201,8 +210,7 @@ TEST_CASE("attention lets no NaN of a padding row into values or gradients") {
     workplace clean(layout.tokens, 2, 3, layout.rows), dirty(layout.tokens, 2, 3, layout.rows);
     for (index t = 0; t < dirty.tokens; ++t)
       if (!dirty.taken(t))
-        for (matrix<>* m : {&dirty.qkv, &dirty.dcontext, &dirty.log_sum})
-          std::fill_n(&(*m)(t, 0), m->columns(), nan);
+        for (matrix<>* m : {&dirty.qkv, &dirty.dcontext, &dirty.log_sum}) std::fill_n(&(*m)(t, 0), m->columns(), nan);
     const plain_attention visible = plain(dirty, true);
     for (index i = 0; i < dirty.dscores.count(); ++i)  // nor one of an entry that no row looks at
       if (std::isnan(visible.scores.data()[i])) dirty.dscores.data()[i] = dirty.dprobabilities.data()[i] = nan;
@@ -232,13 +240,15 @@ TEST_CASE("attention over samples longer than its block of rows agrees with plai
     check_equal(w.scores, want.scores);
     check_equal(w.probabilities, want.probabilities);
     w.backward(shape, 2);
-    CHECK(slope_error(w.qkv, w.dqkv, [&] { return w.value(shape); }, 61) < 1e-7);
+    CHECK(slope_error(
+              w.qkv, w.dqkv, [&] { return w.value(shape); }, 61) < 1e-7);
   }
   workplace w(140, 1, 4, {{0, 140, 140}});
   const attention_shape shape{.heads = 1, .dropout = 0.2, .random = {1, 2, 3}, .longest = 140};
   w.forward(shape);
   w.backward(shape);
-  CHECK(slope_error(w.qkv, w.dqkv, [&] { return w.value(shape); }, 61) < 1e-7);
+  CHECK(slope_error(
+            w.qkv, w.dqkv, [&] { return w.value(shape); }, 61) < 1e-7);
 }
 
 TEST_CASE("attention has the same bits for every number of threads, and again") {

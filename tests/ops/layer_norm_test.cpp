@@ -19,8 +19,9 @@ matrix<> plain(const matrix<T>& x, const matrix<T>& gain, const matrix<T>& bias,
     for (index c = 0; c < x.columns(); ++c) mean += static_cast<double>(x(r, c)) / width;
     for (index c = 0; c < x.columns(); ++c) variance += std::pow(static_cast<double>(x(r, c)) - mean, 2) / width;
     for (index c = 0; c < x.columns(); ++c)
-      y(r, c) = static_cast<double>(gain(0, c)) * (static_cast<double>(x(r, c)) - mean) / std::sqrt(variance + epsilon) +
-                static_cast<double>(bias(0, c));
+      y(r, c) =
+          static_cast<double>(gain(0, c)) * (static_cast<double>(x(r, c)) - mean) / std::sqrt(variance + epsilon) +
+          static_cast<double>(bias(0, c));
   }
   return y;
 }
@@ -91,7 +92,8 @@ TEST_CASE("the gradients of layer_norm agree with central differences") {
 
     // in place, added to, and without the parameters
     matrix<> same = dy;
-    ops::layer_norm_backward(on, normalised.seen(), spread.seen_flat(), gain.seen_flat(), same.seen(), {}, {}, same.all());
+    ops::layer_norm_backward(on, normalised.seen(), spread.seen_flat(), gain.seen_flat(), same.seen(), {}, {},
+                             same.all());
     CHECK(same_bits(same.seen(), dx.seen()));
     matrix<> twice = dgain;
     ops::layer_norm_backward(on, normalised.seen(), spread.seen_flat(), gain.seen_flat(), dy.seen(), twice.flat(),

@@ -83,7 +83,8 @@ TEST_CASE("linear_backward adds to the parameters, and to dx only if told so") {
   ops::linear_backward(on, x.seen(), w.seen(), dy.seen(), dw.all(), db.flat(), dx.all(), true);
   const matrix<> dw_once = dw, db_once = db;
   ops::linear_backward(on, x.seen(), w.seen(), dy.seen(), dw.all(), db.flat(), again.all());
-  for (index i = 0; i < dx.count(); ++i) CHECK(dx.data()[i] == Approx(before.data()[i] + again.data()[i]).margin(1e-14));
+  for (index i = 0; i < dx.count(); ++i)
+    CHECK(dx.data()[i] == Approx(before.data()[i] + again.data()[i]).margin(1e-14));
   for (index i = 0; i < dw.count(); ++i) CHECK(dw.data()[i] == Approx(2 * dw_once.data()[i]).margin(1e-14));
   for (index i = 0; i < db.count(); ++i) CHECK(db.data()[i] == Approx(2 * db_once.data()[i]).margin(1e-14));
   CHECK_NOTHROW(ops::linear_backward(on, x.seen(), w.seen(), dy.seen(), {}, {}, view<double, 2>{}));

@@ -13,7 +13,8 @@ int main() {
   out.value = limbeck::view<float, 1>(value, 1);
   out.gradient.logits = limbeck::view<float, 2>(gradient, 1, 2);
 
-  limbeck::soft_target_kl{.temperature = 1}(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<float>{}, out);
+  limbeck::soft_target_kl{.temperature = 1}(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<float>{},
+                                            out);
 
   const bool right = std::abs(value[0] - 0.0566330F) < 1e-6F && std::abs(gradient[0] + 1.0F / 6) < 1e-6F &&
                      std::abs(gradient[1] - 1.0F / 6) < 1e-6F;

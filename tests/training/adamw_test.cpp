@@ -72,7 +72,8 @@ double gap_to_plain(int threads, double scale, adamw_options options, int steps)
 TEMPLATE_TEST_CASE("adamw agrees with the paper's algorithm, an element at a time", "", float, double) {
   const double tolerance = std::is_same_v<TestType, double> ? 1e-14 : 2e-6;
   CHECK(gap_to_plain<TestType>(1, 1, {}, 7) <= tolerance);
-  CHECK(gap_to_plain<TestType>(2, 0.25, {.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.3}, 7) <= tolerance);
+  CHECK(gap_to_plain<TestType>(2, 0.25, {.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.3}, 7) <=
+        tolerance);
 }
 
 TEST_CASE("the first update moves each parameter by the rate against the sign of its gradient") {
@@ -136,7 +137,8 @@ TEST_CASE("norm_of is the L2 norm with the same bits for every number of threads
   for (const index count : {index{1}, index{3}, index{16}, index{100003}}) {
     const matrix<float> x(1, count, 4, 3);
     long double sum = 0;
-    for (index i = 0; i < count; ++i) sum += static_cast<long double>(x.data()[i]) * static_cast<long double>(x.data()[i]);
+    for (index i = 0; i < count; ++i)
+      sum += static_cast<long double>(x.data()[i]) * static_cast<long double>(x.data()[i]);
     const double one = norm_of(cpu_executor<>{1}, x.seen_flat());
     CHECK(one == Approx(static_cast<double>(std::sqrt(sum))).epsilon(1e-14));
     for (const int threads : {2, 3, 16}) CHECK(norm_of(cpu_executor<>{threads}, x.seen_flat()) == one);

@@ -51,8 +51,13 @@ bool same(view<const float, 1> a, view<const float, 1> b) {
 TEST_CASE("a checkpoint gives back weights, moments and position bit for bit") {
   const scratch_folder folder;
   state before(true, 5), after;
-  const run_position at{.epoch = 2, .step_of_epoch = 7, .updates = 31, .micro_batches = 93, .best = 1.0 / 3,
-                        .best_epoch = 1, .evaluations_without_gain = 1};
+  const run_position at{.epoch = 2,
+                        .step_of_epoch = 7,
+                        .updates = 31,
+                        .micro_batches = 93,
+                        .best = 1.0 / 3,
+                        .best_epoch = 1,
+                        .evaluations_without_gain = 1};
   before.save(folder / "c", at);
   const run_position back = after.load(folder / "c");
   CHECK(same(before.weights.seen_flat(), after.weights.seen_flat()));
@@ -119,7 +124,8 @@ TEST_CASE("a damaged checkpoint is refused, whatever is missing") {
   };
   CHECK(altered(R"("limbeck_checkpoint":"1")", R"("limbeck_checkpoint":"7")") ==
         (folder / "altered").string() + ": is a checkpoint of version 7, expected 1");
-  CHECK_THAT(altered("limbeck_checkpoint", "limbeck_chequepoin"), Catch::EndsWith("metadata: has no limbeck_checkpoint"));
+  CHECK_THAT(altered("limbeck_checkpoint", "limbeck_chequepoin"),
+             Catch::EndsWith("metadata: has no limbeck_checkpoint"));
   CHECK_THAT(altered("step_of_epoch", "step_of_ether"), Catch::Contains("step_of_epoch"));
   CHECK_THAT(altered("second_moment", "second_monent"), Catch::Contains("second_moment"));
 }

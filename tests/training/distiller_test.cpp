@@ -68,8 +68,9 @@ TEST_CASE("micro-batches of any size give the gradient and the value of the whol
   d.step(whole);
   const matrix<> gradient = d.gradient;
   const auto values = d.values;
-  for (const batch_list& split : {batch_list{{0}, {1, 2, 3}, {4, 5, 6, 7, 8, 9}}, batch_list{{9, 1}, {3}, {8, 0, 2, 4, 5, 6, 7}},
-                                  batch_list{{3, 8}, {0, 1, 2, 4, 5, 6, 7, 9}}}) {
+  for (const batch_list& split :
+       {batch_list{{0}, {1, 2, 3}, {4, 5, 6, 7, 8, 9}}, batch_list{{9, 1}, {3}, {8, 0, 2, 4, 5, 6, 7}},
+        batch_list{{3, 8}, {0, 1, 2, 4, 5, 6, 7, 9}}}) {
     d.step(split);
     CHECK(largest_gap(gradient.seen(), d.gradient.seen()) <= 1e-14);
     for (std::size_t t = 0; t < 2; ++t) CHECK(d.values[t] == Approx(values[t]).epsilon(1e-13));

@@ -44,13 +44,13 @@ struct crash {};
 /// A distillation of a regressor or classifier, hidden states through a learned projection included.
 struct small_run {
   limbeck::sample_set train = limbeck_test::small_samples(8, true), dev = limbeck_test::small_samples(5, true, 100);
-  limbeck::training_options training{.epochs = 3, .batch_size = 2, .learning_rate = 1e-2, .warmup = 1.0 / 3, .seed = 5,
-                                     .save_every = 0};
+  limbeck::training_options training{
+      .epochs = 3, .batch_size = 2, .learning_rate = 1e-2, .warmup = 1.0 / 3, .seed = 5, .save_every = 0};
   std::vector<std::string> losses{"regression_mse:weight=linear:4:1", "logits_mse:weight=0.5",
                                   "hidden_mse:projection=linear_bias"};
   limbeck::json settings{{"seed", 5}};
-  std::size_t stop_at = 0;           ///< the batch, from 1, in which the run crashes; 0: none
-  std::function<void()> instead{};   ///< is called there in place of a crash
+  std::size_t stop_at = 0;          ///< the batch, from 1, in which the run crashes; 0: none
+  std::function<void()> instead{};  ///< is called there in place of a crash
   bool resume = false, cached = true;
 
   // What a run leaves here.
@@ -77,10 +77,9 @@ struct small_run {
     parameter_table table = student.parameters();
     std::vector<term_spec> specs;
     for (const std::string& text : losses) specs.emplace_back(text);
-    const term_builder builder(std::move(specs),
-                               {.student = sizes(6), .teacher = sizes(8), .classes = classes,
-                                .regression = train.task.regression()},
-                               table);
+    const term_builder builder(
+        std::move(specs),
+        {.student = sizes(6), .teacher = sizes(8), .classes = classes, .regression = train.task.regression()}, table);
     parameters = table.size();
     buffer<float> values(table.size()), gradients(table.size());
     initialise(table, 7, values.all(), 0.1);
@@ -104,12 +103,13 @@ struct small_run {
     }
     console quiet(true);
     bests = 0;
-    trainer<small_executor> loop(on, student, table, values.all(), gradients.all(), step, training, folder, settings,
-                                 [&] {
-                                   ++bests;
-                                   best_weights.assign(values.data(), values.data() + values.count());
-                                 },
-                                 quiet);
+    trainer<small_executor> loop(
+        on, student, table, values.all(), gradients.all(), step, training, folder, settings,
+        [&] {
+          ++bests;
+          best_weights.assign(values.data(), values.data() + values.count());
+        },
+        quiet);
     const auto leave = [&] { weights.assign(values.data(), values.data() + values.count()); };
     crashed = false;
     try {

@@ -60,8 +60,10 @@ TEST_CASE("a schedule that cannot be read is refused with what was expected") {
   const char* const expected = "expected a number or linear:FROM:TO, cosine:FROM:TO, exponential:FROM:TO";
   for (const char* text : {"kl:weight=linear:4", "kl:weight=steps:4:1", "kl:weight=:1:2"})
     CHECK_THROWS_WITH(term_spec(text).schedule("weight", 1), Catch::EndsWith(expected));
-  CHECK_THROWS_WITH(term_spec("kl:weight=linear:4:x").schedule("weight", 1), "loss: kl:weight=linear:4:x: weight=x, expected a number");
-  CHECK_THROWS_WITH(term_spec("kl:weight=linear:4:1:0").schedule("weight", 1), Catch::EndsWith("weight=1:0, expected a number"));
+  CHECK_THROWS_WITH(term_spec("kl:weight=linear:4:x").schedule("weight", 1),
+                    "loss: kl:weight=linear:4:x: weight=x, expected a number");
+  CHECK_THROWS_WITH(term_spec("kl:weight=linear:4:1:0").schedule("weight", 1),
+                    Catch::EndsWith("weight=1:0, expected a number"));
   CHECK_THROWS_WITH(term_spec("kl:weight=exponential:1:0").schedule("weight", 1),
                     "loss: kl:weight=exponential:1:0: weight=exponential:1:0: an exponential needs positive ends");
   CHECK_THROWS_WITH(term_spec("kl:weight=").schedule("weight", 1), Catch::EndsWith("weight=, expected a number"));

@@ -18,8 +18,8 @@ const term_context classification{.student = sizes(4), .teacher = sizes(6, 4), .
 const term_context regression{.student = sizes(4), .teacher = sizes(6, 4), .classes = 1, .regression = true};
 
 /// Builds the terms and returns their names; `table` gets what they learn.
-std::vector<named_term<cpu_executor<>, double>> built(const std::vector<std::string>& texts, const term_context& context,
-                                                      parameter_table& table) {
+std::vector<named_term<cpu_executor<>, double>> built(const std::vector<std::string>& texts,
+                                                      const term_context& context, parameter_table& table) {
   std::vector<term_spec> specs;
   for (const std::string& text : texts) specs.emplace_back(text);
   const term_builder builder(specs, context, table);
@@ -44,10 +44,10 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
   const auto terms = built({"soft_target_kl:temperature=2", "cross_entropy", "attention_mse:of=probabilities",
                             "attention_mse", "hidden_mse", "embedding_mse", "logits_mse", "soft_target_reverse_kl"},
                            classification, table);
-  const std::vector<signal_set> reads{signal::logits, signal::logits, signal::probabilities, signal::scores,
-                                      signal::hidden, signal::embeddings, signal::logits, signal::logits};
+  const std::vector<signal_set> reads{signal::logits, signal::logits,     signal::probabilities, signal::scores,
+                                      signal::hidden, signal::embeddings, signal::logits,        signal::logits};
   const std::vector<std::string> names{"soft_target_kl", "cross_entropy", "attention_mse", "attention_mse_2",
-                                       "hidden_mse", "embedding_mse", "logits_mse", "soft_target_reverse_kl"};
+                                       "hidden_mse",     "embedding_mse", "logits_mse",    "soft_target_reverse_kl"};
   REQUIRE(terms.size() == 8);
   for (std::size_t t = 0; t < terms.size(); ++t) {
     CHECK(terms[t].name == names[t]);
@@ -86,13 +86,15 @@ TEST_CASE("terms that name one projection share it") {
   REQUIRE(table.entries().size() == 1);
   CHECK(table.entries()[0].name == "projection.all.weight");
   parameter_table two;
-  CHECK_THROWS_WITH(built({"hidden_mse:shared=all", "embedding_mse:shared=all,projection=linear_bias"}, classification, two),
-                    "loss: embedding_mse:shared=all,projection=linear_bias: the shared projection has another form elsewhere");
+  CHECK_THROWS_WITH(
+      built({"hidden_mse:shared=all", "embedding_mse:shared=all,projection=linear_bias"}, classification, two),
+      "loss: embedding_mse:shared=all,projection=linear_bias: the shared projection has another form elsewhere");
 }
 
 TEST_CASE("a weight in text is the term's weight over the run") {
   parameter_table table;
-  const auto terms = built({"cross_entropy:weight=0.1", "soft_target_kl:weight=linear:4:1", "logits_mse"}, classification, table);
+  const auto terms =
+      built({"cross_entropy:weight=0.1", "soft_target_kl:weight=linear:4:1", "logits_mse"}, classification, table);
   CHECK(terms[0].weight(0.5) == 0.1);
   CHECK(terms[1].weight(0.5) == 2.5);
   CHECK(terms[2].weight(0.5) == 1);
@@ -112,7 +114,8 @@ TEST_CASE("terms that are not known, or settings that a term does not have, are 
 }
 
 TEST_CASE("values that a term cannot have are refused") {
-  CHECK(refusal("soft_target_kl:temperature=0") == "loss: soft_target_kl:temperature=0: the temperature must be positive");
+  CHECK(refusal("soft_target_kl:temperature=0") ==
+        "loss: soft_target_kl:temperature=0: the temperature must be positive");
   CHECK_THAT(refusal("soft_target_kl:temperature=warm"), Catch::EndsWith("temperature=warm, expected a number"));
   CHECK_THAT(refusal("soft_target_kl:t_squared=2"), Catch::EndsWith("t_squared=2, expected one of true, false"));
   CHECK_THAT(refusal("attention_mse:of=keys"), Catch::EndsWith("of=keys, expected one of scores, probabilities"));

@@ -192,7 +192,8 @@ TEST_CASE("a loss that is not finite ends the run, naming term and step, and the
   table.declare("projection.hidden.bias", 8, 0, initial::zero);
   buffer<float> weights(table.size());
   adamw<float> optimiser(table);
-  CHECK(load_checkpoint(third / "checkpoint.safetensors", table, poisoned.settings, weights.all(), optimiser).updates == 2);
+  CHECK(load_checkpoint(third / "checkpoint.safetensors", table, poisoned.settings, weights.all(), optimiser).updates ==
+        2);
 }
 
 TEST_CASE("a loss that is not finite in the first update does not promise a state that is not there") {
@@ -231,7 +232,8 @@ TEST_CASE("training_options refuses what makes no run, naming the setting and it
   CHECK(refusal([](auto& o) { o.epochs = 0; }) == "epochs: must be 1 or more, not 0");
   CHECK(refusal([](auto& o) { o.batch_size = -2; }) == "batch-size: must be 1 or more, not -2");
   CHECK_THAT(refusal([](auto& o) { o.learning_rate = -1e-3; }), Catch::StartsWith("learning-rate: must be in 0"));
-  CHECK_THAT(refusal([](auto& o) { o.learning_rate = std::nan(""); }), Catch::StartsWith("learning-rate: must be in 0"));
+  CHECK_THAT(refusal([](auto& o) { o.learning_rate = std::nan(""); }),
+             Catch::StartsWith("learning-rate: must be in 0"));
   CHECK_THAT(refusal([](auto& o) { o.warmup = 1.5; }), Catch::StartsWith("warmup: must be in 0"));
   CHECK_THAT(refusal([](auto& o) { o.weight_decay = -1; }), Catch::StartsWith("weight-decay: must be in 0"));
   CHECK_THAT(refusal([](auto& o) { o.clip = -1; }), Catch::StartsWith("clip: must be in 0"));

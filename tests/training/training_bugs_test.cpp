@@ -36,12 +36,14 @@ struct token_losses {
     for (index i = 0; i < given.scores.extent(0); ++i) {
       const index tokens = student.rows(i).length;
       out.value(i) += static_cast<T>(out.scale / out.per.tokens) * static_cast<T>(tokens) * given.scores(i);
-      out.gradient.logits(i, 0) += static_cast<T>(out.scale / out.per.tokens);  // its derivative is the token's id, summed
+      out.gradient.logits(i, 0) +=
+          static_cast<T>(out.scale / out.per.tokens);  // its derivative is the token's id, summed
     }
   }
 };
 
-/// Value and gradient of one step over samples of `tokens` tokens whose loss is `losses` each, micro-batch by micro-batch.
+/// Value and gradient of one step over samples of `tokens` tokens whose loss is `losses` each, micro-batch by
+/// micro-batch.
 struct split_step {
   double value = 0;
   matrix<> gradient{20, 1};
@@ -77,7 +79,8 @@ TEST_CASE("bug_03a: micro-batches of 1 and 3 tokens with losses 1 and 3 give the
   CHECK((1.0 + 3.0) / 2 == 2.0);  // naive: the mean of means
 }
 TEST_CASE("bug_03b: four equal micro-batches give the gradient of the whole batch, not four times as much", "[bugs]") {
-  const split_step whole({2, 2, 2, 2}, {1, 2, 3, 4}, {{0, 1, 2, 3}}), split({2, 2, 2, 2}, {1, 2, 3, 4}, {{0}, {1}, {2}, {3}});
+  const split_step whole({2, 2, 2, 2}, {1, 2, 3, 4}, {{0, 1, 2, 3}}),
+      split({2, 2, 2, 2}, {1, 2, 3, 4}, {{0}, {1}, {2}, {3}});
   CHECK(same_bits(whole.gradient.seen(), split.gradient.seen()));
 }
 TEST_CASE("bug_03c: parts with 5 and 3 tokens of loss 1 and 3 or their like give the mean over all tokens", "[bugs]") {
@@ -92,7 +95,8 @@ TEST_CASE("bug_03d: parts of 4 and 60 tokens give the same bits as the unsplit b
 
 // --- bug 14: norms and clipping --------------------------------------------------------------------------------------
 
-TEST_CASE("bug_14a: the gradient (3000, 4000), stored in float16, has norm 5000 and is clipped to (0.6, 0.8)", "[bugs]") {
+TEST_CASE("bug_14a: the gradient (3000, 4000), stored in float16, has norm 5000 and is clipped to (0.6, 0.8)",
+          "[bugs]") {
   const float16 stored[] = {float16(3000.0F), float16(4000.0F)};
   matrix<float> x(1, 2);
   for (index i = 0; i < 2; ++i) x(0, i) = stored[i];
@@ -142,7 +146,8 @@ TEST_CASE("bug_20a: every weight and bias of a projection moves in the first ste
   REQUIRE(p.after.size() == 8 * 6 + 8);
   for (std::size_t i = 0; i < p.after.size(); ++i) CHECK(p.before[i] != p.after[i]);
 }
-TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, the projection and its moments too", "[bugs]") {
+TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, the projection and its moments too",
+          "[bugs]") {
   const scratch_folder whole, parts;
   small_run unbroken, run;
   unbroken(whole.path);
@@ -166,8 +171,9 @@ TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that
   CHECK(message_of<file_error>([&] { with(folder.path); }) ==
         (folder / "checkpoint.safetensors").string() + ": holds other parameters than this run has");
 }
-TEST_CASE("bug_22: ten steps with weight decay leave the teacher as it was, and learn the student and its projection only",
-          "[bugs]") {
+TEST_CASE(
+    "bug_22: ten steps with weight decay leave the teacher as it was, and learn the student and its projection only",
+    "[bugs]") {
   const scratch_folder folder;
   small_run run;  // fails by itself where the teacher's bytes change
   run.training.weight_decay = 0.1;
@@ -281,7 +287,8 @@ TEST_CASE("bug_25b: with accumulation 3 whole updates are skipped, not as many m
 }
 TEST_CASE("bug_25c: 64 samples one by one, stopped at 20: each comes once in the epoch", "[bugs]") {
   std::vector<float> seen;
-  for (const auto& batch : batches_with_stop(plain_run(64, 1, 1), 20)) seen.insert(seen.end(), batch.begin(), batch.end());
+  for (const auto& batch : batches_with_stop(plain_run(64, 1, 1), 20))
+    seen.insert(seen.end(), batch.begin(), batch.end());
   std::sort(seen.begin(), seen.end());
   std::vector<float> want(64);
   std::iota(want.begin(), want.end(), 0.0F);
@@ -362,7 +369,8 @@ TEST_CASE("bug_27a: 10 micro-batches with accumulation 4 are 3 updates at 1, 2/3
   constexpr warmup_linear naive{1, 0, 10};  // naive: counts micro-batches
   CHECK(naive(3) == Approx(0.7));
 }
-TEST_CASE("bug_27b: the incomplete window of an epoch is an update of its own and leaks nothing into the next", "[bugs]") {
+TEST_CASE("bug_27b: the incomplete window of an epoch is an update of its own and leaks nothing into the next",
+          "[bugs]") {
   const scratch_folder folder, other;
   small_run run = plain_run(14, 2, 2, 4);  // 7 micro-batches: windows of 4 and 3
   run(folder.path);
@@ -420,8 +428,10 @@ TEST_CASE("bug_28a: 10 samples in batches of 1, 4, 7 and 16 give 10 predictions 
       for (std::size_t i = 0; i < all.size(); ++i) CHECK(logits[i] == Approx(all[i]).epsilon(1e-5).margin(1e-6));
       const metric_values found = metrics_of<float>(set, logits, outputs);
       for (std::size_t m = 0; m < want.size(); ++m) {
-        if (regression) CHECK(*found[m].second == Approx(*want[m].second).margin(1e-5));
-        else CHECK(found[m] == want[m]);
+        if (regression)
+          CHECK(*found[m].second == Approx(*want[m].second).margin(1e-5));
+        else
+          CHECK(found[m] == want[m]);
       }
     }
   }

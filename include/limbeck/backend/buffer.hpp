@@ -11,8 +11,8 @@
 
 namespace limbeck {
 
-/// Owns `count` elements of a trivial type in the memory of B, aligned to 64 bytes and zero at first. Moves, never copies
-/// by accident: copy_of() says so.
+/// Owns `count` elements of a trivial type in the memory of B, aligned to 64 bytes and zero at first. Moves, never
+/// copies by accident: copy_of() says so.
 template <class T, backend B = cpu>
 class buffer;
 

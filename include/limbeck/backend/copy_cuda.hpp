@@ -13,7 +13,7 @@ template <bool Launches, class T, std::same_as<std::remove_const_t<T>> U, std::s
 void copy(const basic_cuda_executor<Launches>& on, const view<T, Rank, From>& from, const view<U, Rank, To>& to) {
   detail::expects_copyable(from, to);
   if (from.count() == 0) return;
-  constexpr cudaMemcpyKind kind = std::same_as<From, cpu>  ? cudaMemcpyHostToDevice
+  constexpr cudaMemcpyKind kind = std::same_as<From, cpu> ? cudaMemcpyHostToDevice
                                   : std::same_as<To, cpu> ? cudaMemcpyDeviceToHost
                                                           : cudaMemcpyDeviceToDevice;
   const std::size_t bytes = static_cast<std::size_t>(from.count()) * sizeof(T);

@@ -81,12 +81,12 @@ struct eigen_provider {
   static auto map(view<const T, 2> v) {
     const index outer = Order == Eigen::RowMajor ? v.stride(0) : v.stride(1);
     return Eigen::Map<const matrix<T, Order>, 0, Eigen::OuterStride<>>(v.data(), v.extent(0), v.extent(1),
-                                                                      Eigen::OuterStride<>(outer));
+                                                                       Eigen::OuterStride<>(outer));
   }
   template <class T, class L, class R>
   static void assign(T alpha, const L& a, const R& b, T beta, view<T, 2> c) {
     Eigen::Map<matrix<T, Eigen::RowMajor>, 0, Eigen::OuterStride<>> out(c.data(), c.extent(0), c.extent(1),
-                                                                         Eigen::OuterStride<>(c.stride(0)));
+                                                                        Eigen::OuterStride<>(c.stride(0)));
     if (beta == T(0))
       out.setZero();
     else if (beta != T(1))

@@ -45,7 +45,8 @@ inline std::atomic<int>& forced_level() {  // -1: none
   return forced < 0 ? best_simd_level() : static_cast<simd_level>(forced);
 }
 
-/// While it lives, kernels of every thread run at `level`: for tests. Throws contract_error where the processor lacks it.
+/// While it lives, kernels of every thread run at `level`: for tests. Throws contract_error where the processor lacks
+/// it.
 class forced_simd_level {
  public:
   explicit forced_simd_level(simd_level level) {

@@ -1,5 +1,5 @@
-// The functions of core/math.hpp for vectors. float: polynomials, right to 1 to 3 ulp, infinities and NaN exactly as the
-// standard library's. double: the standard library, lane by lane.
+// The functions of core/math.hpp for vectors. float: polynomials, right to 1 to 3 ulp, infinities and NaN exactly as
+// the standard library's. double: the standard library, lane by lane.
 //
 // The coefficients are minimax fits of our own (Remez, 40 digits). In front of each stands its largest relative error.
 #pragma once
@@ -26,7 +26,8 @@ template <class T, int W>
 LIMBECK_HD simd<T, W> copy_sign(const simd<T, W>& size, const simd<T, W>& sign) {
   using V = simd<T, W>;
   const auto sign_bit = detail::bits_of(V(T(-0.0))).lanes;
-  return detail::from_bits<T, W>({(detail::bits_of(size).lanes & ~sign_bit) | (detail::bits_of(sign).lanes & sign_bit)});
+  return detail::from_bits<T, W>(
+      {(detail::bits_of(size).lanes & ~sign_bit) | (detail::bits_of(sign).lanes & sign_bit)});
 }
 template <class T, int W>
 LIMBECK_HD simd<T, W> sign_of(const simd<T, W>& x) {
@@ -85,8 +86,8 @@ LIMBECK_HD simd<float, W> expm1_bend(const simd<float, W>& x) {  // 2.7e-9
 template <int W>
 LIMBECK_HD simd<double, W> expm1_bend(const simd<double, W>& x) {  // the Taylor series
   return detail::polynomial(x, 0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
-                            1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0,
-                            1.0 / 87178291200.0, 1.0 / 1307674368000.0, 1.0 / 20922789888000.0);
+                            1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0, 1.0 / 87178291200.0,
+                            1.0 / 1307674368000.0, 1.0 / 20922789888000.0);
 }
 
 template <int W>
@@ -96,8 +97,8 @@ LIMBECK_HD simd<float, W> exp(const simd<float, W>& x) {
   const auto [shifted, n, r] = detail::reduce_by_log2(inside);
   // 2^n in two factors: n reaches from -151 to 128, beyond what one float can hold
   const auto below = x < V(0.0F);
-  const V power = detail::from_bits<float, W>(
-      {(detail::bits_of(shifted).lanes << 23) + (63 << 23) + (below.lanes & (128 << 23))});
+  const V power =
+      detail::from_bits<float, W>({(detail::bits_of(shifted).lanes << 23) + (63 << 23) + (below.lanes & (128 << 23))});
   const V rest = where(below, V(5.42101086e-20F), V(1.84467441e+19F));  // 2^-64, 2^64
   return multiply_add(detail::short_expm1(r), power, power) * rest;
 }
@@ -150,7 +151,7 @@ LIMBECK_HD simd<float, W> log1p(const simd<float, W>& x) {
   using V = simd<float, W>;
   const V one(1.0F), u = one + x;
   const V lost = where(x < one, x - (u - one), one - (u - x));  // what the rounding of u took away
-  const V correction = lost / u;  // NaN where u is 0 or infinite
+  const V correction = lost / u;                                // NaN where u is 0 or infinite
   return log(u) + where(correction == correction, correction, V(0.0F));
 }
 
@@ -185,8 +186,8 @@ LIMBECK_HD simd<float, W> erf(const simd<float, W>& x) {
                                     0.00519990668F, -0.000813001271F, 8.3167753e-05F);
   // 1 - exp(-t * far(t)); 3.1e-9
   const V t = min(where(x != x, x, size), V(4.0F));
-  const V far = detail::polynomial(t, 1.12851995F, 0.635699371F, 0.105286851F, -0.0229060284F, 0.00321997454F,
-                                   -0.00021459489F);
+  const V far =
+      detail::polynomial(t, 1.12851995F, 0.635699371F, 0.105286851F, -0.0229060284F, 0.00321997454F, -0.00021459489F);
   const V tail = V(1.0F) - exp_below_one(-(t * far));
   return where(size < V(0.92F), multiply_add(x, near, x), copy_sign(tail, x));
 }

@@ -52,8 +52,7 @@ LIMBECK_HD void narrow(bfloat16* p, const simd<float, W>& v) {
   const auto bits = bits_of(v).lanes;
   const V rounded = from_bits<float, W>({bits + 0x7FFF + ((bits >> 16) & 1)});
   const V kept = where(v == v, rounded, from_bits<float, W>({bits | 0x400000}));  // a NaN stays one
-  const packed_t<std::uint16_t, W> out =
-      __builtin_convertvector(bits_of(kept).lanes >> 16, packed_t<std::uint16_t, W>);
+  const packed_t<std::uint16_t, W> out = __builtin_convertvector(bits_of(kept).lanes >> 16, packed_t<std::uint16_t, W>);
   __builtin_memcpy(static_cast<void*>(p), &out, sizeof out);
 }
 template <int W>
@@ -109,7 +108,8 @@ LIMBECK_HD void copy_first(T* to, const T* from, std::ptrdiff_t count) {
 
 /// `count` elements from p on, `step` elements apart, and `fill` in the lanes behind them. 0 <= count <= V::width.
 template <class V, storable S>
-[[nodiscard]] LIMBECK_HD V load_part(const S* p, std::ptrdiff_t count, typename V::scalar fill, std::ptrdiff_t step = 1) {
+[[nodiscard]] LIMBECK_HD V load_part(const S* p, std::ptrdiff_t count, typename V::scalar fill,
+                                     std::ptrdiff_t step = 1) {
   using T = typename V::scalar;
   if (count >= V::width && step == 1) return load<V>(p);
   alignas(64) T lanes[V::width];

@@ -43,7 +43,10 @@ struct simd {
   LIMBECK_HD simd() {}
   LIMBECK_HD simd(const vector& v) : lanes(v) {}
   LIMBECK_HD simd(const simd& other) : lanes(other.lanes) {}
-  LIMBECK_HD simd& operator=(const simd& other) { lanes = other.lanes; return *this; }
+  LIMBECK_HD simd& operator=(const simd& other) {
+    lanes = other.lanes;
+    return *this;
+  }
   /// x in every lane.
   template <class U>
     requires std::is_arithmetic_v<U>
@@ -54,10 +57,22 @@ struct simd {
   LIMBECK_HD friend simd operator*(const simd& a, const simd& b) { return a.lanes * b.lanes; }
   LIMBECK_HD friend simd operator/(const simd& a, const simd& b) { return a.lanes / b.lanes; }
   LIMBECK_HD friend simd operator-(const simd& a) { return -a.lanes; }
-  LIMBECK_HD simd& operator+=(const simd& b) { lanes += b.lanes; return *this; }
-  LIMBECK_HD simd& operator-=(const simd& b) { lanes -= b.lanes; return *this; }
-  LIMBECK_HD simd& operator*=(const simd& b) { lanes *= b.lanes; return *this; }
-  LIMBECK_HD simd& operator/=(const simd& b) { lanes /= b.lanes; return *this; }
+  LIMBECK_HD simd& operator+=(const simd& b) {
+    lanes += b.lanes;
+    return *this;
+  }
+  LIMBECK_HD simd& operator-=(const simd& b) {
+    lanes -= b.lanes;
+    return *this;
+  }
+  LIMBECK_HD simd& operator*=(const simd& b) {
+    lanes *= b.lanes;
+    return *this;
+  }
+  LIMBECK_HD simd& operator/=(const simd& b) {
+    lanes /= b.lanes;
+    return *this;
+  }
   LIMBECK_HD friend mask operator<(const simd& a, const simd& b) { return mask(a.lanes < b.lanes); }
   LIMBECK_HD friend mask operator>(const simd& a, const simd& b) { return mask(a.lanes > b.lanes); }
   LIMBECK_HD friend mask operator<=(const simd& a, const simd& b) { return mask(a.lanes <= b.lanes); }
@@ -79,7 +94,10 @@ struct simd_mask {
   template <class Comparison>
   LIMBECK_HD explicit simd_mask(const Comparison& c) : lanes(c ? ~vector{} : vector{}) {}
   LIMBECK_HD simd_mask(const simd_mask& other) : lanes(other.lanes) {}
-  LIMBECK_HD simd_mask& operator=(const simd_mask& other) { lanes = other.lanes; return *this; }
+  LIMBECK_HD simd_mask& operator=(const simd_mask& other) {
+    lanes = other.lanes;
+    return *this;
+  }
 
   LIMBECK_HD friend simd_mask operator&(const simd_mask& a, const simd_mask& b) { return simd_mask(a.lanes & b.lanes); }
   LIMBECK_HD friend simd_mask operator|(const simd_mask& a, const simd_mask& b) { return simd_mask(a.lanes | b.lanes); }

@@ -27,7 +27,7 @@ void parallel_for(int threads, index count, Body&& body) {
     return;
   }
 #if defined(_OPENMP)
-#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1)
 #endif
   for (index part = 0; part < parts; ++part) {
     const chunk c = share_of(count, part, parts);
@@ -48,7 +48,7 @@ template <class Body>
 void parallel_each(int threads, index count, Body&& body) {
   const index parts = std::clamp<index>(threads, 1, std::max<index>(count, 1));
 #if defined(_OPENMP)
-#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(dynamic, 1) if (parts > 1)
+#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(dynamic, 1) if (parts > 1)
 #endif
   for (index item = 0; item < count; ++item) body(item);
   (void)parts;

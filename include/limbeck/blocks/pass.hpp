@@ -9,11 +9,11 @@ namespace limbeck {
 
 /// The mode is an argument of the pass, never a state of the model: a teacher and a student may be one model.
 struct pass_mode {
-  bool keeps = false;           ///< what a backward pass needs stays in memory
-  double dropout = 0;           ///< of embeddings, of each sublayer's output, of the pooled vector
-  double attention_dropout = 0; ///< of attention probabilities
-  std::uint64_t seed = 0;       ///< of the run
-  std::uint64_t step = 0;       ///< of this pass: another number, other masks
+  bool keeps = false;            ///< what a backward pass needs stays in memory
+  double dropout = 0;            ///< of embeddings, of each sublayer's output, of the pooled vector
+  double attention_dropout = 0;  ///< of attention probabilities
+  std::uint64_t seed = 0;        ///< of the run
+  std::uint64_t step = 0;        ///< of this pass: another number, other masks
 
   /// The random stream of one place in the model.
   [[nodiscard]] constexpr random_stream at(std::uint32_t site) const { return {seed, step, site}; }

@@ -6,8 +6,8 @@
 #include "limbeck/blocks/pass.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/sequence_layout.hpp"
-#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/attention.hpp"
+#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/linear.hpp"
 
 namespace limbeck {
@@ -99,7 +99,10 @@ struct self_attention {
   template <backend B>
   [[nodiscard]] ops::attention_shape shape(const batch_layout<B>& batch, const pass_mode& mode,
                                            std::uint32_t site) const {
-    return {.heads = heads, .causal = Mask::causal, .dropout = mode.attention_dropout, .random = mode.at(site),
+    return {.heads = heads,
+            .causal = Mask::causal,
+            .dropout = mode.attention_dropout,
+            .random = mode.at(site),
             .longest = batch.longest};
   }
 };

@@ -4,8 +4,8 @@
 #include "limbeck/blocks/feed_forward.hpp"
 #include "limbeck/blocks/norm.hpp"
 #include "limbeck/blocks/self_attention.hpp"
-#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/dropout.hpp"
+#include "limbeck/ops/elementwise.hpp"
 
 namespace limbeck {
 
@@ -44,9 +44,9 @@ struct transformer_block {
   };
   template <class T>
   [[nodiscard]] kept<T> keep(arena& memory, index tokens) const {
-    kept<T> k{attention.template keep<T>(memory, tokens), memory.matrix<T>(tokens, attention.width),
+    kept<T> k{attention.template keep<T>(memory, tokens),   memory.matrix<T>(tokens, attention.width),
               forward_net.template keep<T>(memory, tokens), attention_norm.keep<T>(memory, tokens),
-              output_norm.keep<T>(memory, tokens), {}};
+              output_norm.keep<T>(memory, tokens),          {}};
     if constexpr (Placement::first) k.normed_input = memory.matrix<T>(tokens, attention.width);
     return k;
   }
@@ -97,8 +97,8 @@ struct transformer_block {
       output_norm.backward(on, p.output_norm, k.output_norm, read_only(through), d.output_norm, through);
       ops::add(on, read_only(through), dy);
       copy_dropped(on, mode, site + 1, read_only(dy), branch);
-      attention.backward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention,
-                         read_only(branch), wanted, d.attention, memory, dx);
+      attention.backward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, read_only(branch),
+                         wanted, d.attention, memory, dx);
       attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(dx), d.attention_norm, dx);
       ops::add(on, read_only(dy), dx);
     } else {

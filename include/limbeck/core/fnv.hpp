@@ -6,8 +6,8 @@
 
 namespace limbeck {
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo). The hash of a text continues from the hash of its beginning: fnv1a(b, fnv1a(a)) is that
-/// of ab. Not for adversaries.
+/// FNV-1a, 64 bits (Fowler, Noll, Vo). The hash of a text continues from the hash of its beginning: fnv1a(b, fnv1a(a))
+/// is that of ab. Not for adversaries.
 inline constexpr std::uint64_t fnv1a_start = 0xCBF29CE484222325u;
 [[nodiscard]] constexpr std::uint64_t fnv1a_step(std::uint64_t hash, char byte) {
   return (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3u;

@@ -25,18 +25,10 @@ class message_part {
 
   void append_to(std::string& text) const {
     switch (kind_) {
-      case kind::words:
-        text += words_;
-        break;
-      case kind::integer:
-        text += std::to_string(integer_);
-        break;
-      case kind::natural:
-        text += std::to_string(natural_);
-        break;
-      case kind::real:
-        text += std::to_string(real_);
-        break;
+      case kind::words: text += words_; break;
+      case kind::integer: text += std::to_string(integer_); break;
+      case kind::natural: text += std::to_string(natural_); break;
+      case kind::real: text += std::to_string(real_); break;
     }
   }
 

@@ -12,8 +12,8 @@ struct random_words {
   std::uint32_t word[4];
 };
 
-/// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", table 2): the words at `counter` of
-/// the stream named by `key`. The same bits on every backend.
+/// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", table 2): the words at `counter`
+/// of the stream named by `key`. The same bits on every backend.
 [[nodiscard]] LIMBECK_HD constexpr random_words philox(const random_words& counter, std::uint64_t key) {
   random_words x = counter;
   std::uint32_t low = static_cast<std::uint32_t>(key), high = static_cast<std::uint32_t>(key >> 32);

@@ -25,7 +25,8 @@ struct block {
 };
 
 /// Square maps in one buffer, a block [heads, side, side] a sample. A padded [samples, heads, side, side] tensor is
-/// the same thing with offsets at equal distances. Of row r of a sample only the first visible_keys() columns mean anything.
+/// the same thing with offsets at equal distances. Of row r of a sample only the first visible_keys() columns mean
+/// anything.
 template <class T, backend B = cpu>
 struct square_blocks {
   T* data = nullptr;
@@ -42,8 +43,7 @@ struct square_blocks {
   /// Adds const. (A template because nvcc warns of a conversion to the same type, called or not.)
   template <class U>
     requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  operator square_blocks<U, B>() const
-  {
+  operator square_blocks<U, B>() const {
     return {data, heads, at, causal};
   }
 };

@@ -18,8 +18,12 @@ inline constexpr signal_set none{0}, logits{1}, embeddings{2}, hidden{4}, scores
     keys{64}, values{128};
 }  // namespace signal
 
-[[nodiscard]] constexpr signal_set operator|(signal_set a, signal_set b) { return signal_set{unsigned(a) | unsigned(b)}; }
-[[nodiscard]] constexpr signal_set operator&(signal_set a, signal_set b) { return signal_set{unsigned(a) & unsigned(b)}; }
+[[nodiscard]] constexpr signal_set operator|(signal_set a, signal_set b) {
+  return signal_set{unsigned(a) | unsigned(b)};
+}
+[[nodiscard]] constexpr signal_set operator&(signal_set a, signal_set b) {
+  return signal_set{unsigned(a) & unsigned(b)};
+}
 /// Whether any member of `wanted` is in `set`.
 [[nodiscard]] constexpr bool has(signal_set set, signal_set wanted) { return (set & wanted) != signal::none; }
 
@@ -38,8 +42,7 @@ struct signals {
   /// Adds const. (A template because nvcc warns of a conversion to the same type, called or not.)
   template <class U>
     requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  operator signals<U, B>() const
-  {
+  operator signals<U, B>() const {
     signals<const T, B> out{logits, row_sample, valid_classes, embeddings, {}, {}, {}, {}, {}, {}, rows};
     const auto copy = [](const auto& from, auto& to) {
       to = std::remove_cvref_t<decltype(to)>(from.size());

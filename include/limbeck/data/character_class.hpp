@@ -70,8 +70,7 @@ inline constexpr std::array<code_range, 41> newer_than_reference = {{
     case UTF8PROC_CATEGORY_CC:
     case UTF8PROC_CATEGORY_CF:
     case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CS:
-      return is_newer_than_reference(c) ? character_class::letter : character_class::dropped;
+    case UTF8PROC_CATEGORY_CS: return is_newer_than_reference(c) ? character_class::letter : character_class::dropped;
     case UTF8PROC_CATEGORY_PC:
     case UTF8PROC_CATEGORY_PD:
     case UTF8PROC_CATEGORY_PS:
@@ -80,8 +79,7 @@ inline constexpr std::array<code_range, 41> newer_than_reference = {{
     case UTF8PROC_CATEGORY_PF:
     case UTF8PROC_CATEGORY_PO:
       return is_newer_than_reference(c) ? character_class::letter : character_class::punctuation;
-    default:
-      return character_class::letter;
+    default: return character_class::letter;
   }
 }
 

@@ -30,7 +30,8 @@ struct attention_mse {
   signal_set reads;
 
   explicit constexpr attention_mse(Map map = {}, attention_mse_options options = {})
-      : map(std::move(map)), options(options),
+      : map(std::move(map)),
+        options(options),
         reads(options.of == attention_map::scores ? signal::scores : signal::probabilities) {}
 
   template <launchable E, class S, class U, class A, class G>

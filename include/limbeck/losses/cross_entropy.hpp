@@ -9,10 +9,10 @@
 namespace limbeck {
 
 /// value[sample of row] -= sum over classes of t * log(softmax(logits)), t being 1 - label_smoothing at the label plus
-/// label_smoothing / classes everywhere (Szegedy et al. 2016, arXiv:1512.00567, section 7), divided by the caller's count
-/// of `over`. Rows whose label is ignore_index, or whose weight is 0, are skipped. Logits: [rows, classes]; labels:
-/// [rows]. Columns behind valid_classes are not touched. Reads nothing of the teacher. Throws contract_error where
-/// shapes differ, label_smoothing is not in 0 .. 1, or, on the host, a label is neither a class nor ignore_index.
+/// label_smoothing / classes everywhere (Szegedy et al. 2016, arXiv:1512.00567, section 7), divided by the caller's
+/// count of `over`. Rows whose label is ignore_index, or whose weight is 0, are skipped. Logits: [rows, classes];
+/// labels: [rows]. Columns behind valid_classes are not touched. Reads nothing of the teacher. Throws contract_error
+/// where shapes differ, label_smoothing is not in 0 .. 1, or, on the host, a label is neither a class nor ignore_index.
 struct cross_entropy {
   static constexpr signal_set reads = signal::logits;
   double label_smoothing = 0;
@@ -20,17 +20,15 @@ struct cross_entropy {
   divisor over = divisor::rows;
 
   template <launchable E, class S, class U, class A, class G>
-  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
-                  const signals<const U, backend_of<E>>&, const targets<A, backend_of<E>>& given,
-                  const sink<A, backend_of<E>, G>& out) const {
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student, const signals<const U, backend_of<E>>&,
+                  const targets<A, backend_of<E>>& given, const sink<A, backend_of<E>, G>& out) const {
     expects(label_smoothing >= 0 && label_smoothing <= 1,
             [&] { return message("cross_entropy: label_smoothing ", label_smoothing, ", must be in 0 .. 1"); });
     const auto rows = detail::rows_of<S, S>("cross_entropy", student, given, out, 1 / count_of(out.per, over));
     detail::expects_rows("cross_entropy", "labels", given.labels.extent(0), rows.count());
-    detail::cross_entropy_rows(backend_of<E>{}, on,
-                               detail::label_rows<A, backend_of<E>>{given.labels, ignore_index,
-                                                                    static_cast<A>(label_smoothing)},
-                               rows);
+    detail::cross_entropy_rows(
+        backend_of<E>{}, on,
+        detail::label_rows<A, backend_of<E>>{given.labels, ignore_index, static_cast<A>(label_smoothing)}, rows);
   }
 };
 

@@ -75,8 +75,7 @@ struct cross_entropy_kernel {
 struct cross_entropy_scratch {};
 
 template <class A, class S, class G>
-void cross_entropy_rows(cpu, const auto& on, const label_rows<A, cpu>& given,
-                        const logit_rows<S, S, A, cpu, G>& rows) {
+void cross_entropy_rows(cpu, const auto& on, const label_rows<A, cpu>& given, const logit_rows<S, S, A, cpu, G>& rows) {
   for (index i = 0; i < rows.count(); ++i) {
     const bool counts = rows.factor(i) != A(0) && given(i);
     expects(!counts || (given.labels(i) >= 0 && given.labels(i) < rows.classes), [&] {

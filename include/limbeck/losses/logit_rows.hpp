@@ -55,8 +55,14 @@ template <class S, class U, class A, backend B, class G>
                                                 const targets<A, B>& given, const sink<A, B, G>& out, double factor) {
   const index count = student.logits.extent(0), columns = student.logits.extent(1);
   expects(columns > 0, [&] { return message(loss, ": the student has no logits"); });
-  logit_rows<S, U, A, B, G> rows{student.logits, {}, student.row_sample, given.row_weight, out.weight,
-                                 out.value, out.gradient.logits, valid_classes(student),
+  logit_rows<S, U, A, B, G> rows{student.logits,
+                                 {},
+                                 student.row_sample,
+                                 given.row_weight,
+                                 out.weight,
+                                 out.value,
+                                 out.gradient.logits,
+                                 valid_classes(student),
                                  static_cast<A>(factor * out.scale)};
   expects(rows.classes <= columns,
           [&] { return message(loss, " logits: ", rows.classes, " valid classes of ", columns, " columns"); });

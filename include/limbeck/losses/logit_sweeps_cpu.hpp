@@ -1,4 +1,5 @@
-// What the host kernels of losses on class scores share: which rows go together in a vector, and where their logits lie.
+// What the host kernels of losses on class scores share: which rows go together in a vector, and where their logits
+// lie.
 //
 // Two layouts, chosen by the number of classes. Many classes: a row is a run of vectors, and sums over a row end
 // with a horizontal one. Few classes: a vector holds one class of as many rows as it has lanes, so that no lane idles

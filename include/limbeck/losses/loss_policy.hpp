@@ -56,12 +56,11 @@ concept some_loss = std::copyable<L> && requires(const L& loss) {
 
 /// A loss that runs on executor E, for a student that stores S and a teacher that stores U.
 template <class L, class E, class S = float, class U = S, class A = float>
-concept loss_policy =
-    some_loss<L> && executor<E> &&
-    requires(const L& loss, const E& on, const signals<const S, backend_of<E>>& student,
-             const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
-             const sink<A, backend_of<E>>& out) {
-      { loss(on, student, teacher, given, out) } -> std::same_as<void>;
-    };
+concept loss_policy = some_loss<L> && executor<E> &&
+                      requires(const L& loss, const E& on, const signals<const S, backend_of<E>>& student,
+                               const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
+                               const sink<A, backend_of<E>>& out) {
+                        { loss(on, student, teacher, given, out) } -> std::same_as<void>;
+                      };
 
 }  // namespace limbeck

@@ -13,9 +13,9 @@ struct no_projection {};
 /// at one projection: TinyBERT's released code shares one for the embeddings and every layer.
 template <class T, backend B = cpu>
 struct linear_projection {
-  view<const T, 2, B> weight{};         ///< [teacher width, student width]
-  view<const T, 1, B> bias{};           ///< [teacher width]; empty: none
-  view<T, 2, B> weight_gradient{};      ///< added to; empty: not wanted
+  view<const T, 2, B> weight{};     ///< [teacher width, student width]
+  view<const T, 1, B> bias{};       ///< [teacher width]; empty: none
+  view<T, 2, B> weight_gradient{};  ///< added to; empty: not wanted
   view<T, 1, B> bias_gradient{};
 };
 

@@ -16,9 +16,8 @@ struct regression_mse {
   divisor over = divisor::rows;
 
   template <launchable E, class S, class U, class A, class G>
-  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
-                  const signals<const U, backend_of<E>>&, const targets<A, backend_of<E>>& given,
-                  const sink<A, backend_of<E>, G>& out) const {
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student, const signals<const U, backend_of<E>>&,
+                  const targets<A, backend_of<E>>& given, const sink<A, backend_of<E>, G>& out) const {
     const auto rows = detail::rows_of<S, S>("regression_mse", student, given, out, 1 / count_of(out.per, over));
     expects(rows.classes == 1 && given.scores.extent(0) == rows.count(), [&] {
       return message("regression_mse: outputs [", rows.count(), ", ", rows.classes, "], scores ",

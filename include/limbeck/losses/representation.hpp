@@ -14,8 +14,8 @@ namespace limbeck {
 
 /// Which positions take part in a loss on attention maps or hidden states.
 enum class mask_mode {
-  exact,              ///< valid rows and the keys they see
-  tinybert_zeroing,   ///< TinyBERT's released code: scores <= -100 count as 0, padded rows and keys are averaged in
+  exact,             ///< valid rows and the keys they see
+  tinybert_zeroing,  ///< TinyBERT's released code: scores <= -100 count as 0, padded rows and keys are averaged in
 };
 
 namespace detail {
@@ -59,8 +59,8 @@ void expects_same_samples(const char* loss, const signals<const S, cpu>& student
   }
 }
 
-/// sum += (s - t)^2 over a run, and gradient += 2 factor (s - t) where it is wanted. With Zeroing, values of `floor` and
-/// below count as 0 on their side, and such a student value gets no gradient.
+/// sum += (s - t)^2 over a run, and gradient += 2 factor (s - t) where it is wanted. With Zeroing, values of `floor`
+/// and below count as 0 on their side, and such a student value gets no gradient.
 template <bool Zeroing>
 struct squared_error_kernel {
   template <int Bytes, class A, class S, class U, class G>

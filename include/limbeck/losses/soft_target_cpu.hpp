@@ -16,7 +16,9 @@ class compared_rows {
  public:
   template <class Rows>
   LIMBECK_HD compared_rows(const Rows& rows, const row_group<V>& group, A temperature, A* room)
-      : size_(Layout::padded(rows.classes)), room_(room), student_(rows.student, rows.classes, group, room + 3 * size_),
+      : size_(Layout::padded(rows.classes)),
+        room_(room),
+        student_(rows.student, rows.classes, group, room + 3 * size_),
         teacher_(rows.teacher, rows.classes, group, room + 4 * size_) {
     pair_.inverse_temperature = V(A(1) / temperature);
     pair_.student_top = student_.top();

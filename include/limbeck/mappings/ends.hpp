@@ -32,8 +32,7 @@ struct first_mapping {
 struct last_mapping {
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
     detail::expects_shallow_student("last_mapping", d);
-    for (std::size_t m = 0; m < d.student; ++m)
-      visit(layer_pair{.student = m, .teacher = d.teacher - d.student + m});
+    for (std::size_t m = 0; m < d.student; ++m) visit(layer_pair{.student = m, .teacher = d.teacher - d.student + m});
   }
 };
 

@@ -21,6 +21,7 @@ struct depths {
 /// Shows pairs to a visitor: one-to-one and many-to-many look alike to a loss. Called with depths that do not suit it,
 /// a mapping throws contract_error before the first pair, naming both.
 template <class M>
-concept mapping_policy = std::copyable<M> && requires(const M& map, depths d, void (*visit)(layer_pair)) { map(d, visit); };
+concept mapping_policy =
+    std::copyable<M> && requires(const M& map, depths d, void (*visit)(layer_pair)) { map(d, visit); };
 
 }  // namespace limbeck

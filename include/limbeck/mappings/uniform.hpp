@@ -10,7 +10,8 @@
 namespace limbeck {
 
 /// Student layer m of M learns from teacher layer ceil(m * N / M) of N, as papers count (Jiao et al. 2020,
-/// arXiv:1909.10351, section 3). 4 from 12 gives 2, 5, 8, 11; 5 from 12 gives 2, 4, 7, 9, 11. A deeper student is legal.
+/// arXiv:1909.10351, section 3). 4 from 12 gives 2, 5, 8, 11; 5 from 12 gives 2, 4, 7, 9, 11. A deeper student is
+/// legal.
 struct uniform_mapping {
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
     expects(d.student > 0 && d.teacher > 0, [&] {

@@ -63,8 +63,8 @@ class classification_head {
   /// Writes d hidden from d logits, 0 where no logit looks; adds the gradients of the parameters.
   template <launchable E, class T>
   void backward(const E& on, view<const T, 1> weights, const token_batch<>&, const batch_layout<>& layout,
-                const pass_mode& mode, const kept<T>& k, view<const T, 2> dlogits,
-                view<T, 2> dhidden, view<T, 1> gradient, arena& memory) const {
+                const pass_mode& mode, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden,
+                view<T, 1> gradient, arena& memory) const {
     const auto mark = memory.here();
     const index samples = layout.rows.extent(0);
     const view<T, 2> d = memory.matrix<T>(samples, width_), dfirst = memory.matrix<T>(samples, width_);

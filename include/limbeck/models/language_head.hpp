@@ -57,8 +57,8 @@ class language_head {
 
   template <launchable E, class T>
   void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
-                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden,
-                view<T, 1> gradient, arena& memory) const {
+                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden, view<T, 1> gradient,
+                arena& memory) const {
     const auto mark = memory.here();
     const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);
     ops::linear_backward(on, k.rows, words_.matrix(weights), dlogits, words_.matrix(gradient), {}, drows);
@@ -110,8 +110,8 @@ class masked_language_head {
 
   template <launchable E, class T>
   void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
-                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden,
-                view<T, 1> gradient, arena& memory) const {
+                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden, view<T, 1> gradient,
+                arena& memory) const {
     const auto mark = memory.here();
     const view<T, 2> d = memory.matrix<T>(k.rows.extent(0), words_.columns);
     const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);

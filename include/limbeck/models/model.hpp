@@ -54,8 +54,7 @@ class model {
     p.layout = layout_of(batch);
     p.seen = {};
     p.gradient = {};
-    const view<T, 2> last =
-        backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
+    const view<T, 2> last = backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
     if (has(reads, signal::logits))
       head_.forward(on, weights, batch, p.layout, mode, read_only(last), p.memory, p.head, p.seen);
     if (mode.keeps) p.gradient = zero_like(on, p.seen, p.memory);

@@ -38,10 +38,16 @@ struct model_names {
                                   o = l + "attention.output.";
                 return layer_names{{a + "query.weight", a + "key.weight", a + "value.weight"},
                                    {a + "query.bias", a + "key.bias", a + "value.bias"},
-                                   o + "dense.weight", o + "dense.bias", o + "LayerNorm.weight", o + "LayerNorm.bias",
-                                   l + "intermediate.dense.weight", l + "intermediate.dense.bias",
-                                   l + "output.dense.weight", l + "output.dense.bias",
-                                   l + "output.LayerNorm.weight", l + "output.LayerNorm.bias"};
+                                   o + "dense.weight",
+                                   o + "dense.bias",
+                                   o + "LayerNorm.weight",
+                                   o + "LayerNorm.bias",
+                                   l + "intermediate.dense.weight",
+                                   l + "intermediate.dense.bias",
+                                   l + "output.dense.weight",
+                                   l + "output.dense.bias",
+                                   l + "output.LayerNorm.weight",
+                                   l + "output.LayerNorm.bias"};
               },
           .transposed = false,
           .final_gain = "",
@@ -70,10 +76,16 @@ struct model_names {
                                   a = l + "attention.";
                 return layer_names{{a + "q_lin.weight", a + "k_lin.weight", a + "v_lin.weight"},
                                    {a + "q_lin.bias", a + "k_lin.bias", a + "v_lin.bias"},
-                                   a + "out_lin.weight", a + "out_lin.bias",
-                                   l + "sa_layer_norm.weight", l + "sa_layer_norm.bias",
-                                   l + "ffn.lin1.weight", l + "ffn.lin1.bias", l + "ffn.lin2.weight",
-                                   l + "ffn.lin2.bias", l + "output_layer_norm.weight", l + "output_layer_norm.bias"};
+                                   a + "out_lin.weight",
+                                   a + "out_lin.bias",
+                                   l + "sa_layer_norm.weight",
+                                   l + "sa_layer_norm.bias",
+                                   l + "ffn.lin1.weight",
+                                   l + "ffn.lin1.bias",
+                                   l + "ffn.lin2.weight",
+                                   l + "ffn.lin2.bias",
+                                   l + "output_layer_norm.weight",
+                                   l + "output_layer_norm.bias"};
               },
           .transposed = false,
           .final_gain = "",
@@ -98,10 +110,10 @@ struct model_names {
           .layer =
               [](index number) {
                 const std::string l = "transformer.h." + std::to_string(number) + ".";
-                return layer_names{{l + "attn.c_attn.weight"}, {l + "attn.c_attn.bias"},
-                                   l + "attn.c_proj.weight", l + "attn.c_proj.bias", l + "ln_1.weight", l + "ln_1.bias",
-                                   l + "mlp.c_fc.weight", l + "mlp.c_fc.bias", l + "mlp.c_proj.weight",
-                                   l + "mlp.c_proj.bias", l + "ln_2.weight", l + "ln_2.bias"};
+                return layer_names{{l + "attn.c_attn.weight"}, {l + "attn.c_attn.bias"}, l + "attn.c_proj.weight",
+                                   l + "attn.c_proj.bias",     l + "ln_1.weight",        l + "ln_1.bias",
+                                   l + "mlp.c_fc.weight",      l + "mlp.c_fc.bias",      l + "mlp.c_proj.weight",
+                                   l + "mlp.c_proj.bias",      l + "ln_2.weight",        l + "ln_2.bias"};
               },
           .transposed = true,
           .final_gain = "transformer.ln_f.weight",

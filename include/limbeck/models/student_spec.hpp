@@ -85,8 +85,11 @@ inline void check_spec(const student_spec& spec) {
     expects(std::ranges::count(seen, key) == 0, [&] { return message("student: ", key, " is given twice"); });
     seen.push_back(key);
     const std::string_view value = piece.substr(equals + 1);
-    index* const size = key == "layers" ? &spec.layers : key == "width" ? &spec.width : key == "heads" ? &spec.heads
-                        : key == "inner" ? &spec.inner : nullptr;
+    index* const size = key == "layers"  ? &spec.layers
+                        : key == "width" ? &spec.width
+                        : key == "heads" ? &spec.heads
+                        : key == "inner" ? &spec.inner
+                                         : nullptr;
     expects(size != nullptr || key == "from-teacher", [&] {
       return message("student: unknown key ", key, "=", value,
                      ", expected layers, from-teacher, width, heads or inner");
@@ -133,8 +136,8 @@ struct initialised_student {
 
 /// Makes the student: with from_teacher its embeddings, those layers and its head are the teacher's (a copy each, also
 /// where the teacher's layers share), as Sanh et al. 2019 (arXiv:1910.01108, section 3) start DistilBERT; otherwise all
-/// is random. `table` and `weights` are the teacher's; the table may declare more. Throws contract_error where they do not
-/// fit its config, and as student_config() does.
+/// is random. `table` and `weights` are the teacher's; the table may declare more. Throws contract_error where they do
+/// not fit its config, and as student_config() does.
 template <class T>
 [[nodiscard]] initialised_student<T> initialise_student(const student_spec& spec, const model_config& teacher,
                                                         const parameter_table& table, view<const T, 1> weights,

@@ -21,8 +21,8 @@ struct transformer_sizes {
   index vocabulary = 0, positions = 512;
   index types = 2;  ///< token types; 0: none
   index layers = 0, width = 0, heads = 0, inner = 0;
-  double epsilon = 1e-12;     ///< of layer norms
-  std::int32_t pad_id = 0;    ///< its word vector is never trained; -1: none
+  double epsilon = 1e-12;   ///< of layer norms
+  std::int32_t pad_id = 0;  ///< its word vector is never trained; -1: none
   /// Weight sharing by construction: layer l looks at the weights of layer layer_source[l]. Empty: each at its own.
   std::vector<index> layer_source{};
 };
@@ -71,7 +71,9 @@ class transformer {
 
   layer_slots declare_layer(const layer_names& names, parameter_table& table) const;
   [[nodiscard]] block_type layer_block() const {
-    return {{sizes_.width, sizes_.heads}, {sizes_.width, sizes_.inner}, {sizes_.width, sizes_.epsilon},
+    return {{sizes_.width, sizes_.heads},
+            {sizes_.width, sizes_.inner},
+            {sizes_.width, sizes_.epsilon},
             {sizes_.width, sizes_.epsilon}};
   }
   [[nodiscard]] norm layer_norm() const { return {sizes_.width, sizes_.epsilon}; }

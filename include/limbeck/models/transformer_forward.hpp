@@ -93,9 +93,9 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
                                          const batch_layout<>& layout, const pass_mode& mode, signal_set reads,
                                          arena& memory, kept<T>& k, signals<T>& seen) const {
   const auto layers = static_cast<std::size_t>(sizes_.layers);
-  const view<const block, 1> places =
-      has(reads, signal::scores | signal::probabilities) ? detail::map_places(layout, sizes_.heads, memory)
-                                                         : view<const block, 1>{};
+  const view<const block, 1> places = has(reads, signal::scores | signal::probabilities)
+                                          ? detail::map_places(layout, sizes_.heads, memory)
+                                          : view<const block, 1>{};
   const auto maps = [&](signal_set which, per_layer<square_blocks<T>>& all, std::size_t layer) {
     if (!has(reads, which)) return square_blocks<T>{};
     if (all.empty()) all = per_layer<square_blocks<T>>(layers);
@@ -125,7 +125,8 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
     k.layer[l] = layer_block().template keep<T>(memory, layout.tokens);
     if (!qkv.empty()) k.layer[l].attention.qkv = qkv;
     layer_block().forward(on, look_at(static_cast<index>(l), weights), layout, mode,
-                    static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps, memory, y);
+                          static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps,
+                          memory, y);
     if (qkv_stays) {
       seen.queries[l] = k.layer[l].attention.third(0);
       seen.keys[l] = k.layer[l].attention.third(1);
@@ -162,8 +163,8 @@ void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const
                           {final_gain_.vector(gradient), final_bias_.vector(gradient)}, dy);
   for (std::size_t l = layers; l-- > 0;) {
     layer_block().backward(on, look_at(static_cast<index>(l), weights), layout, mode,
-                     static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l], dy,
-                     detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, dx);
+                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l], dy,
+                           detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, dx);
     std::swap(dx, dy);
     if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), dy);
   }

@@ -71,8 +71,7 @@ auto transformer<P, M, A>::declare_layer(const layer_names& n, parameter_table& 
 
 template <class P, class M, class A>
 template <class T>
-auto transformer<P, M, A>::look_at(index layer, view<T, 1> flat) const ->
-    typename block_type::template parameters<T> {
+auto transformer<P, M, A>::look_at(index layer, view<T, 1> flat) const -> typename block_type::template parameters<T> {
   const layer_slots& s = layers_[static_cast<std::size_t>(layer)];
   return {.attention = {linear_weight(s.qkv, flat), linear_weight(s.out, flat), s.qkv_bias.vector(flat),
                         s.out_bias.vector(flat)},

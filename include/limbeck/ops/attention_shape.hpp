@@ -14,10 +14,10 @@ namespace limbeck::ops {
 /// How an attention is cut into heads, what a row may look at, and the dropout of its probabilities.
 struct attention_shape {
   index heads = 1;
-  bool causal = false;      ///< a row attends to itself and to what came before
-  double dropout = 0;       ///< of probabilities, in training
-  random_stream random{};   ///< of the dropout
-  index longest = 0;        ///< the longest sample's rows; a bound will do
+  bool causal = false;     ///< a row attends to itself and to what came before
+  double dropout = 0;      ///< of probabilities, in training
+  random_stream random{};  ///< of the dropout
+  index longest = 0;       ///< the longest sample's rows; a bound will do
 
   /// Throws contract_error unless the heads divide the width.
   void check(index width) const {

@@ -17,7 +17,8 @@ namespace limbeck::ops::detail {
 
 /// Drops elements of one run of memory. Element i takes word i % 4 at position `first` + i / 4.
 template <class T>
-void dropout_run(std::uint32_t threshold, T scale, const random_stream& stream, std::uint32_t first, T* x, index count) {
+void dropout_run(std::uint32_t threshold, T scale, const random_stream& stream, std::uint32_t first, T* x,
+                 index count) {
   for (index i = 0; i < count; i += 4) {
     const random_words words = stream.at(first + static_cast<std::uint32_t>(i / 4));
     const index here = std::min<index>(4, count - i);

@@ -50,9 +50,10 @@ struct layer_norm_kernel {
   LIMBECK_HD static void run(const T epsilon, const view<const T, 2>& x, const T* gain, const T* bias,
                              const view<T, 2>& normalised, const view<T, 1>& spread, const view<T, 2>& y) {
     using V = simd_of_bytes<T, Bytes>;
-    for (index r = 0; r < x.extent(0); ++r) one_row<V>(epsilon, x.extent(1), x.data() + r * x.stride(0), gain, bias,
-                                                       normalised.empty() ? nullptr : normalised.data() + r * normalised.stride(0),
-                                                       spread.empty() ? nullptr : spread.data() + r, y.data() + r * y.stride(0));
+    for (index r = 0; r < x.extent(0); ++r)
+      one_row<V>(epsilon, x.extent(1), x.data() + r * x.stride(0), gain, bias,
+                 normalised.empty() ? nullptr : normalised.data() + r * normalised.stride(0),
+                 spread.empty() ? nullptr : spread.data() + r, y.data() + r * y.stride(0));
   }
 
  private:
@@ -129,10 +130,10 @@ void layer_norm_rows(cpu, const cpu_executor<Provider>& on, T epsilon, view<cons
                      view<const T, 1> bias, view<T, 2> normalised, view<T, 1> spread, view<T, 2> y) {
   parallel_for(on.threads, x.extent(0), norm_elements_a_thread / (x.extent(1) + 1) + 1, [&](index begin, index end) {
     const index count = end - begin;
-    simd_dispatch<layer_norm_kernel>(
-        epsilon, row_block(x, begin, count), gain.data(), bias.data(),
-        normalised.empty() ? normalised : row_block(normalised, begin, count),
-        spread.empty() ? spread : view<T, 1>(spread.data() + begin, count), row_block(y, begin, count));
+    simd_dispatch<layer_norm_kernel>(epsilon, row_block(x, begin, count), gain.data(), bias.data(),
+                                     normalised.empty() ? normalised : row_block(normalised, begin, count),
+                                     spread.empty() ? spread : view<T, 1>(spread.data() + begin, count),
+                                     row_block(y, begin, count));
   });
 }
 

@@ -10,8 +10,7 @@ namespace limbeck::ops {
 
 /// y = x W' + bias for x [rows, in], W [out, in], bias [out] or empty, y [rows, out].
 template <launchable E, class T, backend B = backend_of<E>>
-void linear(const E& on, view<const T, 2, B> x, view<const T, 2, B> weight, view<const T, 1, B> bias,
-            view<T, 2, B> y) {
+void linear(const E& on, view<const T, 2, B> x, view<const T, 2, B> weight, view<const T, 1, B> bias, view<T, 2, B> y) {
   expects(bias.empty() || bias.extent(0) == y.extent(1),
           [&] { return message("linear: bias ", shape_text(bias), " does not fit the result ", shape_text(y)); });
   matmul(on, x, transposed(weight), y);

@@ -42,10 +42,12 @@ struct text_classifier {
 }
 
 /// Throws file_error unless the vocabulary has as many pieces as the model has word vectors.
-inline void expects_vocabulary(const std::filesystem::path& file, const vocabulary& pieces, const model_config& config) {
+inline void expects_vocabulary(const std::filesystem::path& file, const vocabulary& pieces,
+                               const model_config& config) {
   if (pieces.size() != config.sizes.vocabulary)
-    throw file_error(file.string(), "", "has " + std::to_string(pieces.size()) + " pieces, the model has " +
-                                            std::to_string(config.sizes.vocabulary) + " word vectors");
+    throw file_error(file.string(), "",
+                     "has " + std::to_string(pieces.size()) + " pieces, the model has " +
+                         std::to_string(config.sizes.vocabulary) + " word vectors");
 }
 
 /// Reads a folder with its vocabulary. `config` may ask for another head than the folder's.
@@ -56,8 +58,12 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
   expects_vocabulary(file, pieces, config);
   loaded_model<float> loaded = load_model<float>(folder, std::move(config), options);
   word_piece tokeniser = tokeniser_of(std::move(pieces), loaded.config);
-  return {folder, std::move(loaded.config), std::move(loaded.model), std::move(loaded.weights),
-          std::move(loaded.report), std::move(tokeniser)};
+  return {folder,
+          std::move(loaded.config),
+          std::move(loaded.model),
+          std::move(loaded.weights),
+          std::move(loaded.report),
+          std::move(tokeniser)};
 }
 [[nodiscard]] inline text_classifier load_text_classifier(const std::filesystem::path& folder,
                                                           load_options options = {}) {
@@ -95,8 +101,8 @@ inline void put_head_in_order(text_classifier& model, const std::vector<index>& 
   }
 }
 
-/// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head, put
-/// into the task's order where it names the task's labels in another one. Other heads are fresh.
+/// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head,
+/// put into the task's order where it names the task's labels in another one. Other heads are fresh.
 [[nodiscard]] inline text_classifier load_for_task(const std::filesystem::path& folder, const task_description& task,
                                                    std::uint64_t seed) {
   const model_config before = read_model_config(folder);

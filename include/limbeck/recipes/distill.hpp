@@ -38,11 +38,12 @@ struct distill_options : task_training_options {
     return student;
   }
   const student_spec spec = parse_student_spec(text);
-  initialised_student<float> made = initialise_student(spec, teacher.config,
-                                                       teacher.model.parameters(), teacher.parameters(), seed);
+  initialised_student<float> made =
+      initialise_student(spec, teacher.config, teacher.model.parameters(), teacher.parameters(), seed);
   model_config config = config_for(std::move(made.config), task);
   word_piece pieces = tokeniser_of(teacher.pieces.pieces(), config);
-  text_classifier student{text, std::move(config), std::move(made.model), std::move(made.weights), {}, std::move(pieces)};
+  text_classifier student{text, std::move(config), std::move(made.model), std::move(made.weights),
+                          {},   std::move(pieces)};
   if (!spec.from_teacher.empty()) put_head_in_order(student, classes_by_label(teacher.config, task));
   return student;
 }

@@ -28,7 +28,7 @@ struct evaluation_report {
   metric_values metrics;
   std::optional<double> calibration_error;  ///< of classes
   std::optional<double> teacher_agreement;
-  double samples_per_second = 0;            ///< of the forward passes alone
+  double samples_per_second = 0;  ///< of the forward passes alone
   index parameters = 0;
 };
 
@@ -49,9 +49,11 @@ template <launchable E>
                        order);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     out.clear();
-    evaluation_report report{.file = set.file, .samples = samples.size(),
+    evaluation_report report{.file = set.file,
+                             .samples = samples.size(),
                              .metrics = metrics_of<float>(samples, logits, model.config.classes),
-                             .calibration_error = {}, .teacher_agreement = {},
+                             .calibration_error = {},
+                             .teacher_agreement = {},
                              .samples_per_second = static_cast<double>(samples.size()) / took.count(),
                              .parameters = model.model.parameters().size()};
     if (!model.config.regression)

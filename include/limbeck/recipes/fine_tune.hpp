@@ -11,10 +11,10 @@
 namespace limbeck {
 
 struct fine_tune_options : task_training_options {
-  std::filesystem::path model;         ///< a folder with an encoder; empty: from scratch
-  std::string from_scratch;            ///< sizes in text, such as `layers=2,width=128,heads=2,inner=512`
-  std::filesystem::path vocabulary;    ///< of a model from scratch
-  bool cased = false;                  ///< the same
+  std::filesystem::path model;       ///< a folder with an encoder; empty: from scratch
+  std::string from_scratch;          ///< sizes in text, such as `layers=2,width=128,heads=2,inner=512`
+  std::filesystem::path vocabulary;  ///< of a model from scratch
+  bool cased = false;                ///< the same
 };
 
 /// The terms of plain training.
@@ -42,9 +42,8 @@ struct fine_tune_options : task_training_options {
 template <launchable E>
 task_training_report fine_tune(const E& on, fine_tune_options options, console& out) {
   const task_texts texts = read_task(options.task);
-  text_classifier model = options.model.empty()
-                              ? model_from_scratch(options, texts.train.task)
-                              : load_for_task(options.model, texts.train.task, options.training.seed);
+  text_classifier model = options.model.empty() ? model_from_scratch(options, texts.train.task)
+                                                : load_for_task(options.model, texts.train.task, options.training.seed);
   if (options.losses.empty()) options.losses = {label_term(texts.train.task)};
   return train_on_task(on, model, nullptr, texts, options, "fine-tune",
                        options.model.empty() ? options.from_scratch : options.model.string(), out);

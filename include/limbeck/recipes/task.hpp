@@ -14,11 +14,11 @@ namespace limbeck {
 
 /// What a command says of its data.
 struct task_options {
-  std::filesystem::path data;   ///< holds train.tsv and dev.tsv
-  std::string task;             ///< a GLUE name, or `tsv`
-  tsv_task_options columns{};   ///< of `tsv`
-  index max_length = 128;       ///< tokens of a sample, special ones included
-  index limit = no_limit;       ///< rows of train.tsv
+  std::filesystem::path data;  ///< holds train.tsv and dev.tsv
+  std::string task;            ///< a GLUE name, or `tsv`
+  tsv_task_options columns{};  ///< of `tsv`
+  index max_length = 128;      ///< tokens of a sample, special ones included
+  index limit = no_limit;      ///< rows of train.tsv
 };
 
 /// The task's description; labels of `tsv` come from train.tsv.

@@ -24,8 +24,8 @@ struct task_training_options {
   task_options task;
   training_options training;
   std::filesystem::path output;
-  std::filesystem::path transfer;  ///< texts that only the teacher labels; empty: none
-  std::vector<std::string> losses; ///< terms; empty: the verb's default
+  std::filesystem::path transfer;   ///< texts that only the teacher labels; empty: none
+  std::vector<std::string> losses;  ///< terms; empty: the verb's default
   bool resume = false;
 };
 
@@ -33,9 +33,9 @@ struct task_training_options {
 struct task_training_report {
   run_end end = run_end::complete;
   index updates = 0, best_epoch = 0;
-  index parameters = 0;                  ///< of the student
-  double seconds = 0;                    ///< of the training alone
-  metric_values metrics{};               ///< of the best state on dev
+  index parameters = 0;     ///< of the student
+  double seconds = 0;       ///< of the training alone
+  metric_values metrics{};  ///< of the best state on dev
   std::optional<double> teacher_agreement{};
 };
 
@@ -43,14 +43,25 @@ namespace detail {
 
 /// The settings that a resumed run must repeat.
 [[nodiscard]] inline json settings_of(const task_training_options& o, const std::string& verb,
-                                      const std::string& student, const std::string& teacher,
-                                      const sample_set& train, const std::vector<sample_set>& dev) {
+                                      const std::string& student, const std::string& teacher, const sample_set& train,
+                                      const std::vector<sample_set>& dev) {
   const training_options& t = o.training;
-  json all{{"verb", verb}, {"student", student}, {"teacher", teacher}, {"task", o.task.task},
-           {"max-length", o.task.max_length}, {"epochs", t.epochs}, {"batch-size", t.batch_size},
-           {"accumulate", t.accumulate}, {"learning-rate", t.learning_rate}, {"warmup", t.warmup},
-           {"weight-decay", t.weight_decay}, {"clip", t.clip}, {"dropout", t.dropout},
-           {"early-stop", t.early_stop}, {"seed", t.seed}, {"loss", o.losses}};
+  json all{{"verb", verb},
+           {"student", student},
+           {"teacher", teacher},
+           {"task", o.task.task},
+           {"max-length", o.task.max_length},
+           {"epochs", t.epochs},
+           {"batch-size", t.batch_size},
+           {"accumulate", t.accumulate},
+           {"learning-rate", t.learning_rate},
+           {"warmup", t.warmup},
+           {"weight-decay", t.weight_decay},
+           {"clip", t.clip},
+           {"dropout", t.dropout},
+           {"early-stop", t.early_stop},
+           {"seed", t.seed},
+           {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
   std::uint64_t samples = fingerprint_of(train);
@@ -76,8 +87,8 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
   for (const auto& file : left) std::filesystem::remove(file, none);
 }
 
-/// Makes the output folder this run's own. Throws where another run holds it, or holds a stopped run and `resume` is not
-/// wanted.
+/// Makes the output folder this run's own. Throws where another run holds it, or holds a stopped run and `resume` is
+/// not wanted.
 [[nodiscard]] inline run_lock claim_folder(const std::filesystem::path& output, bool resume) {
   make_folder(output);
   run_lock lock(output);
@@ -145,7 +156,9 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   options.training.check();
   // What is learned: the student, and behind it whatever the terms need.
   parameter_table table = student.model.parameters();
-  term_context context{.student = student.config.sizes, .teacher = {}, .classes = student.config.classes,
+  term_context context{.student = student.config.sizes,
+                       .teacher = {},
+                       .classes = student.config.classes,
                        .regression = student.config.regression};
   if (teacher != nullptr) context.teacher = teacher->config.sizes;
   const term_builder builder({options.losses.begin(), options.losses.end()}, context, table);
@@ -179,9 +192,9 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
     save_model(folder, student.config, table, read_only(weights.all()), vocabulary);
   };
   const std::string taught_from = teacher != nullptr ? teacher->folder.string() : "";
-  trainer<E> loop(on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
-                  detail::settings_of(options, verb, student_text, taught_from, train, dev),
-                  [&] { save_to(options.output); }, out);
+  trainer<E> loop(
+      on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
+      detail::settings_of(options, verb, student_text, taught_from, train, dev), [&] { save_to(options.output); }, out);
   const run_result result = loop.run(train, dev, options.resume);
   report.end = result.end;
   report.updates = result.at.updates;

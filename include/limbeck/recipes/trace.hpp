@@ -1,8 +1,8 @@
 // Every signal of a forward pass as a file: to look at a model, or to compare it with another implementation.
 #pragma once
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -23,13 +23,14 @@ struct traced_batch {
   std::vector<sample_rows> rows;
 };
 
-/// Reads input_ids [samples, length] and, where they are there, attention_mask and token_type_ids of that shape. The valid
-/// tokens of a sample follow each other; padding may stand on either side. Positions count from the left edge, padding
-/// included, as transformers does.
+/// Reads input_ids [samples, length] and, where they are there, attention_mask and token_type_ids of that shape. The
+/// valid tokens of a sample follow each other; padding may stand on either side. Positions count from the left edge,
+/// padding included, as transformers does.
 [[nodiscard]] inline traced_batch read_traced_batch(const std::filesystem::path& file) {
   const safetensors_file source(file);
   const tensor_entry& ids = source.at("input_ids");
-  if (ids.shape.size() != 2) throw file_error(file.string(), "tensor input_ids", "expected the shape [samples, length]");
+  if (ids.shape.size() != 2)
+    throw file_error(file.string(), "tensor input_ids", "expected the shape [samples, length]");
   traced_batch out{static_cast<index>(ids.shape[0]), static_cast<index>(ids.shape[1]), {}, {}, {}, {}};
   const auto read = [&](const char* name) {
     return source.find(name) != nullptr ? source.read<std::int32_t>(name, ids.shape) : std::vector<std::int32_t>{};
@@ -114,10 +115,14 @@ void trace(const E& on, const std::filesystem::path& folder, const std::filesyst
   const loaded_model<float> loaded = load_model<float>(folder, load_options{.fresh_head = true, .seed = 0});
   const detail::traced_batch batch = detail::read_traced_batch(input);
   const auto look_at = [](const auto& v) {
-    return view<const typename std::remove_cvref_t<decltype(v)>::value_type, 1>(v.empty() ? nullptr : v.data(), v.size());
+    return view<const typename std::remove_cvref_t<decltype(v)>::value_type, 1>(v.empty() ? nullptr : v.data(),
+                                                                                v.size());
   };
-  const token_batch<> tokens{.ids = look_at(batch.ids), .types = look_at(batch.types),
-                             .positions = look_at(batch.positions), .rows = look_at(batch.rows), .logit_tokens = {}};
+  const token_batch<> tokens{.ids = look_at(batch.ids),
+                             .types = look_at(batch.types),
+                             .positions = look_at(batch.positions),
+                             .rows = look_at(batch.rows),
+                             .logit_tokens = {}};
   bert_classifier::pass<float> pass;
   const signal_set all = signal::logits | signal::embeddings | signal::hidden | signal::scores | signal::probabilities |
                          signal::queries | signal::keys | signal::values;

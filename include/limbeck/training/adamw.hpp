@@ -111,15 +111,18 @@ class adamw {
     ++updates_;
     const double n = static_cast<double>(updates_);
     for (const run_of_parameters& r : runs_) {
-      const detail::adamw_step<T> step{
-          .beta1 = static_cast<T>(options_.beta1), .beta2 = static_cast<T>(options_.beta2),
-          .share1 = static_cast<T>(1 - options_.beta1), .share2 = static_cast<T>(1 - options_.beta2),
-          .epsilon = static_cast<T>(options_.epsilon), .rate = static_cast<T>(rate),
-          .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
-          .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
-          .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
-          .gradient_scale = static_cast<T>(gradient_scale)};
-      // In whole chunks: where a vector loop ends must not depend on the threads, for its rest may be rounded otherwise.
+      const detail::adamw_step<T> step{.beta1 = static_cast<T>(options_.beta1),
+                                       .beta2 = static_cast<T>(options_.beta2),
+                                       .share1 = static_cast<T>(1 - options_.beta1),
+                                       .share2 = static_cast<T>(1 - options_.beta2),
+                                       .epsilon = static_cast<T>(options_.epsilon),
+                                       .rate = static_cast<T>(rate),
+                                       .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
+                                       .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
+                                       .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
+                                       .gradient_scale = static_cast<T>(gradient_scale)};
+      // In whole chunks: where a vector loop ends must not depend on the threads, for its rest may be rounded
+      // otherwise.
       constexpr index chunk_size = 1 << 14;
       parallel_for(on.threads, (r.count + chunk_size - 1) / chunk_size, [&](index begin, index end) {
         const index at = r.offset + begin * chunk_size;

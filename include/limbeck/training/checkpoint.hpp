@@ -16,11 +16,11 @@ namespace limbeck {
 
 /// Where a run stands between two optimiser steps.
 struct run_position {
-  index epoch = 0;            ///< the one that is under way
-  index step_of_epoch = 0;    ///< optimiser steps of it that are done
-  index updates = 0;          ///< of the whole run
-  index micro_batches = 0;    ///< of the whole run: names the random streams
-  std::optional<double> best; ///< score of the best state on dev
+  index epoch = 0;             ///< the one that is under way
+  index step_of_epoch = 0;     ///< optimiser steps of it that are done
+  index updates = 0;           ///< of the whole run
+  index micro_batches = 0;     ///< of the whole run: names the random streams
+  std::optional<double> best;  ///< score of the best state on dev
   index best_epoch = 0;
   index evaluations_without_gain = 0;
 };
@@ -57,12 +57,9 @@ inline void save_checkpoint(const std::filesystem::path& file, const parameter_t
   const std::vector<tensor_record> tensors{record("weights", weights.data()),
                                            record("first_moment", optimiser.first_moment().data()),
                                            record("second_moment", optimiser.second_moment().data())};
-  json position{{"epoch", at.epoch},
-                {"step_of_epoch", at.step_of_epoch},
-                {"updates", at.updates},
-                {"micro_batches", at.micro_batches},
-                {"best_epoch", at.best_epoch},
-                {"evaluations_without_gain", at.evaluations_without_gain}};
+  json position{{"epoch", at.epoch},           {"step_of_epoch", at.step_of_epoch},
+                {"updates", at.updates},       {"micro_batches", at.micro_batches},
+                {"best_epoch", at.best_epoch}, {"evaluations_without_gain", at.evaluations_without_gain}};
   if (at.best) position["best"] = *at.best;
   write_safetensors(file, tensors,
                     {{"limbeck_checkpoint", "1"},

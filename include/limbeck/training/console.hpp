@@ -11,8 +11,8 @@
 
 namespace limbeck {
 
-/// Where people are told how things go: bars on a terminal, plain lines elsewhere, nothing when quiet. Writes to stderr;
-/// results are the business of stdout.
+/// Where people are told how things go: bars on a terminal, plain lines elsewhere, nothing when quiet. Writes to
+/// stderr; results are the business of stdout.
 class console {
  public:
   explicit console(bool quiet = false) : quiet_(quiet), terminal_(!quiet && isatty(2) == 1) {}

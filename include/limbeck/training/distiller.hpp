@@ -56,8 +56,8 @@ class distiller {
   [[nodiscard]] bool reads_teacher_logits() const { return has(teacher_reads_, signal::logits); }
   void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
 
-  /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to `values`
-  /// [terms]. `counts` are those of the whole step.
+  /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to
+  /// `values` [terms]. `counts` are those of the whole step.
   void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
@@ -69,8 +69,11 @@ class distiller {
       targets<T> given = batch_.given();
       if (terms_[t].reads_labels) given.row_weight = batch_.labelled();
       terms_[t].loss(on, seen, shown, given,
-                     sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()), .gradient = student_pass_.gradient,
-                                  .weight = {}, .scale = terms_[t].weight(progress), .per = counts,
+                     sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()),
+                                  .gradient = student_pass_.gradient,
+                                  .weight = {},
+                                  .scale = terms_[t].weight(progress),
+                                  .per = counts,
                                   .progress = progress});
       for (const T v : value_) values[t] += static_cast<double>(v);
     }

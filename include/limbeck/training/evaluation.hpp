@@ -21,9 +21,9 @@ namespace limbeck {
 /// Called with the samples done so far.
 using progress_callback = std::function<void(index)>;
 
-/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, so the
-/// result does not depend on the batch size beyond rounding of the matrix product. Throws std::runtime_error where a
-/// logit is not finite.
+/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, so
+/// the result does not depend on the batch size beyond rounding of the matrix product. Throws std::runtime_error where
+/// a logit is not finite.
 template <launchable E, class Model, class T>
 [[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
                                        index batch_size, const progress_callback& progress = {}) {
@@ -78,7 +78,8 @@ template <class T>
   };
   std::vector<bin> bins(15);
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const auto p = probabilities_of(logits.subspan(i * static_cast<std::size_t>(classes), static_cast<std::size_t>(classes)));
+    const auto p =
+        probabilities_of(logits.subspan(i * static_cast<std::size_t>(classes), static_cast<std::size_t>(classes)));
     const auto top = std::max_element(p.begin(), p.end());
     bin& b = bins[std::min<std::size_t>(static_cast<std::size_t>(*top * 15), 14)];
     b.right += top - p.begin() == labels[i] ? 1 : 0;

@@ -6,8 +6,8 @@
 
 namespace limbeck {
 
-/// Rises in a straight line over `warmup` updates from 0, then falls in a straight line to 0 at update `updates`: update
-/// i has peak * i / warmup, then peak * (updates - i) / (updates - warmup). Counts optimiser updates, never
+/// Rises in a straight line over `warmup` updates from 0, then falls in a straight line to 0 at update `updates`:
+/// update i has peak * i / warmup, then peak * (updates - i) / (updates - warmup). Counts optimiser updates, never
 /// micro-batches.
 struct warmup_linear {
   double peak = 1e-4;

@@ -71,8 +71,8 @@ using label_span = std::span<const std::int32_t>;
   return detail::ratio(total, static_cast<double>(classes.size()));
 }
 
-/// Matthews' correlation coefficient, for any number of classes (Gorodkin 2004, "Comparing two K-category assignments by
-/// a K-category correlation coefficient"); 0 where labels or predictions are constant.
+/// Matthews' correlation coefficient, for any number of classes (Gorodkin 2004, "Comparing two K-category assignments
+/// by a K-category correlation coefficient"); 0 where labels or predictions are constant.
 [[nodiscard]] inline double matthews(label_span labels, label_span predictions) {
   detail::expects_as_many(labels.size(), predictions.size());
   std::set<std::int32_t> classes(labels.begin(), labels.end());
@@ -91,7 +91,8 @@ using label_span = std::span<const std::int32_t>;
 }
 
 /// Pearson's correlation; nothing where one side is constant or has fewer than two values.
-[[nodiscard]] inline std::optional<double> pearson(std::span<const double> labels, std::span<const double> predictions) {
+[[nodiscard]] inline std::optional<double> pearson(std::span<const double> labels,
+                                                   std::span<const double> predictions) {
   detail::expects_as_many(labels.size(), predictions.size());
   const auto constant = [](std::span<const double> x) {  // asked of the values: their mean is rounded
     return std::ranges::adjacent_find(x, std::not_equal_to<>()) == x.end();

@@ -40,7 +40,8 @@ struct sample_set {
   }
 
   void add(const example& e, const word_piece& pieces, index max_length, bool labelled) {
-    tokens.push_back(pieces.encode(e.text, e.pair ? std::optional<std::string_view>(*e.pair) : std::nullopt, max_length));
+    tokens.push_back(
+        pieces.encode(e.text, e.pair ? std::optional<std::string_view>(*e.pair) : std::nullopt, max_length));
     lengths.push_back(tokens.back().length());
     labels.push_back(labelled && !task.regression() ? e.label : no_label);
     scores.push_back(labelled && task.regression() ? e.score : std::numeric_limits<double>::quiet_NaN());
@@ -89,8 +90,11 @@ class sample_batch {
   }
 
   [[nodiscard]] token_batch<> tokens() const {
-    return {.ids = look_at(packed_.ids), .types = look_at(packed_.types), .positions = look_at(packed_.positions),
-            .rows = look_at(rows_), .logit_tokens = {}};
+    return {.ids = look_at(packed_.ids),
+            .types = look_at(packed_.types),
+            .positions = look_at(packed_.positions),
+            .rows = look_at(rows_),
+            .logit_tokens = {}};
   }
   [[nodiscard]] targets<T> given() const { return {.labels = look_at(labels_), .scores = look_at(scores_)}; }
   [[nodiscard]] view<const sample_rows, 1> rows() const { return look_at(rows_); }

@@ -30,8 +30,7 @@ class term_spec {
       const std::size_t equals = setting.find('=');
       expects(equals != std::string_view::npos && equals > 0,
               [&] { return message("loss: ", text_, ": ", setting, ": expected key=value"); });
-      const bool fresh =
-          settings_.emplace(setting.substr(0, equals), setting.substr(equals + 1)).second;
+      const bool fresh = settings_.emplace(setting.substr(0, equals), setting.substr(equals + 1)).second;
       expects(fresh,
               [&] { return message("loss: ", text_, ": ", std::string(setting.substr(0, equals)), " comes twice"); });
     }
@@ -93,7 +92,8 @@ class term_spec {
 inline any_schedule term_spec::schedule(const std::string& key, double otherwise) const {
   const std::string text = value(key, "");
   const std::size_t first = text.find(':');
-  if (text.empty() || first == std::string::npos) return {.kind = schedule_kind::constant, .from = number(key, otherwise)};
+  if (text.empty() || first == std::string::npos)
+    return {.kind = schedule_kind::constant, .from = number(key, otherwise)};
   const std::string kind = text.substr(0, first);
   const std::size_t second = text.find(':', first + 1);
   expects(second != std::string::npos && (kind == "linear" || kind == "cosine" || kind == "exponential"), [&] {

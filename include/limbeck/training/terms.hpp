@@ -196,13 +196,14 @@ any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weight
         .temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples};
   if (name == "logits_mse") return logits_mse{.temperature = temperature, .over = divisor::elements};
   if (name == "cross_entropy")
-    return cross_entropy{.label_smoothing = s.number("label_smoothing", 0), .ignore_index = -100, .over = divisor::rows};
+    return cross_entropy{
+        .label_smoothing = s.number("label_smoothing", 0), .ignore_index = -100, .over = divisor::rows};
   if (name == "regression_mse") return regression_mse{.over = divisor::rows};
   if (name == "attention_mse")
-    return attention_mse{parse_mapping(s.value("mapping", "uniform")),
-                         {.of = s.choice("of", {"scores", "probabilities"}, "scores") == "scores"
-                                    ? attention_map::scores
-                                    : attention_map::probabilities}};
+    return attention_mse{
+        parse_mapping(s.value("mapping", "uniform")),
+        {.of = s.choice("of", {"scores", "probabilities"}, "scores") == "scores" ? attention_map::scores
+                                                                                 : attention_map::probabilities}};
   return state_loss<E, T>(s, weights, gradients);
 }
 

@@ -46,9 +46,18 @@ class trainer {
   trainer(const E& on, const model_type& student, const parameter_table& table, view<float, 1> weights,
           view<float, 1> gradients, distiller<model_type, E, float>& step, training_options options,
           std::filesystem::path folder, json settings, std::function<void()> save_best, console& out)
-      : on_(on), student_(student), table_(table), weights_(weights), gradients_(gradients), step_(step),
-        options_(options), folder_(std::move(folder)), settings_(std::move(settings)),
-        save_best_(std::move(save_best)), out_(out), optimiser_(table, {.weight_decay = options.weight_decay}) {
+      : on_(on),
+        student_(student),
+        table_(table),
+        weights_(weights),
+        gradients_(gradients),
+        step_(step),
+        options_(options),
+        folder_(std::move(folder)),
+        settings_(std::move(settings)),
+        save_best_(std::move(save_best)),
+        out_(out),
+        optimiser_(table, {.weight_decay = options.weight_decay}) {
     options_.check();
   }
 
@@ -107,8 +116,9 @@ class trainer {
 
   /// Runs the rest of the epoch. False where somebody asked to stop; everything is saved then.
   bool epoch(const sample_set& train, const interruption& stop) {
-    const batch_order order = training_batches(
-        train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed}, static_cast<std::uint64_t>(at_.epoch));
+    const batch_order order =
+        training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed},
+                         static_cast<std::uint64_t>(at_.epoch));
     while (at_.step_of_epoch < steps_of_epoch_) {
       if (stop.asked()) {
         save();
@@ -131,13 +141,17 @@ class trainer {
     values_.assign(step_.terms().size(), 0);
     for (const auto& chosen : micro_)
       step_.accumulate(on_, train, chosen, counts,
-                       {.keeps = true, .dropout = options_.dropout, .attention_dropout = options_.dropout,
-                        .seed = options_.seed, .step = static_cast<std::uint64_t>(at_.micro_batches++)},
+                       {.keeps = true,
+                        .dropout = options_.dropout,
+                        .attention_dropout = options_.dropout,
+                        .seed = options_.seed,
+                        .step = static_cast<std::uint64_t>(at_.micro_batches++)},
                        progress, read_only(weights_), gradients_, values_);
     expects_finite();
     const double norm = norm_of(on_, read_only(gradients_)), rate = rate_(at_.updates);
     if (!std::isfinite(norm))
-      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) + last_good_state());
+      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
+                               last_good_state());
     optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_);
     note(norm, rate);
     ++at_.updates;
@@ -156,8 +170,8 @@ class trainer {
 
   void note(double norm, double rate) {
     const double loss = std::accumulate(values_.begin(), values_.end(), 0.0);
-    json line{{"event", "step"}, {"step", at_.updates}, {"epoch", at_.epoch}, {"loss", loss},
-              {"learning_rate", rate}, {"gradient_norm", norm}};
+    json line{{"event", "step"}, {"step", at_.updates},   {"epoch", at_.epoch},
+              {"loss", loss},    {"learning_rate", rate}, {"gradient_norm", norm}};
     for (std::size_t t = 0; t < values_.size(); ++t) line["terms"][step_.terms()[t].name] = values_[t];
     record_->append(line);
     char text[64];
@@ -166,8 +180,8 @@ class trainer {
                   at_.step_of_epoch + 1, steps_of_epoch_, text);
   }
 
-  /// Scores every dev set, keeps the state if the first set's first metric is the best so far. True where the run should
-  /// end.
+  /// Scores every dev set, keeps the state if the first set's first metric is the best so far. True where the run
+  /// should end.
   bool evaluate(const std::vector<sample_set>& dev) {
     std::string line = "epoch " + std::to_string(at_.epoch + 1) + ":";
     std::optional<double> score;

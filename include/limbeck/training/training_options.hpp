@@ -11,16 +11,16 @@ namespace limbeck {
 
 struct training_options {
   index epochs = 3;
-  index batch_size = 32;         ///< samples of a micro-batch
-  index accumulate = 1;          ///< micro-batches of an optimiser step
-  double learning_rate = 5e-5;   ///< at its peak
-  double warmup = 0.1;           ///< share of the updates; then linear decay to 0
+  index batch_size = 32;        ///< samples of a micro-batch
+  index accumulate = 1;         ///< micro-batches of an optimiser step
+  double learning_rate = 5e-5;  ///< at its peak
+  double warmup = 0.1;          ///< share of the updates; then linear decay to 0
   double weight_decay = 0.01;
-  double clip = 1;               ///< the gradient's largest norm; 0: none
+  double clip = 1;  ///< the gradient's largest norm; 0: none
   double dropout = 0.1;
-  index early_stop = 0;          ///< evaluations without a better score before the run ends; 0: never
+  index early_stop = 0;  ///< evaluations without a better score before the run ends; 0: never
   std::uint64_t seed = 0;
-  double save_every = 60;        ///< seconds between checkpoints; there is one at each epoch's end too
+  double save_every = 60;  ///< seconds between checkpoints; there is one at each epoch's end too
 
   /// Throws contract_error naming the setting.
   void check() const {
