@@ -39,7 +39,7 @@ int main(int count, char** arguments) try {
   const std::vector<std::pair<const char*, program::work (*)(CLI::App&)>> verbs{
       {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill}, {"evaluate", program::add_evaluate},
       {"predict", program::add_predict},     {"vocab", program::add_vocab},     {"tokenize", program::add_tokenize},
-      {"trace", program::add_trace}};
+      {"trace", program::add_trace},         {"demo", program::add_demo}};
   std::vector<program::work> works;
   for (const auto& verb : verbs) works.push_back(verb.second(app));
   try {

@@ -46,5 +46,6 @@ work add_predict(CLI::App& app);
 work add_vocab(CLI::App& app);
 work add_tokenize(CLI::App& app);
 work add_trace(CLI::App& app);
+work add_demo(CLI::App& app);
 
 }  // namespace program

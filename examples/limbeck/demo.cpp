@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
-#include <exception>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,8 +13,8 @@
 #include <limbeck/recipes/evaluate.hpp>
 #include <limbeck/recipes/fine_tune.hpp>
 
-#include "../limbeck/provider.hpp"
 #include "package_texts.hpp"
+#include "verbs.hpp"
 
 namespace demo {
 namespace {
@@ -140,6 +140,7 @@ void print_table(const std::vector<outcome>& rows) {
 }
 
 int run(const options& o) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // in step with the progress on stderr
   const program::executor on{.threads = o.threads};
   limbeck::console out;
   fs::create_directories(o.folder);
@@ -172,23 +173,22 @@ int run(const options& o) {
       "    --data FOLDER --task tsv --text-column 0 --label-column 1 --transfer TEXTS --output STUDENT\n"
       "`limbeck distill --help` tells the rest.\n",
       o.folder.c_str(), student_sizes);
-  return 0;
+  return program::success;
 }
 
 }  // namespace
 }  // namespace demo
 
-int main(int count, char** arguments) try {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // in step with the progress on stderr
-  demo::options o;
-  CLI::App app("Distils a small model from real text");
-  app.add_option("--packages", o.packages, "What `apt-cache dumpavail` printed; none: made-up text");
-  app.add_option("--encoder", o.encoder, "Folder of a pretrained encoder for the teacher; none: from scratch");
-  app.add_option("--folder", o.folder, "Where everything is written")->capture_default_str();
-  app.add_option("--threads", o.threads)->capture_default_str();
-  CLI11_PARSE(app, count, arguments);
-  return demo::run(o);
-} catch (const std::exception& e) {
-  std::fprintf(stderr, "demo: %s\n", e.what());
-  return 1;
+namespace program {
+
+work add_demo(CLI::App& app) {
+  const auto o = std::make_shared<demo::options>();
+  CLI::App* verb = app.add_subcommand("demo", "Make a teacher from real text and distil a small model from it");
+  verb->add_option("--packages", o->packages, "What `apt-cache dumpavail` printed; none: made-up text");
+  verb->add_option("--encoder", o->encoder, "Folder of a pretrained encoder for the teacher; none: from scratch");
+  verb->add_option("--folder", o->folder, "Where everything is written")->capture_default_str();
+  verb->add_option("--threads", o->threads, "Threads")->check(CLI::PositiveNumber)->capture_default_str();
+  return [o] { return demo::run(*o); };
 }
+
+}  // namespace program
