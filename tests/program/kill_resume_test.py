@@ -2,6 +2,7 @@
 """kill -9 at random moments, at least three of them inside a save, then --resume: the bytes of the unbroken run."""
 import os
 import random
+import shutil
 import time
 
 from small_task import (FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds, training_of,
@@ -64,7 +65,11 @@ for number in range(KILLS):
         was_killed, in_save = killed(line, output, chance, number < INSIDE, usual)
         if was_killed and (in_save or number >= INSIDE) or tried > 10 * KILLS:
             break
-        line = distillation(output) + ["--resume"]
+        if was_killed:
+            line = distillation(output) + ["--resume"]
+        else:  # too late: a complete run would not go on
+            shutil.rmtree(output)
+            line = distillation(output)
     check(was_killed, "the run was killed before its end")
     saves += in_save
     left = names_in(output) if output.exists() else []
