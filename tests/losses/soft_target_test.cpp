@@ -114,10 +114,8 @@ TEST_CASE("soft_target reads every kind of storage") {
         CHECK(oracle::relative_distance(got.gradient, 4 * oracle::forward_kl_gradient(s, t, 2)) < gradient_tolerance);
       };
       check(random_case<float, bfloat16, float16>(5, classes), 3e-6, 2e-6);
-      check(random_case<float, float16, double>(5, classes), 3e-6, 2e-6);
-      check(random_case<double, float, bfloat16>(5, classes), 1e-12, 1e-12);
-      check(random_case<float, bfloat16, bfloat16, bfloat16>(5, classes), 3e-6, 4e-3);
-      check(random_case<float, float, float, float16>(5, classes), 3e-6, 5e-4);
+      check(random_case<float, float16, double, bfloat16>(5, classes), 3e-6, 4e-3);
+      check(random_case<double, float, bfloat16, float16>(5, classes), 1e-12, 5e-4);
     }
   }
 }

@@ -121,6 +121,16 @@ TEST_CASE("transform works in place and on columns of a wider matrix") {
       CHECK(wide(r, c) == Approx(c >= 4 && c < 11 ? plain_gelu(before(r, c)) : before(r, c)).epsilon(1e-14));
 }
 
+TEST_CASE("matrices that are not of one shape are an error that names both") {
+  matrix<> x(3, 4, 1), y(3, 5, 2), z(2, 4, 3);
+  const cpu_executor<> on;
+  CHECK_THROWS_WITH(ops::add(on, x.seen(), y.all()), "add: [3, 4] and [3, 5] are not of one shape");
+  CHECK_THROWS_WITH(ops::copy(on, x.seen(), z.all()), "copy: [3, 4] and [2, 4] are not of one shape");
+  CHECK_THROWS_WITH(ops::transform(on, relu{}, x.seen(), y.all()), "transform: [3, 4] and [3, 5] are not of one shape");
+  CHECK_THROWS_WITH(ops::transform_backward(on, relu{}, x.seen(), x.seen(), z.all()),
+                    "transform_backward: [3, 4] and [2, 4] are not of one shape");
+}
+
 TEST_CASE("add, copy and fill do every element of packed and of strided matrices, and nothing else") {
   for (const int threads : {1, 3})
     for (const index columns : {1, 5, 700}) {

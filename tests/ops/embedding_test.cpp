@@ -58,6 +58,18 @@ TEST_CASE("scatter_rows adds, and skips the rows of one id") {
   CHECK(all(2, 1) == Approx(2 * dy(3, 1)));
 }
 
+TEST_CASE("rows that do not fit ids and table are an error that names the shapes") {
+  const std::vector<std::int32_t> ids{0, 1, 2};
+  matrix<> table(4, 5, 1), few(2, 5, 2), wide(3, 6, 3);
+  const cpu_executor<> on;
+  CHECK_THROWS_WITH(ops::gather_rows(on, table.seen(), seen(ids), few.all()),
+                    "gather_rows: rows [2, 5] for 3 ids and a table [4, 5]");
+  CHECK_THROWS_WITH(ops::gather_rows(on, table.seen(), seen(ids), wide.all()),
+                    "gather_rows: rows [3, 6] for 3 ids and a table [4, 5]");
+  CHECK_THROWS_WITH(ops::scatter_rows(on, wide.seen(), seen(ids), table.all()),
+                    "scatter_rows: rows [3, 6] for 3 ids and a table [4, 5]");
+}
+
 TEST_CASE("an id that is not in the table is an error that names id, place and table") {
   const matrix<> table(6, 4, 1), dy(3, 4, 2);
   matrix<> y(3, 4), dtable(6, 4);

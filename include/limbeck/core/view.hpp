@@ -123,6 +123,15 @@ template <class T, std::size_t Rank, backend B>
   return text + "]";
 }
 
+/// Throws contract_error, with both shapes, unless two operands have the same: `add: [8, 10] and [8, 12] are not of one
+/// shape`.
+template <class T, class U, std::size_t Rank, backend B>
+void expects_one_shape(const char* what, const view<T, Rank, B>& a, const view<U, Rank, B>& b) {
+  bool same = true;
+  for (std::size_t r = 0; r < Rank; ++r) same = same && a.extent(r) == b.extent(r);
+  expects(same, [&] { return message(what, ": ", shape_text(a), " and ", shape_text(b), " are not of one shape"); });
+}
+
 /// Throws contract_error, with both shapes, unless student and teacher agree: `soft_target logits: student [8, 10],
 /// teacher [8, 12]`.
 template <class T, class U, std::size_t Rank, backend B>

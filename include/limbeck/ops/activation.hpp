@@ -66,15 +66,19 @@ struct hyperbolic_tangent {
 namespace ops {
 
 /// y = activation(x), element by element, for matrices of one shape whose rows have no gaps. y may be x.
+/// Throws contract_error where the shapes differ.
 template <launchable E, class Activation, class T, backend B = backend_of<E>>
 void transform(const E& on, const Activation& activation, view<const T, 2, B> x, view<T, 2, B> y) {
+  expects_one_shape("transform", x, y);
   detail::transform_rows(B{}, on, activation, x, y);
 }
 
-/// dx = dy * activation'(x), element by element. dx may be dy.
+/// dx = dy * activation'(x), element by element. dx may be dy. Throws contract_error where the shapes differ.
 template <launchable E, class Activation, class T, backend B = backend_of<E>>
 void transform_backward(const E& on, const Activation& activation, view<const T, 2, B> x, view<const T, 2, B> dy,
                         view<T, 2, B> dx) {
+  expects_one_shape("transform_backward", x, dy);
+  expects_one_shape("transform_backward", x, dx);
   detail::transform_rows_backward(B{}, on, activation, x, dy, dx);
 }
 

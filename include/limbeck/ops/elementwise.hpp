@@ -20,15 +20,17 @@ struct sum_of_two {
 
 }  // namespace detail
 
-/// y += x, for matrices of one shape whose rows have no gaps.
+/// y += x, for matrices of one shape whose rows have no gaps. Throws contract_error where the shapes differ.
 template <class Provider, class T>
 void add(const cpu_executor<Provider>& on, view<const T, 2> x, view<T, 2> y) {
+  expects_one_shape("add", x, y);
   detail::sweep(on, detail::sum_of_two{}, y, x, read_only(y));
 }
 
-/// y = x, for matrices of one shape whose rows have no gaps.
+/// y = x, for matrices of one shape whose rows have no gaps. Throws contract_error where the shapes differ.
 template <class Provider, class T>
 void copy(const cpu_executor<Provider>& on, view<const T, 2> x, view<T, 2> y) {
+  expects_one_shape("copy", x, y);
   parallel_for(on.threads, y.extent(0), index{1 << 15} / (y.extent(1) + 1) + 1, [&](index begin, index end) {
     for (index r = begin; r < end; ++r) std::copy_n(&x(r, 0), y.extent(1), &y(r, 0));
   });

@@ -23,8 +23,8 @@ void multiply(cpu, const cpu_executor<Provider>& on, T alpha, view<const T, 2> a
               view<T, 2> c) {
   static_assert(matmul_provider<Provider, T>, "this provider has no matrix product for this element type");
   constexpr index worth_a_thread = index{1} << 17;  // multiply-adds
-  constexpr index grain =
-      16;  // slabs start at multiples of it, so a product's edges are the same on every thread count
+  // Slabs start at multiples of it, so a product's edges are the same on every thread count.
+  constexpr index grain = 16;
   const index shorter = std::min(c.extent(0), c.extent(1)), longer = std::max(c.extent(0), c.extent(1));
   const index slab = worth_a_thread / (a.extent(1) * std::max<index>(1, shorter) * grain + 1) + 1;
   parallel_for(on.threads, (longer + grain - 1) / grain, slab, [&](index first, index last) {
