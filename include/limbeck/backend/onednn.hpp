@@ -2,6 +2,7 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.h>
+#include <signal.h>
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -31,17 +32,37 @@ class one_openmp_thread {
   [[maybe_unused]] int before_ = 0;
 };
 
+/// While it lives, no signal is handled on this thread; those that come wait. dnnl_sgemm's AVX-512 code lets the stack
+/// pointer walk over its packed matrices (seen in oneDNN 2.6), and a handler's frame would be written over the heap.
+class signals_wait {
+ public:
+  signals_wait() {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) ::sigdelset(&all, fault);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~signals_wait() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  signals_wait(const signals_wait&) = delete;
+  signals_wait& operator=(const signals_wait&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 }  // namespace detail
 
-/// dnnl_sgemm (component `onednn`); double, which oneDNN does not multiply, and what the library
-/// refuses, goes to Eigen.
+/// dnnl_sgemm (component `onednn`); Eigen takes what it does not: double, no inner columns (it would leave c as it is),
+/// and what it refuses.
 struct onednn_provider {
   template <class T>
     requires std::same_as<T, float> || std::same_as<T, double>
   static void multiply(T alpha, view<const T, 2> a, view<const T, 2> b, T beta, view<T, 2> c) {
     if constexpr (std::same_as<T, float>) {
       const detail::one_openmp_thread alone;
-      if (dnnl_sgemm(form(a), form(b), c.extent(0), c.extent(1), a.extent(1), alpha, a.data(), leading(a), b.data(),
+      const detail::signals_wait undisturbed;
+      if (a.extent(1) > 0 &&
+          dnnl_sgemm(form(a), form(b), c.extent(0), c.extent(1), a.extent(1), alpha, a.data(), leading(a), b.data(),
                      leading(b), beta, c.data(), std::max({c.stride(0), c.extent(1), index{1}})) == dnnl_success)
         return;
     }
