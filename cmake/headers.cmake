@@ -9,6 +9,7 @@ set(
   backend/copy.hpp
   backend/eigen.hpp
   backend/matmul_provider.hpp
+  backend/philox_vectors.hpp
   backend/scratch.hpp
   backend/simd.hpp
   backend/simd_dispatch.hpp
@@ -100,6 +101,7 @@ set(
   ops/linear_cpu.hpp
   ops/matmul.hpp
   ops/matmul_cpu.hpp
+  ops/small_product_cpu.hpp
   ops/softmax_cpu.hpp
   ops/sweep_cpu.hpp
 )

@@ -78,7 +78,7 @@ class distillation_step {
     limbeck::normaliser per = limbeck::counts_of(batch.tokens().rows);
     per.rows = static_cast<double>(batch.rows.size());
     value_.assign(batch.rows.size(), 0);
-    std::fill_n(gradient_.data(), gradient_.all().extent(0), 0.0F);
+    limbeck::ops::fill(on_, 0.0F, gradient_.all());
     const auto seen =
         student_.forward(on_, read_only(weights_.all()), batch.tokens(), goal_.reads,
                          {.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step_++}, pass_);

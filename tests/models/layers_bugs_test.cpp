@@ -70,13 +70,14 @@ TEST_CASE("bug_16: a query row without a key gives 0, passes nothing back and ch
   matrix<> p(4, 4, 3);
   std::fill_n(&p(3, 0), 4, -infinity);
   const matrix<> scores = p;
-  for (index r = 0; r < 4; ++r) ops::detail::softmax_row(&p(r, 0), 4, 4);
+  using pair = simd_of_bytes<double, 16>;
+  for (index r = 0; r < 4; ++r) ops::detail::softmax_row<pair>(&p(r, 0), 4, 4);
   for (index c = 0; c < 4; ++c) CHECK(p(3, c) == 0);
   matrix<> dp(4, 4, 4);
-  ops::detail::softmax_block_backward(p.seen(), dp.all());
+  for (index r = 0; r < 4; ++r) ops::detail::softmax_row_backward<pair>(&p(r, 0), &dp(r, 0), 4);
   for (index c = 0; c < 4; ++c) CHECK(dp(3, c) == 0);
   matrix<> again = scores;
-  ops::detail::softmax_row_again(&again(3, 0), 4, 4, -infinity);
+  ops::detail::softmax_row_again<pair>(&again(3, 0), 4, 4, -infinity);
   for (index c = 0; c < 4; ++c) CHECK(again(3, c) == 0);
 
   double sum = 0, top = -infinity;  // naive: 0 / 0, and 0 * NaN in every weight's gradient

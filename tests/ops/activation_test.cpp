@@ -155,5 +155,27 @@ TEST_CASE("add, copy and fill do every element of packed and of strided matrices
     }
 }
 
+TEST_CASE("transform_biased adds the bias, keeps the sum, and may overwrite it") {
+  const cpu_executor<> on{2};
+  for (const index width : {1, 7, 33}) {
+    const matrix<> x(6, width, 1), bias(1, width, 2);
+    matrix<> before = x, after(6, width), in_place = x, bare = x;
+    ops::transform_biased(on, gelu{}, bias.seen_flat(), before.all(), after.all());
+    ops::transform_biased(on, gelu{}, bias.seen_flat(), in_place.all(), in_place.all());
+    ops::transform_biased(on, gelu{}, view<const double, 1>{}, bare.all(), bare.all());
+    for (index r = 0; r < 6; ++r)
+      for (index c = 0; c < width; ++c) {
+        CHECK(before(r, c) == x(r, c) + bias(0, c));
+        CHECK(after(r, c) == Approx(gelu{}.value(before(r, c))).epsilon(1e-14).margin(1e-15));
+        CHECK(in_place(r, c) == after(r, c));
+        CHECK(bare(r, c) == Approx(gelu{}.value(x(r, c))).epsilon(1e-14).margin(1e-15));
+      }
+  }
+  matrix<> x(3, 4);
+  const matrix<> bias(1, 5);
+  CHECK_THROWS_WITH(ops::transform_biased(on, gelu{}, bias.seen_flat(), x.all(), x.all()),
+                    "transform_biased: bias [5] does not fit the rows of [3, 4]");
+}
+
 }  // namespace
 }  // namespace limbeck

@@ -48,6 +48,21 @@ TEST_CASE("dropout repeats its mask for one stream, on any number of threads") {
   for (index i = 0; i < x.count(); ++i) CHECK(gradient.data()[i] == Approx(before.data()[i] * x.data()[i]));
 }
 
+TEST_CASE("dropout of an element follows its own word of the stream, at every level") {
+  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
+    if (level > best_simd_level()) continue;
+    const forced_simd_level forced(level);
+    for (const index columns : {1, 3, 4, 31, 32, 33, 103}) {
+      const matrix<> x = dropped(0.3, stream, 1, 5, columns);
+      for (index r = 0; r < 5; ++r)
+        for (index c = 0; c < columns; ++c) {
+          const auto place = static_cast<std::uint32_t>(r * ((columns + 3) / 4) + c / 4);
+          CHECK((x(r, c) == 0) == (stream.at(place).word[c % 4] < 0.3 * 0x1p32));
+        }
+    }
+  }
+}
+
 TEST_CASE("dropout has another mask at another step, site or seed") {
   const matrix<> x = dropped(0.5, stream);
   for (const random_stream other : {random_stream{11, 4, 5}, random_stream{11, 3, 6}, random_stream{12, 3, 5}}) {
@@ -82,6 +97,19 @@ TEST_CASE("dropout refuses rates below 0, of 1 and above") {
   for (const double rate : {-0.1, 1.0, std::nan("")})
     CHECK_THROWS_WITH(ops::dropout(cpu_executor<>{}, rate, stream, x.all()),
                       "dropout: the rate must be at least 0 and below 1");
+}
+
+TEST_CASE("add_dropped adds what dropout leaves to a residual, in place of either") {
+  const matrix<> x(9, 35, 1), residual(9, 35, 2);
+  const cpu_executor<> on{2};
+  for (const double rate : {0.0, 0.4}) {
+    matrix<> kept(9, 35), over_x = x, over_residual = residual;
+    ops::dropout(on, rate, stream, x.seen(), kept.all());
+    ops::add_dropped(on, rate, stream, over_x.seen(), residual.seen(), over_x.all());
+    ops::add_dropped(on, rate, stream, x.seen(), over_residual.seen(), over_residual.all());
+    for (index i = 0; i < x.count(); ++i) CHECK(over_x.data()[i] == residual.data()[i] + kept.data()[i]);
+    CHECK(same_bits(over_x.seen(), over_residual.seen()));
+  }
 }
 
 }  // namespace

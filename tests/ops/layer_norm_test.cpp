@@ -3,6 +3,8 @@
 
 #include "catch.hpp"
 #include "central_difference.hpp"
+#include "limbeck/ops/dropout.hpp"
+#include "limbeck/ops/elementwise.hpp"
 
 namespace limbeck {
 namespace {
@@ -126,6 +128,39 @@ TEST_CASE("layer_norm names a gain that does not fit") {
   CHECK_THROWS_WITH(
       ops::layer_norm(cpu_executor<>{}, 1e-12, x.seen(), gain.seen_flat(), bias.seen_flat(), {}, {}, y.all()),
       "layer_norm: gain [4] and bias [5] for rows of 5");
+}
+
+TEST_CASE("residual_layer_norm is layer_norm of the residual and what dropout leaves, and so is its gradient") {
+  const random_stream stream{3, 4, 5};
+  const index rows = 40, width = 37;
+  const matrix<> x(rows, width, 1), residual(rows, width, 2), gain(1, width, 3), bias(1, width, 4), dy(rows, width, 5);
+  for (const double rate : {0.0, 0.3})
+    for (const int threads : {1, 3}) {
+      const cpu_executor<> on{threads};
+      matrix<> sum = x, want(rows, width), normalised(rows, width), spread(1, rows);
+      ops::dropout(on, rate, stream, sum.all());
+      ops::add(on, residual.seen(), sum.all());
+      ops::layer_norm(on, 1e-5, sum.seen(), gain.seen_flat(), bias.seen_flat(), normalised.all(), spread.flat(),
+                      want.all());
+      matrix<> y = x, kept(rows, width), kept_spread(1, rows);
+      ops::residual_layer_norm(on, rate, stream, 1e-5, y.seen(), residual.seen(), gain.seen_flat(), bias.seen_flat(),
+                               kept.all(), kept_spread.flat(), y.all());
+      CHECK(same_bits(y.seen(), want.seen()));
+      CHECK(same_bits(kept.seen(), normalised.seen()));
+      CHECK(same_bits(kept_spread.seen(), spread.seen()));
+
+      matrix<> dwant = dy, dgain(1, width), dbias(1, width), dropped_want(rows, width);
+      ops::layer_norm_backward(on, kept.seen(), kept_spread.seen_flat(), gain.seen_flat(), dwant.seen(), dgain.flat(),
+                               dbias.flat(), dwant.all());
+      ops::dropout(on, rate, stream, dwant.seen(), dropped_want.all());
+      matrix<> d = dy, dx(rows, width), dgain_too(1, width), dbias_too(1, width);
+      ops::residual_layer_norm_backward(on, rate, stream, kept.seen(), kept_spread.seen_flat(), gain.seen_flat(),
+                                        d.seen(), dgain_too.flat(), dbias_too.flat(), d.all(), dx.all());
+      CHECK(same_bits(d.seen(), dwant.seen()));
+      CHECK(same_bits(dx.seen(), dropped_want.seen()));
+      CHECK(same_bits(dgain_too.seen(), dgain.seen()));
+      CHECK(same_bits(dbias_too.seen(), dbias.seen()));
+    }
 }
 
 }  // namespace

@@ -47,10 +47,15 @@ struct simd {
     lanes = other.lanes;
     return *this;
   }
-  /// x in every lane.
+  /// x in every lane. By way of memory, which compilers see through; GCC 12 makes a chain of insertions, one a lane, of
+  /// what looks simpler.
   template <class U>
     requires std::is_arithmetic_v<U>
-  LIMBECK_HD explicit(!std::is_same_v<U, T>) simd(U x) : lanes(static_cast<T>(x) - vector{}) {}
+  LIMBECK_HD explicit(!std::is_same_v<U, T>) simd(U x) {
+    T all[W];
+    for (int i = 0; i < W; ++i) all[i] = static_cast<T>(x);
+    __builtin_memcpy(&lanes, all, sizeof lanes);
+  }
 
   LIMBECK_HD friend simd operator+(const simd& a, const simd& b) { return a.lanes + b.lanes; }
   LIMBECK_HD friend simd operator-(const simd& a, const simd& b) { return a.lanes - b.lanes; }
@@ -169,17 +174,47 @@ LIMBECK_HD simd<T, W / 2> upper_half(const simd<T, W>& v) {
 
 }  // namespace detail
 
+namespace detail {
+template <class V, int... I>
+LIMBECK_HD V numbered(std::integer_sequence<int, I...>) {
+  return V(typename V::vector{static_cast<typename V::scalar>(I)...});
+}
+}  // namespace detail
+
 /// Lane i holds i.
 template <class V>
 LIMBECK_HD V lane_numbers() {
-  V v(0);
-  for (int i = 0; i < V::width; ++i) v.lanes[i] = static_cast<typename V::scalar>(i);
-  return v;
+  return detail::numbered<V>(std::make_integer_sequence<int, V::width>{});
 }
 /// True in lanes 0 .. count.
 template <class V>
 LIMBECK_HD typename V::mask first_lanes(std::ptrdiff_t count) {
   return lane_numbers<V>() < V(count);
+}
+
+namespace detail {
+
+// Exchanges the lanes whose numbers differ in the bit Step between rows whose numbers do.
+template <int Step, class T, int W, int... I>
+LIMBECK_HD void exchange_lanes(simd<T, W>& upper, simd<T, W>& lower, std::integer_sequence<int, I...>) {
+  const simd<T, W> a = upper, b = lower;
+  upper = __builtin_shufflevector(a.lanes, b.lanes, ((I & Step) == 0 ? I : W + I - Step)...);
+  lower = __builtin_shufflevector(a.lanes, b.lanes, ((I & Step) == 0 ? I + Step : W + I)...);
+}
+template <int Step, class T, int W>
+LIMBECK_HD void transpose_from(simd<T, W> (&square)[W]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < W; ++r)
+    if ((r & Step) == 0) exchange_lanes<Step>(square[r], square[r + Step], std::make_integer_sequence<int, W>{});
+  if constexpr (2 * Step < W) transpose_from<2 * Step>(square);
+}
+
+}  // namespace detail
+
+/// Row i, lane j becomes row j, lane i.
+template <class T, int W>
+LIMBECK_HD void transpose(simd<T, W> (&square)[W]) {
+  detail::transpose_from<1>(square);
 }
 
 /// The sum over the lanes, in an order that only the width decides: halves are added until one lane is left.

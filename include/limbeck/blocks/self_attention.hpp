@@ -75,12 +75,13 @@ struct self_attention {
     ops::linear(on, read_only(k.context), p.out, p.out_bias, y);
   }
 
-  /// dx [tokens, width] is written from dy and from `wanted`; gradients of the parameters are added to `d`.
+  /// dx [tokens, width] is written from dy and from `wanted`, or, with `add`, added to; gradients of the parameters are
+  /// added to `d`.
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                 std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, view<const T, 2, B> dy,
-                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory,
-                view<T, 2, B> dx) const {
+                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory, view<T, 2, B> dx,
+                bool add = false) const {
     const auto before = memory.here();
     const kept<T, B> dk{memory.matrix<T>(batch.tokens, 3 * width), memory.matrix<T>(batch.tokens, width), {}};
     ops::linear_backward(on, read_only(k.context), p.out, dy, d.out, d.out_bias, dk.context);
@@ -91,7 +92,7 @@ struct self_attention {
     const view<const T, 2, B> wishes[] = {wanted.queries, wanted.keys, wanted.values};
     for (index which = 0; which < 3; ++which)
       if (!wishes[which].empty()) ops::add(on, wishes[which], dk.third(which));
-    ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx);
+    ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx, add);
     memory.rewind(before);
   }
 

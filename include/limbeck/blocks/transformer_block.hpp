@@ -43,10 +43,10 @@ struct transformer_block {
     view<T, 2, B> normed_input;  ///< [tokens, width], pre-norm only: what the attention reads
   };
   template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, index tokens) const {
-    kept<T> k{attention.template keep<T>(memory, tokens),   memory.matrix<T>(tokens, attention.width),
-              forward_net.template keep<T>(memory, tokens), attention_norm.keep<T>(memory, tokens),
-              output_norm.keep<T>(memory, tokens),          {}};
+  [[nodiscard]] kept<T> keep(arena& memory, index tokens, bool keeps = true) const {
+    kept<T> k{attention.template keep<T>(memory, tokens),          memory.matrix<T>(tokens, attention.width),
+              forward_net.template keep<T>(memory, tokens, keeps), attention_norm.keep<T>(memory, tokens, keeps),
+              output_norm.keep<T>(memory, tokens, keeps),          {}};
     if constexpr (Placement::first) k.normed_input = memory.matrix<T>(tokens, attention.width);
     return k;
   }
@@ -62,74 +62,54 @@ struct transformer_block {
     if constexpr (Placement::first) {
       attention_norm.forward(on, p.attention_norm, x, k.attention_norm, k.normed_input);
       attention.forward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, maps, y);
-      add_dropped(on, mode, site + 1, y, x);
+      ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), x, y);
       output_norm.forward(on, p.output_norm, read_only(y), k.output_norm, k.middle);
       const auto mark = memory.here();
       const view<T, 2, B> fed = memory.matrix<T>(y.extent(0), y.extent(1));
       forward_net.forward(on, p.forward_net, read_only(k.middle), k.forward_net, fed);
-      ops::dropout(on, mode.dropout, mode.at(site + 2), fed);
-      ops::add(on, read_only(fed), y);
+      ops::add_dropped(on, mode.dropout, mode.at(site + 2), read_only(fed), read_only(y), y);
       memory.rewind(mark);
     } else {
       attention.forward(on, p.attention, batch, mode, site, x, k.attention, maps, y);
-      add_dropped(on, mode, site + 1, y, x);
-      attention_norm.forward(on, p.attention_norm, read_only(y), k.attention_norm, k.middle);
+      attention_norm.forward_residual(on, p.attention_norm, mode, site + 1, read_only(y), x, k.attention_norm,
+                                      k.middle);
       forward_net.forward(on, p.forward_net, read_only(k.middle), k.forward_net, y);
-      add_dropped(on, mode, site + 2, y, read_only(k.middle));
-      output_norm.forward(on, p.output_norm, read_only(y), k.output_norm, y);
+      output_norm.forward_residual(on, p.output_norm, mode, site + 2, read_only(y), read_only(k.middle), k.output_norm,
+                                   y);
     }
   }
 
-  /// dx [tokens, width] from dy, which is used up and may not overlap it, and from what losses want of the
-  /// attention. Gradients of the parameters are added to `d`.
+  /// Turns `d` [tokens, width] from dy into dx, with what losses want of the attention. Gradients of the parameters are
+  /// added to `dp`.
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
-                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, view<T, 2, B> dy,
-                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory,
-                view<T, 2, B> dx) const {
+                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_wishes<T, B>& wanted,
+                const parameters<T, B>& dp, arena& memory, view<T, 2, B> d) const {
     const auto mark = memory.here();
-    const view<T, 2, B> branch = memory.matrix<T>(dy.extent(0), dy.extent(1));
-    const view<T, 2, B> through = memory.matrix<T>(dy.extent(0), dy.extent(1));
+    const view<T, 2, B> branch = memory.matrix<T>(d.extent(0), d.extent(1));
     if constexpr (Placement::first) {
-      copy_dropped(on, mode, site + 2, read_only(dy), branch);
-      forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), d.forward_net,
+      const view<T, 2, B> through = memory.matrix<T>(d.extent(0), d.extent(1));
+      ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(d), branch);
+      forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
                            memory, through);
-      output_norm.backward(on, p.output_norm, k.output_norm, read_only(through), d.output_norm, through);
-      ops::add(on, read_only(through), dy);
-      copy_dropped(on, mode, site + 1, read_only(dy), branch);
+      output_norm.backward(on, p.output_norm, k.output_norm, read_only(through), dp.output_norm, through);
+      ops::add(on, read_only(through), d);
+      ops::dropout(on, mode.dropout, mode.at(site + 1), read_only(d), branch);
       attention.backward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, read_only(branch),
-                         wanted, d.attention, memory, dx);
-      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(dx), d.attention_norm, dx);
-      ops::add(on, read_only(dy), dx);
+                         wanted, dp.attention, memory, through);
+      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(through), dp.attention_norm, through);
+      ops::add(on, read_only(through), d);
     } else {
-      output_norm.backward(on, p.output_norm, k.output_norm, read_only(dy), d.output_norm, dy);
-      copy_dropped(on, mode, site + 2, read_only(dy), branch);
-      forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), d.forward_net,
-                           memory, through);
-      ops::add(on, read_only(dy), through);
-      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(through), d.attention_norm, through);
-      copy_dropped(on, mode, site + 1, read_only(through), branch);
-      attention.backward(on, p.attention, batch, mode, site, x, k.attention, read_only(branch), wanted, d.attention,
-                         memory, dx);
-      ops::add(on, read_only(through), dx);
+      output_norm.backward_residual(on, p.output_norm, mode, site + 2, k.output_norm, read_only(d), dp.output_norm, d,
+                                    branch);
+      forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
+                           memory, d, true);
+      attention_norm.backward_residual(on, p.attention_norm, mode, site + 1, k.attention_norm, read_only(d),
+                                       dp.attention_norm, d, branch);
+      attention.backward(on, p.attention, batch, mode, site, x, k.attention, read_only(branch), wanted, dp.attention,
+                         memory, d, true);
     }
     memory.rewind(mark);
-  }
-
- private:
-  /// y = residual + dropout(y).
-  template <class E, class T, backend B>
-  static void add_dropped(const E& on, const pass_mode& mode, std::uint32_t site, view<T, 2, B> y,
-                          view<const T, 2, B> residual) {
-    ops::dropout(on, mode.dropout, mode.at(site), y);
-    ops::add(on, residual, y);
-  }
-  /// to = dropout(from): what flows back through a dropout, beside the residual path.
-  template <class E, class T, backend B>
-  static void copy_dropped(const E& on, const pass_mode& mode, std::uint32_t site, view<const T, 2, B> from,
-                           view<T, 2, B> to) {
-    ops::copy(on, from, to);
-    ops::dropout(on, mode.dropout, mode.at(site), to);
   }
 };
 

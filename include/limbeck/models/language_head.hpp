@@ -99,8 +99,8 @@ class masked_language_head {
     k.before = memory.matrix<T>(count, width);
     k.transformed = memory.matrix<T>(count, width);
     k.normed = norm_.keep<T>(memory, count);
-    ops::linear(on, k.rows, transform_.matrix(weights), transform_bias_.vector(weights), k.before);
-    ops::transform(on, gelu{}, read_only(k.before), k.transformed);
+    ops::matmul(on, k.rows, transposed(transform_.matrix(weights)), k.before);
+    ops::transform_biased(on, gelu{}, transform_bias_.vector(weights), k.before, k.transformed);
     norm_.forward(on, {gain_.vector(weights), norm_bias_.vector(weights)}, read_only(k.transformed), k.normed,
                   k.transformed);
     seen.row_sample = samples_of(layout, batch.logit_tokens, memory);

@@ -104,7 +104,7 @@ signals<T> model<Backbone, Head>::zero_like(const E& on, const signals<T>& seen,
       const index count = detail::map_elements(like[l].at, like[l].heads);
       out[l] = like[l];
       out[l].data = memory.take<T>(count);
-      ops::fill(on, T(0), view<T, 2>(out[l].data, 1, count));
+      ops::fill(on, T(0), view<T, 1>(out[l].data, count));
     }
   };
   zero.row_sample = seen.row_sample;

@@ -56,12 +56,12 @@ class transformer {
   view<T, 2> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
                      const pass_mode& mode, signal_set reads, arena& memory, kept<T>& k, signals<T>& seen) const;
 
-  /// From the gradient with respect to the last hidden state (`dlast`, used up) and to the signals (`wanted`, members
+  /// From the gradient with respect to the last hidden state (`d`, used up) and to the signals (`wanted`, members
   /// may be empty) to that of the parameters, added to `gradient`.
   template <launchable E, class T>
   void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-                const pass_mode& mode, const kept<T>& k, const signals<T>& wanted, view<T, 2> dlast,
-                view<T, 1> gradient, arena& memory) const;
+                const pass_mode& mode, const kept<T>& k, const signals<T>& wanted, view<T, 2> d, view<T, 1> gradient,
+                arena& memory) const;
 
  private:
   struct layer_slots {

@@ -60,7 +60,7 @@ view<T, 2> transformer<P, M, A>::embed(const E& on, view<const T, 1> weights, co
     ops::gather_rows(on, type_.matrix(weights), types, x, true);
   }
   if (embedding_gain_.rows > 0) {
-    k.embedding_norm = layer_norm().template keep<T>(memory, layout.tokens);
+    k.embedding_norm = layer_norm().template keep<T>(memory, layout.tokens, mode.keeps);
     layer_norm().forward(on, {embedding_gain_.vector(weights), embedding_bias_.vector(weights)}, read_only(x),
                          k.embedding_norm, x);
   }
@@ -122,7 +122,7 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
     const view<T, 2> qkv = qkv_stays && !mode.keeps ? memory.matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2>{};
     const auto mark = memory.here();
     k.input[l] = x;
-    k.layer[l] = layer_block().template keep<T>(memory, layout.tokens);
+    k.layer[l] = layer_block().template keep<T>(memory, layout.tokens, mode.keeps);
     if (!qkv.empty()) k.layer[l].attention.qkv = qkv;
     layer_block().forward(on, look_at(static_cast<index>(l), weights), layout, mode,
                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps,
@@ -138,7 +138,7 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
   }
   if (final_gain_.rows > 0) {
     const view<T, 2> normed = memory.matrix<T>(layout.tokens, sizes_.width);
-    k.final_norm = layer_norm().template keep<T>(memory, layout.tokens);
+    k.final_norm = layer_norm().template keep<T>(memory, layout.tokens, mode.keeps);
     layer_norm().forward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, read_only(x), k.final_norm,
                          normed);
     x = normed;
@@ -152,24 +152,21 @@ template <class P, class M, class A>
 template <launchable E, class T>
 void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
                                     const batch_layout<>& layout, const pass_mode& mode, const kept<T>& k,
-                                    const signals<T>& wanted, view<T, 2> dlast, view<T, 1> gradient,
-                                    arena& memory) const {
+                                    const signals<T>& wanted, view<T, 2> d, view<T, 1> gradient, arena& memory) const {
   const auto mark = memory.here();
   const auto layers = static_cast<std::size_t>(sizes_.layers);
-  view<T, 2> dy = dlast, dx = memory.matrix<T>(layout.tokens, sizes_.width);
-  if (!wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[layers - 1]), dy);
+  if (!wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[layers - 1]), d);
   if (final_gain_.rows > 0)
-    layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(dy),
-                          {final_gain_.vector(gradient), final_bias_.vector(gradient)}, dy);
+    layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(d),
+                          {final_gain_.vector(gradient), final_bias_.vector(gradient)}, d);
   for (std::size_t l = layers; l-- > 0;) {
     layer_block().backward(on, look_at(static_cast<index>(l), weights), layout, mode,
-                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l], dy,
-                           detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, dx);
-    std::swap(dx, dy);
-    if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), dy);
+                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l],
+                           detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, d);
+    if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), d);
   }
-  if (!wanted.embeddings.empty()) ops::add(on, read_only(wanted.embeddings), dy);
-  embed_backward(on, weights, batch, mode, k, dy, gradient);
+  if (!wanted.embeddings.empty()) ops::add(on, read_only(wanted.embeddings), d);
+  embed_backward(on, weights, batch, mode, k, d, gradient);
   memory.rewind(mark);
 }
 

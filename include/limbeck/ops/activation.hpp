@@ -73,6 +73,18 @@ void transform(const E& on, const Activation& activation, view<const T, 2, B> x,
   detail::transform_rows(B{}, on, activation, x, y);
 }
 
+/// before += bias for each row, after = activation(before), in one sweep; bias [columns] may be empty. after may be
+/// before: then only the activation is left. Throws contract_error where the shapes do not fit.
+template <launchable E, class Activation, class T, backend B = backend_of<E>>
+void transform_biased(const E& on, const Activation& activation, view<const T, 1, B> bias, view<T, 2, B> before,
+                      view<T, 2, B> after) {
+  expects_one_shape("transform_biased", before, after);
+  expects(bias.empty() || bias.extent(0) == before.extent(1), [&] {
+    return message("transform_biased: bias ", shape_text(bias), " does not fit the rows of ", shape_text(before));
+  });
+  detail::transform_rows_biased(B{}, on, activation, bias, before, after);
+}
+
 /// dx = dy * activation'(x), element by element. dx may be dy. Throws contract_error where the shapes differ.
 template <launchable E, class Activation, class T, backend B = backend_of<E>>
 void transform_backward(const E& on, const Activation& activation, view<const T, 2, B> x, view<const T, 2, B> dy,

@@ -10,15 +10,30 @@
 
 namespace limbeck::ops {
 
-/// x = mask * x / (1 - rate), in place, for x of one or more rows without gaps (Srivastava et al. 2014, JMLR 15). An
-/// element is dropped with probability `rate`; the mask of element i of row r is a function of the stream and of
-/// (r, i) alone. Applied to a gradient with the same stream it is its own backward pass. Rate 0 does nothing. Throws
-/// contract_error unless 0 <= rate < 1.
+/// y = mask * x / (1 - rate), for x and y [rows, columns] whose rows have no gaps (Srivastava et al. 2014, JMLR 15); y
+/// may be x. An element is dropped with probability `rate`; the mask of element i of row r is a function of the stream
+/// and of (r, i) alone. Applied to a gradient with the same stream it is its own backward pass. Rate 0 drops nothing.
+/// Throws contract_error unless 0 <= rate < 1 and the shapes agree.
+template <launchable E, class T, backend B = backend_of<E>>
+void dropout(const E& on, double rate, const random_stream& stream, view<const T, 2, B> x, view<T, 2, B> y) {
+  expects_one_shape("dropout", x, y);
+  detail::dropout_rows(B{}, on, detail::dropping<T>(rate, stream), x, {}, y);
+}
+
+/// The same in place.
 template <launchable E, class T, backend B = backend_of<E>>
 void dropout(const E& on, double rate, const random_stream& stream, view<T, 2, B> x) {
-  expects(rate >= 0 && rate < 1, "dropout: the rate must be at least 0 and below 1");
-  if (rate == 0) return;
-  detail::dropout_rows(B{}, on, rate, stream, x);
+  const detail::dropping<T> d(rate, stream);
+  if (!d.none()) detail::dropout_rows(B{}, on, d, read_only(x), {}, x);
+}
+
+/// y = residual + dropout(x), all of one shape. y may be x or residual.
+template <launchable E, class T, backend B = backend_of<E>>
+void add_dropped(const E& on, double rate, const random_stream& stream, view<const T, 2, B> x,
+                 view<const T, 2, B> residual, view<T, 2, B> y) {
+  expects_one_shape("add_dropped", x, y);
+  expects_one_shape("add_dropped", residual, y);
+  detail::dropout_rows(B{}, on, detail::dropping<T>(rate, stream), x, residual, y);
 }
 
 }  // namespace limbeck::ops

@@ -44,4 +44,11 @@ void fill(const cpu_executor<Provider>& on, T value, view<T, 2> y) {
   });
 }
 
+/// y = value.
+template <class Provider, class T>
+void fill(const cpu_executor<Provider>& on, T value, view<T, 1> y) {
+  parallel_for(on.threads, y.extent(0), index{1 << 15},
+               [&](index begin, index end) { std::fill(y.data() + begin, y.data() + end, value); });
+}
+
 }  // namespace limbeck::ops

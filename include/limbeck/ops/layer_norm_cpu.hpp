@@ -4,18 +4,21 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/ops/dropout_cpu.hpp"
 
 namespace limbeck::ops::detail {
 
 /// The sum over a row of f(x[c]...).
 template <class V, class F, class T, class... X>
 LIMBECK_HD T row_sum(const F& f, index width, const T* x, const X*... more) {
-  V sum(0);
+  V sum(T(0));
   index c = 0;
   for (; c + V::width <= width; c += V::width) sum += f(load<V>(x + c), load<V>(more + c)...);
-  T total = horizontal_sum(sum);
-  for (; c < width; ++c) total += f(x[c], more[c]...);
-  return total;
+  if (c < width) {
+    const V rest = f(load_part<V>(x + c, width - c, T(0)), load_part<V>(more + c, width - c, T(0))...);
+    sum += where(first_lanes<V>(width - c), rest, V(T(0)));
+  }
+  return horizontal_sum(sum);
 }
 
 struct itself {
@@ -45,15 +48,32 @@ struct product_of_three {
   }
 };
 
+/// What is normalised: x, or residual + dropout(x) where a residual is given.
+template <class T>
+struct norm_input {
+  view<const T, 2> x, residual{};
+  dropping<T> drop{};
+};
+
 struct layer_norm_kernel {
   template <int Bytes, class T>
-  LIMBECK_HD static void run(const T epsilon, const view<const T, 2>& x, const T* gain, const T* bias,
-                             const view<T, 2>& normalised, const view<T, 1>& spread, const view<T, 2>& y) {
+  LIMBECK_HD static void run(const norm_input<T>& in, index begin, index end, const T epsilon, const T* gain,
+                             const T* bias, const view<T, 2>& normalised, const view<T, 1>& spread,
+                             const view<T, 2>& y) {
     using V = simd_of_bytes<T, Bytes>;
-    for (index r = 0; r < x.extent(0); ++r)
-      one_row<V>(epsilon, x.extent(1), x.data() + r * x.stride(0), gain, bias,
+    const index width = in.x.extent(1);
+    for (index r = begin; r < end; ++r) {
+      const T* x = in.x.data() + r * in.x.stride(0);
+      T* const out = y.data() + r * y.stride(0);
+      if (!in.residual.empty()) {
+        dropout_row<Bytes>(in.drop, in.drop.row_start(r, width), width, x,
+                           in.residual.data() + r * in.residual.stride(0), out);
+        x = out;
+      }
+      one_row<V>(epsilon, width, x, gain, bias,
                  normalised.empty() ? nullptr : normalised.data() + r * normalised.stride(0),
-                 spread.empty() ? nullptr : spread.data() + r, y.data() + r * y.stride(0));
+                 spread.empty() ? nullptr : spread.data() + r, out);
+    }
   }
 
  private:
@@ -64,35 +84,40 @@ struct layer_norm_kernel {
     const T variance = row_sum<V>(squared_distance<T>{mean}, width, x) / static_cast<T>(width);
     const T factor = T(1) / sqrt(variance + epsilon);
     if (spread != nullptr) *spread = factor;
-    index c = 0;
-    for (; c + V::width <= width; c += V::width) {
-      const V n = (load<V>(x + c) - V(mean)) * V(factor);
-      if (normalised != nullptr) store(normalised + c, n);
-      store(y + c, n * load<V>(gain + c) + load<V>(bias + c));
-    }
-    for (; c < width; ++c) {
-      const T n = (x[c] - mean) * factor;
-      if (normalised != nullptr) normalised[c] = n;
-      y[c] = n * gain[c] + bias[c];
+    for (index c = 0; c < width; c += V::width) {
+      const index here = width - c;
+      const V n = (load_part<V>(x + c, here, T(0)) - V(mean)) * V(factor);
+      if (normalised != nullptr) store_part(normalised + c, here, n);
+      store_part(y + c, here, n * load_part<V>(gain + c, here, T(0)) + load_part<V>(bias + c, here, T(0)));
     }
   }
 };
 
 struct layer_norm_backward_kernel {
   template <int Bytes, class T>
-  LIMBECK_HD static void run(const view<const T, 2>& normalised, const T* spread, const T* gain,
-                             const view<const T, 2>& dy, const view<T, 2>& dx) {
-    using V = simd_of_bytes<T, Bytes>;
+  LIMBECK_HD static void run(const view<const T, 2>& normalised, index begin, index end, const T* spread, const T* gain,
+                             const view<const T, 2>& dy, const view<T, 2>& dx, const dropping<T>& drop,
+                             const view<T, 2>& branch) {
     const index width = dy.extent(1);
-    for (index r = 0; r < dy.extent(0); ++r) {
-      const T *n = normalised.data() + r * normalised.stride(0), *g = dy.data() + r * dy.stride(0);
+    for (index r = begin; r < end; ++r) {
       T* const out = dx.data() + r * dx.stride(0);
-      const T mean = row_sum<V>(product_of_two{}, width, g, gain) / static_cast<T>(width);
-      const T along = row_sum<V>(product_of_three{}, width, g, gain, n) / static_cast<T>(width);
-      index c = 0;
-      for (; c + V::width <= width; c += V::width)
-        store(out + c, (load<V>(g + c) * load<V>(gain + c) - V(mean) - load<V>(n + c) * V(along)) * V(spread[r]));
-      for (; c < width; ++c) out[c] = (g[c] * gain[c] - mean - n[c] * along) * spread[r];
+      one_row<simd_of_bytes<T, Bytes>>(width, normalised.data() + r * normalised.stride(0), spread[r], gain,
+                                       dy.data() + r * dy.stride(0), out);
+      if (!branch.empty())
+        dropout_row<Bytes, T>(drop, drop.row_start(r, width), width, out, nullptr,
+                              branch.data() + r * branch.stride(0));
+    }
+  }
+
+ private:
+  template <class V, class T>
+  LIMBECK_HD static void one_row(index width, const T* n, T spread, const T* gain, const T* g, T* out) {
+    const T mean = row_sum<V>(product_of_two{}, width, g, gain) / static_cast<T>(width);
+    const T along = row_sum<V>(product_of_three{}, width, g, gain, n) / static_cast<T>(width);
+    for (index c = 0; c < width; c += V::width) {
+      const index here = width - c;
+      const V through = load_part<V>(g + c, here, T(0)) * load_part<V>(gain + c, here, T(0));
+      store_part(out + c, here, (through - V(mean) - load_part<V>(n + c, here, T(0)) * V(along)) * V(spread));
     }
   }
 };
@@ -126,24 +151,19 @@ struct layer_norm_parameter_kernel {
 inline constexpr index norm_elements_a_thread = 1 << 14;
 
 template <class Provider, class T>
-void layer_norm_rows(cpu, const cpu_executor<Provider>& on, T epsilon, view<const T, 2> x, view<const T, 1> gain,
+void layer_norm_rows(cpu, const cpu_executor<Provider>& on, const norm_input<T>& in, T epsilon, view<const T, 1> gain,
                      view<const T, 1> bias, view<T, 2> normalised, view<T, 1> spread, view<T, 2> y) {
-  parallel_for(on.threads, x.extent(0), norm_elements_a_thread / (x.extent(1) + 1) + 1, [&](index begin, index end) {
-    const index count = end - begin;
-    simd_dispatch<layer_norm_kernel>(epsilon, row_block(x, begin, count), gain.data(), bias.data(),
-                                     normalised.empty() ? normalised : row_block(normalised, begin, count),
-                                     spread.empty() ? spread : view<T, 1>(spread.data() + begin, count),
-                                     row_block(y, begin, count));
+  parallel_for(on.threads, y.extent(0), norm_elements_a_thread / (y.extent(1) + 1) + 1, [&](index begin, index end) {
+    simd_dispatch<layer_norm_kernel>(in, begin, end, epsilon, gain.data(), bias.data(), normalised, spread, y);
   });
 }
 
 template <class Provider, class T>
 void layer_norm_rows_backward(cpu, const cpu_executor<Provider>& on, view<const T, 2> normalised,
-                              view<const T, 1> spread, view<const T, 1> gain, view<const T, 2> dy, view<T, 2> dx) {
+                              view<const T, 1> spread, view<const T, 1> gain, view<const T, 2> dy, view<T, 2> dx,
+                              const dropping<T>& drop, view<T, 2> branch) {
   parallel_for(on.threads, dy.extent(0), norm_elements_a_thread / (dy.extent(1) + 1) + 1, [&](index begin, index end) {
-    const index count = end - begin;
-    simd_dispatch<layer_norm_backward_kernel>(row_block(normalised, begin, count), spread.data() + begin, gain.data(),
-                                              row_block(dy, begin, count), row_block(dx, begin, count));
+    simd_dispatch<layer_norm_backward_kernel>(normalised, begin, end, spread.data(), gain.data(), dy, dx, drop, branch);
   });
 }
 

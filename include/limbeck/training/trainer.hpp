@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "limbeck/io/run_record.hpp"
+#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/training/adamw.hpp"
 #include "limbeck/training/checkpoint.hpp"
 #include "limbeck/training/console.hpp"
@@ -137,7 +138,7 @@ class trainer {
     for (index b = first; b < std::min(first + options_.accumulate, order.size()); ++b) micro_.push_back(order[b]);
     const normaliser counts = counts_of_step(micro_, train, student_.head().classes());
     const double progress = static_cast<double>(at_.updates) / static_cast<double>(rate_.updates);
-    std::fill_n(gradients_.data(), gradients_.extent(0), 0.0F);
+    ops::fill(on_, 0.0F, gradients_);
     values_.assign(step_.terms().size(), 0);
     for (const auto& chosen : micro_)
       step_.accumulate(on_, train, chosen, counts,

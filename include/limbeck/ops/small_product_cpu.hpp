@@ -1,0 +1,80 @@
+// Products of matrices so small that a library's call would cost more than they do: those inside of an attention.
+#pragma once
+
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/core/view.hpp"
+
+namespace limbeck::ops::detail {
+
+/// The left factor of a small product: read element by element, so any strides will do.
+template <class T>
+struct left_factor {
+  const T* data;
+  index row, column;  ///< strides
+};
+/// The right factor, or the product: rows of whole vectors.
+template <class T>
+struct rows_of_vectors {
+  T* data;
+  index row;  ///< stride
+};
+
+/// Rows x Vectors of c = alpha a b, or c += alpha a b. The sums run over a's columns in their order.
+template <int Rows, int Vectors, class V, class T>
+LIMBECK_HD void product_tile(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c,
+                             index inner, T alpha, bool add) {
+  V sum[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) sum[r][v] = V(T(0));
+  for (index k = 0; k < inner; ++k) {
+    V right[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) right[v] = load<V>(b.data + k * b.row + v * V::width);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const V left(a.data[r * a.row + k * a.column]);
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(left, right[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) {
+      T* const at = c.data + r * c.row + v * V::width;
+      const V here = V(alpha) * sum[r][v];
+      store(at, add ? load<V>(static_cast<const T*>(at)) + here : here);
+    }
+}
+
+/// `rows` rows of the product, Vectors vectors wide.
+template <int Vectors, class V, class T>
+LIMBECK_HD void product_strip(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c,
+                              index rows, index inner, T alpha, bool add) {
+  constexpr int tall = 6, low = 2;
+  index r = 0;
+  for (; r + tall <= rows; r += tall)
+    product_tile<tall, Vectors, V, T>({a.data + r * a.row, a.row, a.column}, b, {c.data + r * c.row, c.row}, inner,
+                                      alpha, add);
+  for (; r + low <= rows; r += low)
+    product_tile<low, Vectors, V, T>({a.data + r * a.row, a.row, a.column}, b, {c.data + r * c.row, c.row}, inner,
+                                     alpha, add);
+  if (r < rows)
+    product_tile<1, Vectors, V, T>({a.data + r * a.row, a.row, a.column}, b, {c.data + r * c.row, c.row}, inner, alpha,
+                                   add);
+}
+
+/// c = alpha a b, or c += alpha a b, for a [rows, inner], b [inner, columns], c [rows, columns]. `columns` is a
+/// multiple of V::width. Each element is one sum in the order of `inner`, whatever the sizes.
+template <class V, class T>
+LIMBECK_HD void small_product(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c,
+                              index rows, index inner, index columns, T alpha, bool add) {
+  index at = 0;
+  for (; at + 2 * V::width <= columns; at += 2 * V::width)
+    product_strip<2, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
+  if (at < columns) product_strip<1, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
+}
+
+}  // namespace limbeck::ops::detail
