@@ -132,6 +132,7 @@ set(
   data/normalizer.hpp
   data/packed_tokens.hpp
   data/pair_merger.hpp
+  data/piece_trie.hpp
   data/text_file.hpp
   data/tsv.hpp
   data/utf8.hpp

@@ -78,14 +78,3 @@ TEST_CASE("vocabulary names file and line of what is wrong") {
   CHECK_THROWS_WITH(vocabulary::read("no/such/vocab.txt"), "no/such/vocab.txt: cannot be opened");
   CHECK_THROWS_WITH(vocabulary::read("."), contains("is a folder"));
 }
-
-TEST_CASE("vocabulary gives the longest beginning, and only whole code points of it") {
-  const vocabulary v = small_vocabulary("play pla ##ing ##i \xC3 \xC3\xA9");
-  CHECK(v.longest_prefix("playing", false).id == 5);
-  CHECK(v.longest_prefix("playing", false).bytes == 4);
-  CHECK(v.longest_prefix("ing", true).id == 7);
-  CHECK(v.longest_prefix("ing", false).id == -1);
-  CHECK(v.longest_prefix("\xC3\xA8", false).id == -1);
-  CHECK(v.longest_prefix("\xC3\xA9", false).id == 10);
-  CHECK(v.longest_prefix("", false).id == -1);
-}

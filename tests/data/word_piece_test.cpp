@@ -72,3 +72,11 @@ TEST_CASE("word_piece appends to what is there and keeps it where a word is unkn
   t.append("ab abx", buffer);
   CHECK(buffer == ids{7, 5, 6, 1});
 }
+
+TEST_CASE("word_piece never matches a part of a code point") {
+  const word_piece t(small_vocabulary("\xC3 \xC3\xA9 a ##\xC3 ##\xC3\xA9 \xA9 ##\xA9"), {.lower_case = false});
+  CHECK(t.encode("\u00E8") == ids{1});
+  CHECK(t.encode("\u00E9") == ids{6});
+  CHECK(t.encode("a\u00E8") == ids{1});
+  CHECK(t.encode("a\u00E9\u00E9") == ids{7, 9, 9});
+}

@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -23,52 +24,85 @@ struct normalizer_options {
   bool isolate_ideographs = true;       ///< each Chinese character is a word
 };
 
+/// A stretch of text that is not plain ASCII, normalised. Memory that is used again.
+struct normalized_run {
+  std::string text{};              ///< UTF-8; a space ends the word before it, and is part of none
+  std::vector<char32_t> points{};  ///< what the text is made from
+};
+
 /// Gives the words of a text, exactly as BertNormalizer and BertPreTokenizer of the tokenizers library (Devlin et al.
 /// 2019, arXiv:1810.04805; google-research/bert, tokenization.py): control and private-use characters go, any white
 /// space parts words, ideographs and punctuation stand alone. Where accents are stripped the text is decomposed (NFD)
-/// and stays so. Broken UTF-8 is dropped. Holds no state, so threads may share one.
+/// and stays so. Broken UTF-8 is dropped. Holds a table and no state, so threads may share one.
 class normalizer {
  public:
+  /// What a byte of text is. A value from first_letter on is a letter of ASCII, normalised.
+  enum byte_kind : unsigned char { space, dropped, punctuation, not_ascii, first_letter };
+
   explicit normalizer(normalizer_options options = {})
       : lower_case_(options.lower_case),
         strip_accents_(options.strip_accents.value_or(options.lower_case)),
-        isolate_ideographs_(options.isolate_ideographs) {}
+        isolate_ideographs_(options.isolate_ideographs) {
+    kinds_.fill(not_ascii);
+    for (unsigned char c = 0; c < 0x80; ++c) kinds_[c] = ascii_kind(c);
+  }
+
+  /// What `byte` is, or the letter that it becomes.
+  [[nodiscard]] unsigned char kind(char byte) const { return kinds_[static_cast<unsigned char>(byte)]; }
+
+  /// Normalises the stretch from text[at] on whose bytes are not ASCII or are dropped, and moves `at` behind it. Marks
+  /// change places only inside of such a stretch, so the rest can be read byte by byte. Its first and its last word go
+  /// on in the text around it unless a space parts them.
+  void run(std::string_view text, std::size_t& at, normalized_run& into) const {
+    into.points.clear();
+    into.text.clear();
+    while (at < text.size() && (kind(text[at]) == not_ascii || kind(text[at]) == dropped))
+      clean(detail::decode_utf8(text, at), into.points);
+    if (strip_accents_) sort_marks(into.points);
+    for (const char32_t c : into.points) {
+      if (strip_accents_ && detail::is_accent(c)) continue;
+      put(lower_case_ ? detail::lower(c) : c, into.text);
+      if (lower_case_ && c == 0x130) put(0x307, into.text);  // the one lower-case form of two code points
+    }
+  }
 
   /// Calls visit(word, characters) for each word in turn: its UTF-8 text, valid during the call, and how many code
-  /// points it has. Allocates only for words above 15 bytes, and a buffer where the text is not plain ASCII.
+  /// points it has. Allocates only for words above 15 bytes, and buffers where the text is not plain ASCII.
   template <std::invocable<std::string_view, std::ptrdiff_t> Visit>
   void words(std::string_view text, Visit&& visit) const {
     splitter<Visit> split{visit};
-    if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
-      for (const char c : text) split.put(lowered(static_cast<unsigned char>(c)));
-    } else {
-      std::vector<char32_t> points = cleaned(text);
-      if (strip_accents_) sort_marks(points);
-      for (const char32_t c : points) {
-        if (strip_accents_ && detail::is_accent(c)) continue;
-        split.put(lowered(c));
-        if (lower_case_ && c == 0x130) split.put(0x307);  // the one lower-case form of two code points
+    normalized_run other;
+    for (std::size_t at = 0; at < text.size();) {
+      switch (const unsigned char c = kind(text[at])) {
+        case space: split.end_word(); break;
+        case dropped: break;
+        case punctuation:
+          split.end_word();
+          split.put(text[at]);
+          split.end_word();
+          break;
+        case not_ascii:
+          run(text, at, other);
+          for (const char byte : other.text) byte == ' ' ? split.end_word() : split.put(byte);
+          continue;
+        default: split.put(static_cast<char>(c));
       }
+      ++at;
     }
     split.end_word();
   }
 
  private:
-  /// Collects a word until white space or punctuation ends it.
+  /// Collects a word until something ends it.
   template <class Visit>
   struct splitter {
     Visit& visit;
     std::string word{};
     std::ptrdiff_t characters = 0;
 
-    void put(char32_t c) {
-      const detail::character_class kind = detail::class_of(c);
-      if (kind == detail::character_class::dropped) return;
-      if (kind != detail::character_class::letter) end_word();
-      if (kind == detail::character_class::space) return;
-      detail::append_utf8(word, c);
-      ++characters;
-      if (kind == detail::character_class::punctuation) end_word();
+    void put(char byte) {
+      word.push_back(byte);
+      characters += detail::is_continuation_byte(byte) ? 0 : 1;
     }
     void end_word() {
       if (characters > 0) visit(std::string_view(word), characters);
@@ -77,27 +111,38 @@ class normalizer {
     }
   };
 
-  [[nodiscard]] char32_t lowered(char32_t c) const { return lower_case_ ? detail::lower(c) : c; }
-
-  /// The code points that stay, ideographs set apart by spaces, decomposed where accents will be stripped.
-  [[nodiscard]] std::vector<char32_t> cleaned(std::string_view text) const {
-    std::vector<char32_t> points;
-    points.reserve(text.size());
-    for (std::size_t at = 0; at < text.size();) {
-      const char32_t c = detail::decode_utf8(text, at);
-      const detail::character_class kind = detail::class_of(c);
-      if (kind == detail::character_class::dropped) continue;
-      const bool apart = isolate_ideographs_ && detail::is_ideograph(c);
-      if (apart) points.push_back(' ');
-      if (kind == detail::character_class::space)
-        points.push_back(' ');
-      else if (strip_accents_ && c >= 0xC0)
-        decompose(c, points);
-      else
-        points.push_back(c);
-      if (apart) points.push_back(' ');
+  [[nodiscard]] unsigned char ascii_kind(unsigned char c) const {
+    switch (detail::class_of(c)) {
+      case detail::character_class::space: return space;
+      case detail::character_class::dropped: return dropped;
+      case detail::character_class::punctuation: return punctuation;
+      default: return static_cast<unsigned char>(lower_case_ ? detail::lower(c) : c);
     }
-    return points;
+  }
+
+  /// Appends a normalised character, and spaces where it ends a word.
+  static void put(char32_t c, std::string& text) {
+    const detail::character_class kind = detail::class_of(c);
+    if (kind == detail::character_class::dropped) return;
+    if (kind != detail::character_class::letter) text.push_back(' ');
+    if (kind == detail::character_class::space) return;
+    detail::append_utf8(text, c);
+    if (kind == detail::character_class::punctuation) text.push_back(' ');
+  }
+
+  /// Appends a code point if it stays: ideographs set apart by spaces, decomposed where accents will be stripped.
+  void clean(char32_t c, std::vector<char32_t>& points) const {
+    const detail::character_class kind = detail::class_of(c);
+    if (kind == detail::character_class::dropped) return;
+    const bool apart = isolate_ideographs_ && detail::is_ideograph(c);
+    if (apart) points.push_back(' ');
+    if (kind == detail::character_class::space)
+      points.push_back(' ');
+    else if (strip_accents_ && c >= 0xC0)
+      decompose(c, points);
+    else
+      points.push_back(c);
+    if (apart) points.push_back(' ');
   }
 
   static void decompose(char32_t c, std::vector<char32_t>& points) {
@@ -125,6 +170,7 @@ class normalizer {
   }
 
   bool lower_case_, strip_accents_, isolate_ideographs_;
+  std::array<unsigned char, 256> kinds_;
 };
 
 }  // namespace limbeck

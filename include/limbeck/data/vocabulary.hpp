@@ -16,7 +16,6 @@
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/fnv.hpp"
 #include "limbeck/data/text_file.hpp"
-#include "limbeck/data/utf8.hpp"
 
 namespace limbeck {
 
@@ -69,7 +68,7 @@ class vocabulary {
 
   /// The id of `piece`, special ones included.
   [[nodiscard]] std::optional<std::int32_t> find(std::string_view piece) const {
-    const std::int32_t id = lookup(fnv1a(piece), "", piece);
+    const std::int32_t id = lookup(fnv1a(piece), piece);
     return id < 0 ? std::nullopt : std::optional(id);
   }
 
@@ -92,27 +91,6 @@ class vocabulary {
   /// Writes vocab.txt: one piece a line.
   void write(std::ostream& out) const {
     for (std::int32_t id = 0; id < size(); ++id) out << text_of(id) << '\n';
-  }
-
-  struct match {
-    std::int32_t id = -1;   ///< -1: no piece fits
-    std::size_t bytes = 0;  ///< of the text that the piece covers; "##" is not counted
-  };
-  /// The longest piece that `rest`, the remainder of a word, begins with; where `continues`, among the pieces that
-  /// start with "##". Only whole code points match. One pass takes the hashes of all beginnings, then the longest is
-  /// tried first.
-  [[nodiscard]] match longest_prefix(std::string_view rest, bool continues) const {
-    std::array<std::uint64_t, longest_piece> hash;
-    const std::string_view prefix = continues ? continuation : std::string_view();
-    const std::size_t limit = std::min(rest.size(), longest_);
-    std::uint64_t running = fnv1a(prefix);
-    for (std::size_t i = 0; i < limit; ++i) hash[i] = running = fnv1a_step(running, rest[i]);
-    for (std::size_t bytes = limit; bytes > 0; --bytes) {
-      if (bytes < rest.size() && detail::is_continuation_byte(rest[bytes])) continue;
-      const std::int32_t id = lookup(hash[bytes - 1], prefix, rest.substr(0, bytes));
-      if (id >= 0) return {id, bytes};
-    }
-    return {};
   }
 
  private:
@@ -146,15 +124,11 @@ class vocabulary {
     while (slots_[at].id >= 0) at = (at + 1) & (slots_.size() - 1);
     slots_[at] = {static_cast<std::uint32_t>(hash >> 32), id};
   }
-  /// The id of prefix + rest, whose hash is `hash`, or -1.
-  [[nodiscard]] std::int32_t lookup(std::uint64_t hash, std::string_view prefix, std::string_view rest) const {
+  /// The id of `piece`, whose hash is `hash`, or -1.
+  [[nodiscard]] std::int32_t lookup(std::uint64_t hash, std::string_view piece) const {
     const auto tag = static_cast<std::uint32_t>(hash >> 32);
-    for (std::size_t at = hash & (slots_.size() - 1); slots_[at].id >= 0; at = (at + 1) & (slots_.size() - 1)) {
-      if (slots_[at].tag != tag) continue;
-      const std::string_view piece = text_of(slots_[at].id);
-      if (piece.size() == prefix.size() + rest.size() && piece.starts_with(prefix) && piece.ends_with(rest))
-        return slots_[at].id;
-    }
+    for (std::size_t at = hash & (slots_.size() - 1); slots_[at].id >= 0; at = (at + 1) & (slots_.size() - 1))
+      if (slots_[at].tag == tag && text_of(slots_[at].id) == piece) return slots_[at].id;
     return -1;
   }
 
@@ -167,7 +141,6 @@ class vocabulary {
       return "piece \"" + std::string(piece) + "\" appears twice, first on line " + std::to_string(*first + 1);
     text_ += piece;
     begin_.push_back(text_.size());
-    longest_ = std::max(longest_, piece.size());
     if (2 * begin_.size() > slots_.size())
       grow(4 * begin_.size());
     else
@@ -187,7 +160,6 @@ class vocabulary {
   std::string text_;                      // all pieces, end to end
   std::vector<std::size_t> begin_ = {0};  // [size + 1]
   std::vector<slot> slots_ = std::vector<slot>(64);
-  std::size_t longest_ = 0;
   std::array<std::int32_t, special_pieces.size()> special_{};
 };
 

@@ -1,6 +1,7 @@
 // BERT's tokeniser: text to the ids of a WordPiece vocabulary, exactly as BertTokenizerFast gives them.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "limbeck/core/error.hpp"
 #include "limbeck/data/encoding.hpp"
 #include "limbeck/data/normalizer.hpp"
+#include "limbeck/data/piece_trie.hpp"
 #include "limbeck/data/vocabulary.hpp"
 
 namespace limbeck {
@@ -33,30 +35,47 @@ class word_piece {
   /// Throws contract_error where max_word is below 1.
   explicit word_piece(vocabulary pieces, word_piece_options options = {})
       : pieces_(std::move(pieces)),
+        trie_(pieces_),
         normalizer_({options.lower_case, options.strip_accents, options.isolate_ideographs}),
         options_(options) {
     expects(options.max_word >= 1,
             [&] { return message("word_piece: max_word must be positive, not ", options.max_word); });
+    for (char c = 0; c < 0x7F; ++c)
+      marks_[static_cast<unsigned char>(c)] = pieces_.find(std::string_view(&c, 1)).value_or(pieces_.unknown());
   }
 
   [[nodiscard]] const vocabulary& pieces() const { return pieces_; }
   [[nodiscard]] const word_piece_options& options() const { return options_; }
 
-  /// Appends the ids of `text` to `ids`, no [CLS] or [SEP] added. A buffer that is used again spares allocations.
+  /// Appends the ids of `text` to `ids`, no [CLS] or [SEP] added. A buffer that is used again spares allocations: the
+  /// only others are for text that is not plain ASCII.
   void append(std::string_view text, std::vector<std::int32_t>& ids) const {
-    while (options_.parse_specials) {
-      const special_spelling found = find_special(text);
-      if (found.id < 0) break;
-      append_plain(text.substr(0, found.at), ids);
-      ids.push_back(found.id);
-      text.remove_prefix(found.at + found.bytes);
+    normalized_run other;
+    open_word word{.first_id = ids.size()};
+    for (std::size_t at = 0; at < text.size();) {
+      at += letters(text.substr(at), word, ids);
+      if (at == text.size()) break;
+      switch (normalizer_.kind(text[at])) {
+        case normalizer::dropped: ++at; break;
+        case normalizer::not_ascii:
+          normalizer_.run(text, at, other);
+          read(other.text, word, ids);
+          break;
+        case normalizer::punctuation:
+          end(word, ids);
+          at += mark(text.substr(at), ids);
+          word.first_id = ids.size();
+          break;
+        default: end(word, ids); ++at;
+      }
     }
-    append_plain(text, ids);
+    end(word, ids);
   }
 
   /// The ids of `text`, no [CLS] or [SEP] added, never cut.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const {
     std::vector<std::int32_t> ids;
+    ids.reserve(text.size() / 4 + 1);  // prose has less than a piece for four bytes
     append(text, ids);
     return ids;
   }
@@ -85,43 +104,73 @@ class word_piece {
   }
 
  private:
-  struct special_spelling {
-    std::size_t at = 0, bytes = 0;
-    std::int32_t id = -1;  // -1: there is none
+  /// How far a word has been read.
+  struct open_word {
+    std::size_t first_id;  // of ids, where the word began
+    detail::piece_trie::state state = detail::piece_trie::word_start;
+    std::ptrdiff_t characters = 0;  // code points
   };
-  /// The first spelling of a special piece in `text`. None is the start of another, so the first is the one.
-  [[nodiscard]] special_spelling find_special(std::string_view text) const {
-    for (std::size_t at = text.find('['); at != std::string_view::npos; at = text.find('[', at + 1))
-      for (std::size_t i = 0; i < special_pieces.size(); ++i)
-        if (text.substr(at).starts_with(special_pieces[i]))
-          return {at, special_pieces[i].size(), pieces_.specials()[i]};
-    return {};
-  }
 
-  void append_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
-    normalizer_.words(text, [&](std::string_view word, std::ptrdiff_t characters) {
-      if (characters > options_.max_word || !append_pieces(word, ids)) ids.push_back(pieces_.unknown());
-    });
-  }
-
-  /// Appends the pieces of a word, or nothing and false where some part of it has none.
-  [[nodiscard]] bool append_pieces(std::string_view word, std::vector<std::int32_t>& ids) const {
-    const std::size_t before = ids.size();
-    for (std::size_t at = 0; at < word.size();) {
-      const vocabulary::match found = pieces_.longest_prefix(word.substr(at), at > 0);
-      if (found.id < 0) {
-        ids.resize(before);
-        return false;
-      }
-      ids.push_back(found.id);
-      at += found.bytes;
+  /// Reads the letters of ASCII that `text` begins with. How many they are.
+  std::size_t letters(std::string_view text, open_word& word, std::vector<std::int32_t>& ids) const {
+    detail::piece_trie::state state = word.state;
+    std::size_t count = 0;
+    for (; count < text.size(); ++count) {
+      const unsigned char letter = normalizer_.kind(text[count]);
+      if (letter < normalizer::first_letter) break;
+      state = trie_.next(state, letter, ids);
     }
-    return true;
+    word.state = state;
+    word.characters += static_cast<std::ptrdiff_t>(count);
+    return count;
+  }
+
+  /// Reads normalised text.
+  void read(std::string_view text, open_word& word, std::vector<std::int32_t>& ids) const {
+    for (const char byte : text) {
+      if (byte == ' ') {
+        end(word, ids);
+        continue;
+      }
+      word.state = trie_.next(word.state, static_cast<unsigned char>(byte), ids);
+      word.characters += detail::is_continuation_byte(byte) ? 0 : 1;
+    }
+  }
+
+  /// Ends the word, if there is one, and begins another.
+  void end(open_word& word, std::vector<std::int32_t>& ids) const {
+    if (word.characters == 0) return;
+    const std::int32_t last = trie_.last_piece(word.state);
+    if (last >= 0 && word.characters <= options_.max_word)
+      ids.push_back(last);
+    else
+      end_otherwise(word, ids);
+    word = {.first_id = ids.size()};
+  }
+  [[gnu::noinline]] void end_otherwise(const open_word& word, std::vector<std::int32_t>& ids) const {
+    if (word.characters <= options_.max_word && trie_.finish(word.state, ids)) return;
+    ids.resize(word.first_id);
+    ids.push_back(pieces_.unknown());
+  }
+
+  /// Appends the punctuation mark of ASCII that `text` begins with, or the special piece that is spelled there; none of
+  /// these is the beginning of another. How many bytes it has.
+  std::size_t mark(std::string_view text, std::vector<std::int32_t>& ids) const {
+    if (text.front() == '[' && options_.parse_specials)
+      for (std::size_t i = 0; i < special_pieces.size(); ++i)
+        if (text.starts_with(special_pieces[i])) {
+          ids.push_back(pieces_.specials()[i]);
+          return special_pieces[i].size();
+        }
+    ids.push_back(marks_[static_cast<unsigned char>(text.front())]);
+    return 1;
   }
 
   vocabulary pieces_;
+  detail::piece_trie trie_;
   normalizer normalizer_;
   word_piece_options options_;
+  std::array<std::int32_t, 0x7F> marks_;  // the ids of the punctuation of ASCII, each a word
 };
 
 }  // namespace limbeck
