@@ -4,8 +4,6 @@
 // Before soft_target.hpp, which looks for the kernels of its own compiler only.
 #include "limbeck/losses/soft_target_cuda.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "golden/loss_case.hpp"
 #include "losses/soft_target_device_cases.hpp"
 
@@ -74,9 +72,9 @@ int run_loss_cases() {
                                                                .divergence = {}});
     };
     const auto got = reverse ? run(reverse_kl{}) : run(forward_kl{});
-    const double tolerance = c.json.at("tol").at(sizeof(A) == 8 ? "f64_rel" : "f32_rel").template get<double>();
+    const double tolerance = c.json.at("tol").required<double>(sizeof(A) == 8 ? "f64_rel" : "f32_rel");
     const double floor = c.name().find("_f32_") == std::string::npos ? 1 : 0;
-    const double value = c.json.at("value").template get<double>();
+    const double value = c.json.required<double>("value");
     check_near("value", std::vector<A>{got.total()}, std::vector<double>{value}, tolerance, floor);
     check_near("gradient", got.gradient, tensor(c.json.at("grads").at("student")).data, tolerance, floor);
     ++count;

@@ -78,3 +78,15 @@ TEST_CASE("vocabulary names file and line of what is wrong") {
   CHECK_THROWS_WITH(vocabulary::read("no/such/vocab.txt"), "no/such/vocab.txt: cannot be opened");
   CHECK_THROWS_WITH(vocabulary::read("."), contains("is a folder"));
 }
+
+TEST_CASE("vocabulary refuses pieces that would not be read back from the lines they are written to") {
+  const std::string specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  const std::string line_end = "a piece with a line end in it, expected one that a line of vocab.txt can hold";
+  CHECK_THROWS_WITH(vocabulary::parse(specials + "a\r\r\nb\n", "v.txt"), "v.txt: line 6: " + line_end);
+  CHECK(vocabulary::parse(specials + "a\rb\r\n").piece(5) == "a\rb");
+  for (const char* piece : {"a\nb", "\n", "a\r"})
+    CHECK_THROWS_WITH(vocabulary(std::vector<std::string>{piece}), "vocabulary: " + line_end);
+  CHECK_THROWS_WITH(vocabulary::parse("\xEF\xBB\xBF\xEF\xBB\xBF[PAD]\n"),
+                    contains("line 1: the first piece starts with"));
+  CHECK(vocabulary::parse(specials + "\xEF\xBB\xBF").size() == 6);
+}

@@ -1,20 +1,22 @@
 // The worked cases of losses: a list of what can run them, and the tensors they are written in. Holds no formula.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "limbeck/io/json.hpp"
+#include "limbeck/io/tensor_entry.hpp"
 
 namespace limbeck_test {
 
-/// Numbers with a shape, row-major. Infinities stand in the file as the strings inf and -inf.
+/// Numbers with a shape, row-major. What JSON has no number for stands in the file as the strings inf, -inf and nan.
 struct tensor {
   std::vector<std::ptrdiff_t> shape;
   std::vector<double> data;
@@ -23,10 +25,12 @@ struct tensor {
   tensor(std::vector<std::ptrdiff_t> s, std::vector<double> d) : shape(std::move(s)), data(std::move(d)) {}
   template <class T>
   tensor(std::vector<std::ptrdiff_t> s, const std::vector<T>& d) : shape(std::move(s)), data(d.begin(), d.end()) {}
-  explicit tensor(const nlohmann::json& j) {
-    if (!j.is_object()) return;
-    shape = j.at("shape").get<std::vector<std::ptrdiff_t>>();
-    for (const auto& x : j.at("data")) data.push_back(number(x));
+  /// Throws limbeck::file_error unless there is a number for each place of the shape, and at least one.
+  explicit tensor(const limbeck::json_value& j) : shape(j.at("shape").as<std::vector<std::ptrdiff_t>>()) {
+    for (const limbeck::json_value& x : j.at("data").elements()) data.push_back(number(x));
+    std::uint64_t places = 0;
+    if (!limbeck::multiply(shape, 1, places) || places == 0 || places != data.size())
+      j.refuse("has " + std::to_string(data.size()) + " numbers, expected those of shape " + limbeck::text_of(shape));
   }
 
   /// The product of all extents but the last; the last.
@@ -40,27 +44,29 @@ struct tensor {
   }
 
  private:
-  static double number(const nlohmann::json& x) {
-    if (!x.is_string()) return x.get<double>();
-    const auto text = x.get<std::string>();
-    const double infinity = std::numeric_limits<double>::infinity();
-    return text == "inf" ? infinity : text == "-inf" ? -infinity : std::numeric_limits<double>::quiet_NaN();
+  static double number(const limbeck::json_value& x) {
+    if (!x.raw().is_string()) return x.as<double>();
+    const auto text = x.as<std::string>();
+    if (text == "inf") return std::numeric_limits<double>::infinity();
+    if (text == "-inf") return -std::numeric_limits<double>::infinity();
+    if (text != "nan") x.refuse("is " + limbeck::detail::shown(x.raw()) + ", expected a number, inf, -inf or nan");
+    return std::numeric_limits<double>::quiet_NaN();
   }
 };
 
-/// One case of the file.
+/// One case of the file. What it lacks throws limbeck::file_error that names it.
 struct loss_case {
-  nlohmann::json json;
+  limbeck::json_value json;
 
-  [[nodiscard]] std::string name() const { return json.at("name"); }
-  [[nodiscard]] std::string loss() const { return json.at("loss"); }
+  [[nodiscard]] std::string name() const { return json.required<std::string>("name"); }
+  [[nodiscard]] std::string loss() const { return json.required<std::string>("loss"); }
   template <class T>
   [[nodiscard]] T param(const char* key, T otherwise) const {
-    return json.at("params").value(key, otherwise);
+    return json.at("params").optional(key, otherwise);
   }
-  [[nodiscard]] double param(const char* key) const { return json.at("params").at(key).get<double>(); }
-  [[nodiscard]] std::string text(const char* key) const { return json.at("params").at(key).get<std::string>(); }
-  [[nodiscard]] bool has_input(const char* key) const { return json.at("inputs").contains(key); }
+  [[nodiscard]] double param(const char* key) const { return json.at("params").required<double>(key); }
+  [[nodiscard]] std::string text(const char* key) const { return json.at("params").required<std::string>(key); }
+  [[nodiscard]] bool has_input(const char* key) const { return json.at("inputs").has(key); }
   [[nodiscard]] tensor input(const char* key) const { return tensor(json.at("inputs").at(key)); }
 };
 
@@ -96,17 +102,23 @@ inline bool known_cases_only() {
   return set != nullptr && std::string(set) == "1";
 }
 
+/// The cases of a parsed file, each with its name and loss.
+inline std::vector<loss_case> loss_cases_in(const limbeck::json_value& file) {
+  std::vector<loss_case> cases;
+  for (limbeck::json_value& c : file.at("cases").elements()) {
+    cases.push_back(loss_case{std::move(c)});
+    (void)cases.back().name();
+    (void)cases.back().loss();
+  }
+  if (cases.empty()) file.refuse("holds no case");
+  return cases;
+}
+
 /// The cases, from the file that LIMBECK_LOSS_CASES names or from the copy beside this one.
 inline std::vector<loss_case> loss_cases() {
   const char* named = std::getenv("LIMBECK_LOSS_CASES");
-  const std::string path = named != nullptr && *named != 0 ? named : LIMBECK_TEST_GOLDEN_DIR "/loss_cases.json";
-  std::ifstream file(path);
-  if (!file) throw std::runtime_error("loss cases: cannot read " + path);
-  std::vector<loss_case> cases;
-  const nlohmann::json all = nlohmann::json::parse(file);
-  for (const auto& c : all.at("cases")) cases.push_back(loss_case{c});
-  if (cases.empty()) throw std::runtime_error("loss cases: none in " + path);
-  return cases;
+  return loss_cases_in(
+      limbeck::read_json(named != nullptr && *named != 0 ? named : LIMBECK_TEST_GOLDEN_DIR "/loss_cases.json"));
 }
 
 }  // namespace limbeck_test

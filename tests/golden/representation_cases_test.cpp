@@ -98,7 +98,7 @@ struct maps {
     const auto shape = c.input("student").shape;
     one_layer<A> layer(c, shape.at(1));
     limbeck::attention_mse_options options;
-    if (c.json.at("params").contains("zero_below")) {
+    if (c.json.at("params").has("zero_below")) {
       if (c.param("zero_below") != -100) unknown(c, "zeroing below other than -100");
       options.mask = mask_mode::tinybert_zeroing;
     }
@@ -159,11 +159,11 @@ struct states {
 // Tables by `teacher layers_student layers`, then by mapping; layers count from 1. Calls visit(depths, mapping, table).
 template <class Visit>
 void for_each_table(const loss_case& c, Visit&& visit) {
-  for (const auto& [depths, by_name] : c.json.at("outputs").at("tables").items())
-    for (const auto& [name, table] : by_name.items()) visit(depths, name, table);
+  for (const auto& [depths, by_name] : c.json.at("outputs").at("tables").members())
+    for (const auto& [name, table] : by_name.members()) visit(depths, name, table);
 }
 
-void check_table(const std::string& depths, const std::string& name, const nlohmann::json& table) {
+void check_table(const std::string& depths, const std::string& name, const limbeck::json_value& table) {
   INFO(depths << " " << name);
   limbeck::any_mapping map;
   try {
@@ -176,7 +176,7 @@ void check_table(const std::string& depths, const std::string& name, const nlohm
     CHECK(p.student == got.size());
     got.push_back(p.teacher + 1);
   });
-  CHECK(got == table.get<std::vector<std::size_t>>());
+  CHECK(got == table.as<std::vector<std::size_t>>());
 }
 
 struct tables {
@@ -198,7 +198,7 @@ TEST_CASE("loss_cases: every mapping of the tables is known", "[golden]") {
     LIMBECK_SKIP("LIMBECK_KNOWN_ONLY=1: mappings that do not exist are passed over");
   for (const loss_case& c : limbeck_test::loss_cases()) {
     if (c.loss() != "layer_map") continue;
-    for_each_table(c, [&](const std::string& depths, const std::string& name, const nlohmann::json&) {
+    for_each_table(c, [&](const std::string& depths, const std::string& name, const limbeck::json_value&) {
       INFO(c.name() << " " << depths << ": no mapping " << name);
       CHECK_NOTHROW(limbeck::parse_mapping(name));
     });

@@ -97,3 +97,8 @@ TEST_CASE("read_json reads a file and names it when it is missing") {
   CHECK(limbeck::read_json(folder / "a.json").required<int>("a") == 1);
   CHECK_THROWS_AS(limbeck::read_json(folder / "b.json"), file_error);
 }
+
+TEST_CASE("a complaint is one line, whatever the keys on the way hold") {
+  const json_value value = parse_json(R"({"a": {"b\nc": {"d": 1}}})", "f").at("a").at("b\nc").at("d");
+  CHECK(message_of<file_error>([&] { (void)value.as<std::string>(); }) == "f: a.\"b\\nc\".d: is 1, expected a string");
+}

@@ -333,6 +333,7 @@ TEST_CASE("every config that is not ours to read is refused with file, key, foun
   bert("num_labels", 2, "num_labels: is 2, but id2label names 3 classes");
   bert("id2label", json::object(), "id2label: names no class, expected one or more");
   bert("id2label", {{"0", "a"}, {"2", "b"}}, "id2label: has 2 names but none of class 1");
+  bert("id2label", {{"0", "a"}, {"1", "b"}, {"2", "a"}}, R"(id2label.2: is "a", which names another class too)");
   bert("label2id", {{"neutral", 0}}, R"(label2id.neutral: is 0, but id2label gives "neutral" to class 1)");
   bert("problem_type", "multi_label_classification",
        R"(problem_type: is "multi_label_classification", expected "single_label_classification" of a model )"
@@ -360,7 +361,8 @@ TEST_CASE("what a config leaves out has the values that transformers gives it") 
   });
   std::filesystem::remove(scratch / "tokenizer_config.json");
   auto config = limbeck::read_model_config(scratch.path);
-  CHECK(config.labels == std::vector<std::string>{"LABEL_0", "LABEL_1"});
+  CHECK(config.labels.empty());
+  CHECK(limbeck::label_of(config, 1) == "LABEL_1");
   CHECK(config.classes == 2);
   CHECK_FALSE(config.regression);
   CHECK(config.lower_case);
@@ -368,6 +370,10 @@ TEST_CASE("what a config leaves out has the values that transformers gives it") 
   CHECK(config.sizes.types == 2);
   CHECK(config.sizes.epsilon == 1e-12);
   CHECK(config.dropout == 0.1);
+  edit_config(scratch.path, [](json& c) { c["num_labels"] = 1 << 24; });
+  config = limbeck::read_model_config(scratch.path);
+  CHECK(config.classes == 1 << 24);
+  CHECK(config.labels.empty());  // nothing is allocated by a number in a file
   edit_config(scratch.path, [](json& c) { c["num_labels"] = 1; });
   CHECK(limbeck::read_model_config(scratch.path).regression);
   put(scratch / "tokenizer_config.json", R"({"do_lower_case": false})");

@@ -49,6 +49,7 @@ TEST_CASE("a text that describes no student is refused with key and value") {
   CHECK(complaint("depth=2") == "student: unknown key depth=2, expected layers, from-teacher, width, heads or inner");
   CHECK(complaint("layers=2,layers=3") == "student: layers is given twice");
   CHECK(complaint("from-teacher=1,from-teacher=2") == "student: from-teacher is given twice");
+  CHECK(complaint("layers=1,width=8388608,heads=1") == "student: width=8388608 makes inner=33554432, at most 16777216");
   CHECK(complaint("layers") == "student: \"layers\" is no key=value, as in layers=2,width=128,heads=2,inner=512");
   CHECK(complaint("") == "student: \"\" is no key=value, as in layers=2,width=128,heads=2,inner=512");
   CHECK(complaint("from-teacher=0,width=8") ==

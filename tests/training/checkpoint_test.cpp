@@ -130,6 +130,34 @@ TEST_CASE("a damaged checkpoint is refused, whatever is missing") {
   CHECK_THAT(altered("second_moment", "second_monent"), Catch::Contains("second_moment"));
 }
 
+TEST_CASE("a checkpoint whose last part is wrong is refused before its first is read") {
+  const scratch_folder folder;
+  state before(true, 5), after;
+  const matrix<float> weights = after.weights;
+  const auto refused = [&](const char* file) {
+    const std::string said = after.refusal(folder / file);
+    CHECK(same_bits(weights.seen(), after.weights.seen()));
+    CHECK(after.optimiser.updates() == 0);
+    return said.substr((folder / file).string().size());
+  };
+  run_position at;
+  at.updates = -1;
+  before.save(folder / "updates", at);
+  CHECK(refused("updates") == ": position, updates: is -1, expected 0 to 281474976710656");
+  before.save(folder / "moment");
+  std::string bytes = get(folder / "moment");
+  put(folder / "moment", bytes.replace(bytes.find("F32", bytes.find("second_moment")), 3, "I32"));
+  CHECK(refused("moment") == ": tensor \"second_moment\": is I32 [30], expected F32 [30]");
+}
+
+TEST_CASE("complaints about a checkpoint are one line, whatever its texts hold") {
+  const scratch_folder folder;
+  state before, after;
+  before.settings["a\nb"] = 1;
+  before.save(folder / "c");
+  CHECK_THAT(after.refusal(folder / "c"), Catch::EndsWith("\"a\\nb\" is 1 in the checkpoint, not given now"));
+}
+
 TEST_CASE("a safetensors file that is no checkpoint is refused") {
   const scratch_folder folder;
   const float one = 1;

@@ -113,6 +113,13 @@ TEST_CASE("terms that are not known, or settings that a term does not have, are 
   CHECK_THROWS_WITH(built({}, classification, table), "loss: an objective needs a term");
 }
 
+TEST_CASE("a value that a term cannot have is refused before anything is built") {
+  for (const char* text : {"soft_target_kl:temperature=0", "soft_target_kl:t_squared=2", "attention_mse:of=keys"}) {
+    parameter_table table;
+    CHECK_THROWS_AS(term_builder({term_spec(text)}, classification, table), contract_error);
+  }
+}
+
 TEST_CASE("values that a term cannot have are refused") {
   CHECK(refusal("soft_target_kl:temperature=0") ==
         "loss: soft_target_kl:temperature=0: the temperature must be positive");

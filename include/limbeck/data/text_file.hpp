@@ -30,14 +30,16 @@ inline std::string read_text_file(const std::filesystem::path& file) {
   return text;
 }
 
+/// What some programs put in front of UTF-8.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 /// Walks the lines of a text that somebody else owns. A line ends at "\n" or "\r\n" or with the text; neither end is
 /// part of it. A byte-order mark at the start is skipped. Nothing else is special: quotation marks are ordinary
 /// characters.
 class text_lines {
  public:
   explicit text_lines(std::string_view text) : rest_(text) {
-    constexpr std::string_view mark = "\xEF\xBB\xBF";
-    if (rest_.substr(0, mark.size()) == mark) rest_.remove_prefix(mark.size());
+    if (rest_.starts_with(byte_order_mark)) rest_.remove_prefix(byte_order_mark.size());
   }
   /// Puts the next line into `line`, or returns false where there is none. Allocates nothing.
   [[nodiscard]] bool next(std::string_view& line) {

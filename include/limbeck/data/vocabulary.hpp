@@ -32,8 +32,9 @@ class vocabulary {
   /// No piece is longer, in bytes. Longer ones are refused.
   static constexpr std::size_t longest_piece = 512;
 
-  /// Reads vocab.txt. Throws file_error with file and line for an empty file, an empty line, a piece that appears twice
-  /// or is longer than longest_piece; with the file for a special piece that is missing.
+  /// Reads vocab.txt. Throws file_error with file and line for an empty file, an empty line, a piece that appears
+  /// twice, is longer than longest_piece, or would not read the same where it was written; with the file for a special
+  /// piece that is missing.
   [[nodiscard]] static vocabulary read(const std::filesystem::path& file) {
     return parse(read_text_file(file), file.string());
   }
@@ -135,6 +136,10 @@ class vocabulary {
   /// What is wrong with the piece, or nothing.
   [[nodiscard]] std::optional<std::string> insert(std::string_view piece) {
     if (piece.empty()) return "the line is empty, expected a piece";
+    if (piece.find('\n') != std::string_view::npos || piece.back() == '\r')
+      return "a piece with a line end in it, expected one that a line of vocab.txt can hold";
+    if (size() == 0 && piece.starts_with(byte_order_mark))
+      return "the first piece starts with a byte-order mark, which vocab.txt cannot hold";
     if (piece.size() > longest_piece)
       return "a piece of " + std::to_string(piece.size()) + " bytes, expected at most " + std::to_string(longest_piece);
     if (const auto first = find(piece))

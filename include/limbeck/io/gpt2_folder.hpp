@@ -41,9 +41,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads config.json. Throws file_error as read_model_config() does.
-[[nodiscard]] inline gpt2_config read_gpt2_config(const std::filesystem::path& folder) {
-  const json_value file = read_json(folder / "config.json");
+/// What a parsed config.json describes. Throws file_error as read_model_config() does.
+[[nodiscard]] inline gpt2_config parse_gpt2_config(const json_value& file) {
   detail::expect_value(file, "model_type", std::string("gpt2"));
   detail::expect_value(file, "activation_function", std::string("gelu_new"));
   detail::expect_value(file, "scale_attn_weights", true);
@@ -57,9 +56,10 @@ namespace detail {
   sizes.types = 0;
   sizes.pad_id = -1;
   sizes.layers = detail::size_at(file, "n_layer", static_cast<index>(max_layers));
-  sizes.width = detail::size_at(file, "n_embd");
+  const bool has_inner = file.has("n_inner");
+  sizes.width = detail::size_at(file, "n_embd", detail::largest_size / (has_inner ? 1 : 4));
   sizes.heads = detail::size_at(file, "n_head");
-  sizes.inner = file.has("n_inner") ? detail::size_at(file, "n_inner") : 4 * sizes.width;
+  sizes.inner = has_inner ? detail::size_at(file, "n_inner") : 4 * sizes.width;
   detail::expect_heads(file, "n_head", "n_embd", sizes);
   sizes.epsilon = detail::epsilon_at(file, "layer_norm_epsilon", 1e-5);
   sizes.layer_source = detail::sharing_in(file, sizes.layers);
@@ -68,21 +68,13 @@ namespace detail {
   return config;
 }
 
-/// As load_weights() of an encoder. An output matrix of its own is refused.
-template <readable T>
-load_report load_weights(const std::filesystem::path& folder, const gpt2_config& config, const parameter_table& table,
-                         view<T, 1> flat) {
-  const tensor_source source(folder);
-  const gpt2_language_model model = make_gpt2_language_model(config.sizes);
-  const detail::load_plan plan(source, detail::dialect_of(config), model.parameters(), false);
-  return detail::load_tensors(source, plan, model.parameters(), table, flat, 0);
+/// Reads config.json. Throws as parse_gpt2_config() does.
+[[nodiscard]] inline gpt2_config read_gpt2_config(const std::filesystem::path& folder) {
+  return parse_gpt2_config(read_json(folder / "config.json"));
 }
 
-/// Writes config.json and model.safetensors, as save_model() of an encoder does.
-template <class T>
-void save_model(const std::filesystem::path& folder, const gpt2_config& config, const parameter_table& table,
-                view<const T, 1> flat) {
-  const gpt2_language_model model = make_gpt2_language_model(config.sizes);
+/// The text of config.json, as transformers reads it.
+[[nodiscard]] inline std::string config_text(const gpt2_config& config) {
   const transformer_sizes& sizes = config.sizes;
   nlohmann::ordered_json out;
   out["architectures"] = {"GPT2LMHeadModel"};
@@ -100,9 +92,27 @@ void save_model(const std::filesystem::path& folder, const gpt2_config& config, 
   out["attn_pdrop"] = config.attention_dropout;
   out["tie_word_embeddings"] = true;
   if (!sizes.layer_source.empty()) out["limbeck_sharing"] = {{"layer_source", sizes.layer_source}};
+  return detail::text_of_json(out);
+}
+
+/// As load_weights() of an encoder. An output matrix of its own is refused.
+template <readable T>
+load_report load_weights(const std::filesystem::path& folder, const gpt2_config& config, const parameter_table& table,
+                         view<T, 1> flat) {
+  const tensor_source source(folder);
+  const gpt2_language_model model = make_gpt2_language_model(config.sizes);
+  const detail::load_plan plan(source, detail::dialect_of(config), model.parameters(), false);
+  return detail::load_tensors(source, plan, model.parameters(), table, flat, 0);
+}
+
+/// Writes config.json and model.safetensors, as save_model() of an encoder does.
+template <class T>
+void save_model(const std::filesystem::path& folder, const gpt2_config& config, const parameter_table& table,
+                view<const T, 1> flat) {
+  const gpt2_language_model model = make_gpt2_language_model(config.sizes);
   detail::make_folder(folder);
   detail::save_tensors(folder, detail::shared_names(config), model.parameters(), table, flat);
-  write_file(folder / "config.json", detail::text_of_json(out));
+  write_file(folder / "config.json", config_text(config));
 }
 
 }  // namespace limbeck

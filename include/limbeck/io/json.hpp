@@ -32,6 +32,12 @@ inline std::string shown(const json& value) {
   return text;
 }
 
+/// A key for a message: as it is, but as JSON's text where it would break the line.
+inline std::string key_text(const std::string& key) {
+  const bool plain = std::ranges::none_of(key, [](char c) { return c >= '\0' && c < ' '; });
+  return plain ? key : shown(json(key));
+}
+
 /// "line 3, column 5" of the character before `end`, which is where the parser stopped.
 inline std::string text_place(std::string_view text, std::size_t end) {
   const std::string_view before = text.substr(0, std::min(end > 0 ? end - 1 : 0, text.size()));
@@ -110,7 +116,7 @@ class json_value {
     if (!value_->is_object()) wrong("an object");
     const auto found = value_->find(key);
     if (found == value_->end()) refuse("has no key \"" + key + "\"");
-    return {*this, *found, key_.empty() ? key : key_ + "." + key};
+    return {*this, *found, (key_.empty() ? "" : key_ + ".") + detail::key_text(key)};
   }
   /// Elements of this array.
   [[nodiscard]] std::vector<json_value> elements() const {

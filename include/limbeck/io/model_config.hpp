@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -79,14 +81,10 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
   return epsilon;
 }
 
-/// The names of the classes in order: id2label, which label2id must not contradict; or as many as num_labels says.
+/// The names of the classes in order: id2label, which label2id must not contradict; empty where there is none.
 [[nodiscard]] inline std::vector<std::string> labels_in(const json_value& config) {
   std::vector<std::string> labels;
-  if (!config.has("id2label")) {
-    const index count = config.has("num_labels") ? size_at(config, "num_labels") : 2;
-    for (index i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
-    return labels;
-  }
+  if (!config.has("id2label")) return labels;
   const json_value names = config.at("id2label");
   const std::size_t count = names.members().size();
   if (count == 0) names.refuse("names no class, expected one or more");
@@ -95,6 +93,10 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
       names.refuse("has " + std::to_string(count) + " names but none of class " + std::to_string(i));
     labels.push_back(names.required<std::string>(std::to_string(i)));
   }
+  std::set<std::string_view> distinct;
+  for (std::size_t i = 0; i < count; ++i)
+    if (!distinct.insert(labels[i]).second)
+      names.at(std::to_string(i)).refuse("is " + shown(json(labels[i])) + ", which names another class too");
   if (config.has("num_labels") && config.required<index>("num_labels") != static_cast<index>(count))
     config.at("num_labels")
         .refuse("is " + shown(config.at("num_labels").raw()) + ", but id2label names " + std::to_string(count) +
@@ -103,7 +105,8 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
     for (const auto& [name, id] : config.at("label2id").members()) {
       const auto place = std::ranges::find(labels, name) - labels.begin();
       if (place < static_cast<index>(count) && id.as<index>() != place)
-        id.refuse("is " + shown(id.raw()) + ", but id2label gives \"" + name + "\" to class " + std::to_string(place));
+        id.refuse("is " + shown(id.raw()) + ", but id2label gives " + shown(json(name)) + " to class " +
+                  std::to_string(place));
     }
   return labels;
 }
@@ -122,15 +125,6 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
   return source;
 }
 
-inline void read_tokenizer_config(const std::filesystem::path& file, model_config& config) {
-  std::error_code none;
-  if (!std::filesystem::exists(file, none)) return;
-  const json_value settings = read_json(file);
-  config.lower_case = settings.optional("do_lower_case", true);
-  if (settings.has("strip_accents")) config.strip_accents = settings.required<bool>("strip_accents");
-  config.isolate_ideographs = settings.optional("tokenize_chinese_chars", true);
-}
-
 [[nodiscard]] inline std::string text_of_json(const nlohmann::ordered_json& object) {
   try {
     return object.dump(2) + "\n";
@@ -141,11 +135,15 @@ inline void read_tokenizer_config(const std::filesystem::path& file, model_confi
 
 }  // namespace detail
 
-/// Reads config.json, and tokenizer_config.json where there is one. Throws file_error that names file, key, what was
-/// found and what was expected for other families, activations and positions, for decoders, and for sizes that make no
-/// model.
-[[nodiscard]] inline model_config read_model_config(const std::filesystem::path& folder) {
-  const json_value file = read_json(folder / "config.json");
+/// Takes the settings of a parsed tokenizer_config.json. Throws file_error for one that has another type.
+inline void take_tokenizer_settings(const json_value& settings, model_config& config) {
+  config.lower_case = settings.optional("do_lower_case", true);
+  if (settings.has("strip_accents")) config.strip_accents = settings.required<bool>("strip_accents");
+  config.isolate_ideographs = settings.optional("tokenize_chinese_chars", true);
+}
+
+/// What a parsed config.json describes. Throws as read_model_config() does.
+[[nodiscard]] inline model_config parse_model_config(const json_value& file) {
   const auto type = file.required<std::string>("model_type");
   if (type != "bert" && type != "distilbert")
     file.at("model_type")
@@ -179,7 +177,9 @@ inline void read_tokenizer_config(const std::filesystem::path& file, model_confi
   config.attention_dropout = detail::dropout_at(file, keys.attention_dropout, 0.1);
 
   config.labels = detail::labels_in(file);
-  config.classes = static_cast<index>(config.labels.size());
+  config.classes = !config.labels.empty()   ? static_cast<index>(config.labels.size())
+                   : file.has("num_labels") ? detail::size_at(file, "num_labels")
+                                            : 2;
   config.regression = config.classes == 1;
   if (file.has("problem_type")) {
     const std::string expected = config.regression ? "regression" : "single_label_classification";
@@ -189,7 +189,17 @@ inline void read_tokenizer_config(const std::filesystem::path& file, model_confi
                   "\" of a model with " + std::to_string(config.classes) +
                   (config.regression ? " output" : " outputs"));
   }
-  detail::read_tokenizer_config(folder / "tokenizer_config.json", config);
+  return config;
+}
+
+/// Reads config.json, and tokenizer_config.json where there is one. Throws file_error that names file, key, what was
+/// found and what was expected for other families, activations and positions, for decoders, and for sizes that make no
+/// model. Allocates in proportion to the files, never by a number in them.
+[[nodiscard]] inline model_config read_model_config(const std::filesystem::path& folder) {
+  model_config config = parse_model_config(read_json(folder / "config.json"));
+  const auto settings = folder / "tokenizer_config.json";
+  std::error_code none;  // what cannot be looked at fails when it is opened, with its cause
+  if (std::filesystem::exists(settings, none)) take_tokenizer_settings(read_json(settings), config);
   return config;
 }
 

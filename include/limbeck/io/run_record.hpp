@@ -20,21 +20,27 @@ namespace limbeck {
 namespace detail {
 
 /// Shows each whole line of a record to `visit(line, value)`, the line with its end. A last line without an end, which
-/// a killed run leaves, is no record. Throws file_error naming the line for one that is no object with an integer
-/// "step".
+/// a killed run leaves, is no record. Throws file_error naming `file` and the line for one that is no object with an
+/// integer "step".
+template <class Visit>
+void visit_run_lines(std::string_view text, const std::string& file, Visit&& visit) {
+  std::int64_t number = 1;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const std::string_view line = text.substr(0, end + 1);
+    const json_value value = parse_json(line, file, "line " + std::to_string(number++));
+    (void)value.required<std::int64_t>("step");
+    visit(line, value);
+    text.remove_prefix(line.size());
+  }
+}
+
+/// The same for a file.
 template <class Visit>
 void visit_run_record(const std::filesystem::path& file, Visit&& visit) {
   std::error_code none;
   if (std::filesystem::is_regular_file(file, none) && std::filesystem::file_size(file, none) == 0) return;
   const mapped_file mapped(file);
-  std::string_view rest = mapped.text();
-  for (std::int64_t number = 1; rest.find('\n') != std::string_view::npos; ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n') + 1);
-    const json_value value = parse_json(line, file.string(), "line " + std::to_string(number));
-    (void)value.required<std::int64_t>("step");
-    visit(line, value);
-    rest.remove_prefix(line.size());
-  }
+  visit_run_lines(mapped.text(), file.string(), visit);
 }
 
 }  // namespace detail

@@ -29,9 +29,12 @@ struct student_spec {
 
 namespace detail {
 
-/// Throws contract_error unless the whole of `text` is a number from `least` to 2^24.
+/// No size may be larger: products of two of them, and their sum over all layers, must fit.
+inline constexpr index largest_in_spec = index{1} << 24;
+
+/// Throws contract_error unless the whole of `text` is a number from `least` to largest_in_spec.
 [[nodiscard]] inline index number_in_spec(std::string_view key, std::string_view text, index least) {
-  constexpr index most = index{1} << 24;
+  constexpr index most = largest_in_spec;
   const char* const last = text.data() + text.size();
   index number = -1;
   const auto [end, problem] = std::from_chars(text.data(), last, number);
@@ -103,7 +106,12 @@ inline void check_spec(const student_spec& spec) {
   });
   if (spec.layers == 0) spec.layers = static_cast<index>(spec.from_teacher.size());
   detail::check_spec(spec);
-  if (spec.from_teacher.empty() && spec.inner == 0) spec.inner = 4 * spec.width;
+  if (spec.from_teacher.empty() && spec.inner == 0) {
+    spec.inner = 4 * spec.width;
+    expects(spec.inner <= detail::largest_in_spec, [&] {
+      return message("student: width=", spec.width, " makes inner=", spec.inner, ", at most ", detail::largest_in_spec);
+    });
+  }
   return spec;
 }
 

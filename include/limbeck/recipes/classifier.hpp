@@ -108,7 +108,9 @@ inline void put_head_in_order(text_classifier& model, const std::vector<index>& 
   const model_config before = read_model_config(folder);
   text_classifier model = load_text_classifier(folder, config_for(before, task), {.fresh_head = true, .seed = seed});
   const auto names = [&](const std::string& label) {
-    return std::ranges::any_of(before.labels, [&](const std::string& mine) { return same_label(mine, label); });
+    index at = 0;
+    while (at < before.classes && !same_label(label_of(before, at), label)) ++at;
+    return at < before.classes;
   };
   if (before.classes == model.config.classes && std::ranges::all_of(model.config.labels, names))
     put_head_in_order(model, matched_classes(model.config, before));

@@ -37,11 +37,32 @@ namespace detail {
 [[nodiscard]] inline std::string first_difference(const json& kept, const json& wanted) {
   for (const auto& [key, value] : wanted.items()) {
     const json before = kept.contains(key) ? kept.at(key) : json();
-    if (before != value) return key + " is " + before.dump() + " in the checkpoint, " + value.dump() + " now";
+    if (before != value) return key_text(key) + " is " + before.dump() + " in the checkpoint, " + value.dump() + " now";
   }
   for (const auto& [key, value] : kept.items())
-    if (!wanted.contains(key)) return key + " is " + value.dump() + " in the checkpoint, not given now";
+    if (!wanted.contains(key)) return key_text(key) + " is " + value.dump() + " in the checkpoint, not given now";
   return "";
+}
+
+/// A count of what a run has done: far from where sums of them overflow.
+[[nodiscard]] inline index count_at(const json_value& position, const char* key) {
+  constexpr index most = index{1} << 48;
+  const auto count = position.required<index>(key);
+  if (count < 0 || count > most)
+    position.at(key).refuse("is " + std::to_string(count) + ", expected 0 to " + std::to_string(most));
+  return count;
+}
+
+[[nodiscard]] inline run_position parse_position(const json_value& position) {
+  run_position at;
+  at.epoch = count_at(position, "epoch");
+  at.step_of_epoch = count_at(position, "step_of_epoch");
+  at.updates = count_at(position, "updates");
+  at.micro_batches = count_at(position, "micro_batches");
+  at.best_epoch = count_at(position, "best_epoch");
+  at.evaluations_without_gain = count_at(position, "evaluations_without_gain");
+  if (position.has("best")) at.best = position.required<double>("best");
+  return at;
 }
 
 }  // namespace detail
@@ -69,7 +90,7 @@ inline void save_checkpoint(const std::filesystem::path& file, const parameter_t
 }
 
 /// Reads a checkpoint back. Throws file_error where it is damaged, of another version, of other parameters (a missing
-/// projection too), or of a run with other settings, naming the first that differs.
+/// projection too), or of a run with other settings, naming the first that differs. What is refused changes nothing.
 inline run_position load_checkpoint(const std::filesystem::path& file, const parameter_table& table,
                                     const json& settings, view<float, 1> weights, adamw<float>& optimiser) {
   const safetensors_file kept(file);
@@ -80,25 +101,22 @@ inline run_position load_checkpoint(const std::filesystem::path& file, const par
   };
   const auto refuse = [&](const std::string& problem) { throw file_error(file.string(), "", problem); };
   if (entry("limbeck_checkpoint") != "1")
-    refuse("is a checkpoint of version " + entry("limbeck_checkpoint") + ", expected 1");
-  const json_value position = parse_json(entry("position"), file.string(), "position");
+    refuse("is a checkpoint of version " + detail::key_text(entry("limbeck_checkpoint")) + ", expected 1");
+  const run_position at = detail::parse_position(parse_json(entry("position"), file.string(), "position"));
   const json_value before = parse_json(entry("settings"), file.string(), "settings");
   if (const std::string other = detail::first_difference(before.raw(), settings); !other.empty())
     refuse("belongs to a run with other settings: " + other);
   if (parse_json(entry("parameters"), file.string(), "parameters").raw() != detail::names_and_places(table))
     refuse("holds other parameters than this run has");
-  const tensor_shape shape{static_cast<tensor_shape::value_type>(table.size())};
+  const tensor_shape shape{table.size()};
+  for (const char* name : {"weights", "first_moment", "second_moment"})
+    if (const tensor_entry& found = kept.at(name); found.type != dtype::f32 || found.shape != shape)
+      throw file_error(
+          file.string(), detail::tensor_place(name),
+          "is " + std::string(name_of(found.type)) + " " + text_of(found.shape) + ", expected F32 " + text_of(shape));
   kept.read("weights", shape, weights.data());
   kept.read("first_moment", shape, optimiser.first_moment().data());
   kept.read("second_moment", shape, optimiser.second_moment().data());
-  run_position at;
-  at.epoch = position.required<std::int64_t>("epoch");
-  at.step_of_epoch = position.required<std::int64_t>("step_of_epoch");
-  at.updates = position.required<std::int64_t>("updates");
-  at.micro_batches = position.required<std::int64_t>("micro_batches");
-  at.best_epoch = position.required<std::int64_t>("best_epoch");
-  at.evaluations_without_gain = position.required<std::int64_t>("evaluations_without_gain");
-  if (position.has("best")) at.best = position.required<double>("best");
   optimiser.resume_at(at.updates);
   return at;
 }

@@ -130,6 +130,10 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
   if (s.name() == "attention_mse" || s.name() == "hidden_mse") check_layers(s);
   if (is_state(s)) declare_projection(s, table);
   (void)s.schedule("weight", 1);
+  (void)s.flag("t_squared", true);
+  if (s.name() == "attention_mse") (void)s.choice("of", {"scores", "probabilities"}, "scores");
+  expects(s.number("temperature", 1) > 0,
+          [&] { return message("loss: ", s.text(), ": the temperature must be positive"); });
   const double smoothing = s.number("label_smoothing", 0);
   expects(smoothing >= 0 && smoothing <= 1,
           [&] { return message("loss: ", s.text(), ": label_smoothing must be in 0 .. 1"); });
@@ -187,7 +191,6 @@ template <class E, class T>
 any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weights, view<T, 1> gradients) const {
   const std::string& name = s.name();
   const double temperature = s.number("temperature", 1);
-  expects(temperature > 0, [&] { return message("loss: ", s.text(), ": the temperature must be positive"); });
   // Every sample has a teacher's opinion, not every one a label: the two are counted apart.
   if (name == "soft_target_kl")
     return soft_target_kl{.temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples};
