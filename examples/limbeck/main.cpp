@@ -1,10 +1,12 @@
 // limbeck: distils transformers from the command line.
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,9 +24,22 @@ std::string version() {
   return text;
 }
 
-int complain(const char* what) {
-  std::fprintf(stderr, "limbeck: %s\n", what);
+/// One line, whatever names of files and pieces of text it quotes.
+int complain(const std::string& what) {
+  std::string line = "limbeck: ";
+  for (const char c : what) line += static_cast<unsigned char>(c) < ' ' || c == '\x7F' ? '?' : c;
+  std::fprintf(stderr, "%s\n", line.c_str());
   return program::failure;
+}
+
+/// The status, unless results that were printed did not get where they should: a script must not take half of them for
+/// all.
+int delivered(int status) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return status;
+  const std::string cause = errno == 0 ? "" : ": " + std::generic_category().message(errno);
+  return complain("standard output: cannot be written" + cause);
 }
 
 }  // namespace
@@ -49,7 +64,7 @@ int main(int count, char** arguments) try {
     return status == 0 ? program::success : program::wrong_usage;
   }
   for (std::size_t i = 0; i < verbs.size(); ++i)
-    if (app.got_subcommand(verbs[i].first)) return works[i]();
+    if (app.got_subcommand(verbs[i].first)) return delivered(works[i]());
   return program::wrong_usage;
 } catch (const std::bad_alloc&) {
   return complain("out of memory");

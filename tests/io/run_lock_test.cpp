@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -47,6 +49,28 @@ TEST_CASE("the lock of a killed process holds nobody up") {
   CHECK(folder.names().empty());
   ::close(ready[0]);
   ::close(ready[1]);
+}
+
+TEST_CASE("a lock that is a link is not followed, and what it names stays as it is") {
+  const scratch_folder folder;
+  put(folder / "precious", "precious");
+  std::filesystem::create_symlink(folder / "precious", folder / ".limbeck.lock");
+  CHECK_THAT(message_of<limbeck::file_error>([&] { run_lock lock(folder.path); }), Contains("cannot be locked"));
+  CHECK(get(folder / "precious") == "precious");
+}
+
+TEST_CASE("the lock on a folder that was moved leaves alone the lock of the folder in its place") {
+  const scratch_folder scratch;
+  std::filesystem::create_directory(scratch / "run");
+  std::optional<run_lock> first;
+  first.emplace(scratch / "run");
+  std::filesystem::rename(scratch / "run", scratch / "moved");
+  std::filesystem::create_directory(scratch / "run");
+  const run_lock second(scratch / "run");
+  first.reset();
+  CHECK(std::filesystem::exists(scratch / "run" / ".limbeck.lock"));
+  CHECK_THROWS_AS(run_lock(scratch / "run"), limbeck::file_error);
+  CHECK_NOTHROW(run_lock(scratch / "moved"));
 }
 
 TEST_CASE("a folder that is missing cannot be locked") {

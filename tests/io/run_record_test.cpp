@@ -2,6 +2,7 @@
 #include "limbeck/io/run_record.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
@@ -69,6 +70,18 @@ TEST_CASE("a record that was torn in its first line, or has none, can be resumed
   CHECK_NOTHROW(run_record::resume(folder / "run.jsonl", 3));
   CHECK_THROWS_AS(run_record::resume(folder / "missing", 3), file_error);
   CHECK_THROWS_AS(read_run_record(folder / "missing"), file_error);
+}
+
+TEST_CASE("a record whose folder was moved, or that was replaced, says so before a checkpoint relies on it") {
+  const scratch_folder folder;
+  auto record = run_record::start(folder / "run.jsonl");
+  append_steps(record, 0, 1);
+  CHECK_NOTHROW(record.sync());
+  std::filesystem::rename(folder / "run.jsonl", folder / "moved");
+  const std::string gone = (folder / "run.jsonl").string() + ": was removed or moved while the run wrote to it";
+  CHECK(message_of<file_error>([&] { record.sync(); }) == gone);
+  put(folder / "run.jsonl", "");
+  CHECK(message_of<file_error>([&] { record.sync(); }) == gone);
 }
 
 TEST_CASE("complaints about a record name the line, and its file stays as it was") {

@@ -1,41 +1,11 @@
 #!/usr/bin/env python3
 """What goes wrong ends with one clear line on stderr, exit status 1, and nothing half-written."""
-import json
 import math
-import shutil
 import struct
 
-from small_task import (FOLDER, check, finish, from_scratch, make_teacher, make_vocabulary, names_in, numbers,
-                        read_safetensors, run, start, succeeds, task_of, training_of, write_rows, write_safetensors,
-                        write_task, write_texts)
-
-
-def fails(words, *arguments, text=None, leaves=None):
-    """The run ends with 1 and one line with all the words; `leaves`, a folder or file, is as it was before."""
-    before = names_in(leaves) if leaves is not None and leaves.exists() else None
-    done = run(*arguments, "--quiet", text=text)
-    what = f"{' '.join(map(str, arguments))}\n  {done.returncode}: {done.stderr.strip()}"
-    check(done.returncode == 1, f"ends with 1: {what}")
-    lines = done.stderr.splitlines()
-    check(len(lines) == 1 and lines[0].startswith("limbeck: "), f"one line on stderr: {what}")
-    for word in words:
-        check(str(word) in done.stderr, f"names {word}: {what}")
-    for word in ("terminate", "std::", "what()", "filesystem error"):
-        check(word not in done.stderr, f"speaks of the matter, not of {word}: {what}")
-    if leaves is not None:
-        check((names_in(leaves) if leaves.exists() else None) == before, f"leaves nothing in {leaves}: {what}")
-    return done
-
-
-def copy_of(model, name):
-    shutil.copytree(model, FOLDER / name, ignore=shutil.ignore_patterns("last", "run.jsonl"))
-    return FOLDER / name
-
-
-def changed_config(folder, **entries):
-    config = json.loads((folder / "config.json").read_text()) | entries
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
+from small_task import (FOLDER, changed_config, check, copy_of, fails, finish, from_scratch, make_teacher, make_vocabulary,
+                        names_in, numbers, read_safetensors, start, succeeds, task_of, training_of, write_rows,
+                        write_safetensors, write_task, write_texts)
 
 
 def check_files(data, vocabulary, model):

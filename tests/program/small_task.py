@@ -40,10 +40,11 @@ def finish():
     raise SystemExit(1 if _counts["wrong"] else 0)
 
 
-def run(*arguments, text=None, folder=None):
-    """Runs the program; two minutes at most."""
-    return subprocess.run([PROGRAM, *map(str, arguments)], input=text, capture_output=True, encoding="utf-8", timeout=120,
-                          env=ENVIRONMENT, cwd=folder)
+def run(*arguments, text=None, folder=None, **how):
+    """Runs the program; two minutes at most. `how`: as subprocess.run has it."""
+    return subprocess.run([PROGRAM, *map(str, arguments)],
+                          **{"input": text, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8",
+                             "timeout": 120, "env": ENVIRONMENT, "cwd": folder} | how)
 
 
 def succeeds(*arguments, text=None):
@@ -52,9 +53,32 @@ def succeeds(*arguments, text=None):
     return done
 
 
-def start(*arguments):
+def start(*arguments, **how):
     return subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                            env=ENVIRONMENT)
+                            env=ENVIRONMENT, **how)
+
+
+def check_refusal(words, status, complaint, what):
+    """The program ended with 1 and one line on stderr with all the words. The result is whether it did."""
+    what = f"{what}\n  {status}: {complaint.strip()}"
+    lines = complaint.splitlines()
+    held = [check(status == 1, f"ends with 1: {what}"),
+            check(len(lines) == 1 and lines[0].startswith("limbeck: "), f"one line on stderr: {what}")]
+    held += [check(str(word) in complaint, f"names {word}: {what}") for word in words]
+    held += [check(word not in complaint, f"speaks of the matter, not of {word}: {what}")
+             for word in ("terminate", "std::", "what()", "filesystem error")]
+    return all(held)
+
+
+def fails(words, *arguments, text=None, leaves=None, **how):
+    """The run ends with 1 and one line with all the words; `leaves`, a folder or file, is as it was before."""
+    before = names_in(leaves) if leaves is not None and leaves.exists() else None
+    done = run(*arguments, "--quiet", text=text, **how)
+    what = " ".join(map(str, arguments))
+    check_refusal(words, done.returncode, done.stderr, what)
+    if leaves is not None:
+        check((names_in(leaves) if leaves.exists() else None) == before, f"leaves nothing in {leaves}: {what}")
+    return done
 
 
 def sentence(chance, words):
@@ -126,12 +150,25 @@ def make_teacher(data, vocabulary, name="teacher", epochs=4, sizes=TINY):
     return folder
 
 
+def copy_of(model, name):
+    shutil.copytree(model, FOLDER / name, ignore=shutil.ignore_patterns("last", "run.jsonl"))
+    return FOLDER / name
+
+
+def changed_config(folder, **entries):
+    config = json.loads((folder / "config.json").read_text()) | entries
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 def read_safetensors(path):
-    """Name: (type, shape, bytes)."""
+    """Name: (type, shape, bytes). Raises ValueError for a file that is cut short."""
     data = Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
+    (length,) = struct.unpack("<Q", data[:8].ljust(8, b"\xff"))
     header = json.loads(data[8:8 + length])
     rest = data[8 + length:]
+    if len(rest) != max((e["data_offsets"][1] for name, e in header.items() if name != "__metadata__"), default=0):
+        raise ValueError(f"{path}: {len(rest)} bytes of data")
     return {name: (entry["dtype"], entry["shape"], rest[slice(*entry["data_offsets"])])
             for name, entry in header.items() if name != "__metadata__"}
 

@@ -88,9 +88,11 @@ class run_record {
     (void)!::ftruncate(out_.number(), before);
     detail::throw_system_error(file_, "cannot be written", cause);
   }
-  /// Waits until the disk has all lines: before a checkpoint that a resumed run may start from.
+  /// Waits until the disk has all lines: before a checkpoint that a resumed run may start from. Throws file_error where
+  /// the record is no longer the file of its name: somebody removed or moved the run's folder.
   void sync() {
     if (::fsync(out_.number()) != 0) detail::throw_system_error(file_, "cannot be written");
+    if (!out_.is_file(file_)) throw file_error(file_.string(), "", "was removed or moved while the run wrote to it");
   }
 
  private:

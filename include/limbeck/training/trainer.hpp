@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -92,7 +93,9 @@ class trainer {
   void finish() {
     record_->append({{"event", "end"}, {"step", at_.updates}, {"epoch", at_.epoch}, {"best_epoch", at_.best_epoch}});
     record_->sync();
-    std::filesystem::remove(checkpoint_file());
+    std::error_code failed;
+    std::filesystem::remove(checkpoint_file(), failed);
+    if (failed) throw file_error(checkpoint_file().string(), "", "cannot be removed: " + failed.message());
   }
 
  private:
@@ -199,6 +202,8 @@ class trainer {
     }
     const bool better = !at_.best || (score && *score > *at_.best);
     if (better) {
+      // A folder that was removed must not come back with a model alone.
+      record_->sync();
       at_.best = score.value_or(-2);  // below every metric: any defined score is better
       at_.best_epoch = at_.epoch;
       save_best_();
