@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -163,6 +164,22 @@ TEST_CASE("layers that are said to be shared but differ are refused") {
         (scratch / "model.safetensors").string() +
             ": tensor \"bert.encoder.layer.1.output.dense.bias\": differs from tensor "
             "\"bert.encoder.layer.0.output.dense.bias\", expected the same: the config says that they are shared");
+}
+
+TEST_CASE("weights that are no finite numbers are refused, naming the tensor and the place") {
+  const scratch_folder scratch;
+  const auto with = [&](const std::string& name, std::size_t at, float value) {
+    save(scratch.path, small_model<>());
+    tensors files(scratch.path);
+    files.all.at(name).values[at] = value;
+    files.write(scratch / "model.safetensors");
+    return refusal(scratch.path);
+  };
+  const std::string file = (scratch / "model.safetensors").string();
+  CHECK(with("classifier.weight", 8 + 5, std::numeric_limits<float>::quiet_NaN()) ==
+        file + ": tensor \"classifier.weight\": holds nan at [1, 5], expected finite numbers");
+  CHECK(with("bert.embeddings.LayerNorm.bias", 7, -std::numeric_limits<float>::infinity()) ==
+        file + ": tensor \"bert.embeddings.LayerNorm.bias\": holds infinity at [7], expected finite numbers");
 }
 
 TEST_CASE("tensors are found under the names of other times") {

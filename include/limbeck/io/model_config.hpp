@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -101,12 +102,14 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
     config.at("num_labels")
         .refuse("is " + shown(config.at("num_labels").raw()) + ", but id2label names " + std::to_string(count) +
                 " classes");
+  std::map<std::string, index> places;
+  for (std::size_t i = 0; i < count; ++i) places.emplace(labels[i], static_cast<index>(i));
   if (config.has("label2id"))
     for (const auto& [name, id] : config.at("label2id").members()) {
-      const auto place = std::ranges::find(labels, name) - labels.begin();
-      if (place < static_cast<index>(count) && id.as<index>() != place)
+      const auto found = places.find(name);
+      if (found != places.end() && id.as<index>() != found->second)
         id.refuse("is " + shown(id.raw()) + ", but id2label gives " + shown(json(name)) + " to class " +
-                  std::to_string(place));
+                  std::to_string(found->second));
     }
   return labels;
 }
@@ -198,8 +201,8 @@ inline void take_tokenizer_settings(const json_value& settings, model_config& co
 [[nodiscard]] inline model_config read_model_config(const std::filesystem::path& folder) {
   model_config config = parse_model_config(read_json(folder / "config.json"));
   const auto settings = folder / "tokenizer_config.json";
-  std::error_code none;  // what cannot be looked at fails when it is opened, with its cause
-  if (std::filesystem::exists(settings, none)) take_tokenizer_settings(read_json(settings), config);
+  std::error_code none;  // a link to nothing, or what cannot be looked at, fails when it is opened, with its cause
+  if (std::filesystem::exists(std::filesystem::symlink_status(settings, none))) take_tokenizer_settings(read_json(settings), config);
   return config;
 }
 
@@ -212,10 +215,9 @@ inline void check_labels(const model_config& config) {
     return message("model_config: ", config.regression ? "a regressor" : "a classifier", " with ", config.classes,
                    (config.classes == 1 ? " output" : " outputs"));
   });
-  for (std::size_t i = 0; i < config.labels.size(); ++i)
-    expects(std::find(config.labels.begin(), config.labels.begin() + static_cast<index>(i), config.labels[i]) ==
-                config.labels.begin() + static_cast<index>(i),
-            [&] { return message("model_config: two classes are named \"", config.labels[i], "\""); });
+  std::set<std::string_view> names;
+  for (const std::string& label : config.labels)
+    expects(names.insert(label).second, [&] { return message("model_config: two classes are named \"", label, "\""); });
 }
 
 /// The text of config.json, as transformers reads it. Throws contract_error as check_labels() does.

@@ -54,8 +54,8 @@ namespace detail {
 /// left alone), from a folder's model.safetensors, or the files that an index names. Takes names without `bert.` or
 /// `distilbert.` in front, and gamma and beta for the weight and bias of norms. Nothing is written before names and
 /// shapes are found right. Throws file_error that names file, tensor, found and expected for a tensor that is missing,
-/// has another shape, comes twice, or differs from the one that it is said to share; contract_error where table or
-/// buffer do not fit the config.
+/// has another shape, comes twice, holds a number that is not finite (parameters before it are filled then), or differs
+/// from the one that it is said to share; contract_error where table or buffer do not fit the config.
 template <readable T>
 load_report load_weights(const std::filesystem::path& folder, const model_config& config, const parameter_table& table,
                          view<T, 1> flat, load_options options = {}) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -69,7 +70,7 @@ class load_plan {
     for (const std::string& name : source.names()) {
       if (dialect.is_buffer(name)) continue;
       const auto [old, is_new] = file_names_.emplace(dialect.full(name), name);
-      if (!is_new) refuse(name, "stands for the same parameter as tensor \"" + old->second + "\"");
+      if (!is_new) refuse(name, "stands for the same parameter as " + tensor_place(old->second));
     }
     if (fresh_head) choose_fresh(dialect, own);
     std::set<std::string> used;
@@ -122,7 +123,8 @@ class load_plan {
     const auto &a = source_.at(copy), &b = source_.at(original);
     const auto left = source_.file_of(copy).bytes(a), right = source_.file_of(original).bytes(b);
     if (a.type != b.type || a.shape != b.shape || !std::ranges::equal(left, right))
-      refuse(copy, "differs from tensor \"" + original + "\", expected the same: the config says that they are shared");
+      refuse(copy,
+             "differs from " + tensor_place(original) + ", expected the same: the config says that they are shared");
     used.insert(full);
   }
 
@@ -147,6 +149,19 @@ inline void expect_room(const char* who, index given, const parameter_table& tab
           [&] { return message(who, ": ", given, " weights given, the table has ", table.size()); });
 }
 
+/// Throws file_error at the first number of a parameter that is infinite or none: every result would be.
+template <class T>
+void expect_finite(const std::filesystem::path& file, const std::string& name, const parameter& p, const T* data) {
+  const T* const found = std::find_if_not(data, data + p.count(), [](T x) { return std::isfinite(x); });
+  if (found == data + p.count()) return;
+  const index at = found - data;
+  const std::string place =
+      p.columns > 0 ? text_of(tensor_shape{at / p.columns, at % p.columns}) : text_of(tensor_shape{at});
+  throw file_error(
+      file.string(), tensor_place(name),
+      "holds " + std::string(std::isnan(*found) ? "nan" : "infinity") + " at " + place + ", expected finite numbers");
+}
+
 /// Fills the parameters of `own` at their places in `table`.
 template <readable T>
 load_report load_tensors(const tensor_source& source, const load_plan& plan, const parameter_table& own,
@@ -157,10 +172,13 @@ load_report load_tensors(const tensor_source& source, const load_plan& plan, con
     const parameter& p = own.entries()[number];
     parameter here = p;
     here.offset = place_of("load_weights", p, table).offset;
-    if (plan.is_fresh(p.name))
+    if (plan.is_fresh(p.name)) {
       initialise_parameter(here, number, seed, flat);
-    else
-      source.read(plan.file_name(p.name), shape_of(p), flat.data() + here.offset);
+      continue;
+    }
+    const std::string& name = plan.file_name(p.name);
+    source.read(name, shape_of(p), flat.data() + here.offset);
+    expect_finite(source.file_of(name).path(), name, p, flat.data() + here.offset);
   }
   return plan.report();
 }

@@ -1,6 +1,7 @@
 // The tensors of a model, whether it is one safetensors file or several with an index.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -78,7 +79,7 @@ class tensor_source {
     for (const auto& [name, shard] : list.at("weight_map").members()) {
       const auto file = shard.as<std::string>();
       if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos ||
-          file.find('\0') != std::string::npos)
+          std::ranges::any_of(file, [](char c) { return static_cast<unsigned char>(c) < ' '; }))
         shard.refuse("is " + detail::shown(shard.raw()) + ", expected the plain name of a file in the same folder");
       const auto [place, is_new] = shards.emplace(file, files_.size());
       if (is_new) files_.emplace_back(folder / file);
@@ -89,7 +90,7 @@ class tensor_source {
     if (files_.empty()) list.refuse("names no file");
     for (const safetensors_file& file : files_)
       for (const tensor_entry& tensor : file.tensors())
-        if (&file_of(tensor.name) != &file)
+        if (!contains(tensor.name) || &file_of(tensor.name) != &file)
           throw file_error(file.path().string(), detail::tensor_place(tensor.name), "is not placed here by the index");
   }
 

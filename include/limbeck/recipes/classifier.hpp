@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,24 @@ struct text_classifier {
                                         .isolate_ideographs = config.isolate_ideographs});
 }
 
+/// Throws file_error for what cannot be the vocabulary of the model, before any of it is read: no ordinary file (a pipe
+/// would make us wait), or one with more bytes than so many pieces may have.
+inline void expects_vocabulary_file(const std::filesystem::path& file, const model_config& config) {
+  std::error_code failed;
+  const auto kind = std::filesystem::status(file, failed).type();
+  if (kind == std::filesystem::file_type::not_found || kind == std::filesystem::file_type::none)
+    throw file_error(file.string(), "", "cannot be opened: " + failed.message());
+  if (kind != std::filesystem::file_type::regular)
+    throw file_error(file.string(), "", "is no ordinary file, expected a vocabulary");
+  const std::uintmax_t bytes = std::filesystem::file_size(file, failed),
+                       most =
+                           static_cast<std::uintmax_t>(config.sizes.vocabulary) * (vocabulary::longest_piece + 2) + 3;
+  if (!failed && bytes > most)
+    throw file_error(file.string(), "",
+                     "has " + std::to_string(bytes) + " bytes, expected at most " + std::to_string(most) + " of " +
+                         std::to_string(config.sizes.vocabulary) + " pieces");
+}
+
 /// Throws file_error unless the vocabulary has as many pieces as the model has word vectors.
 inline void expects_vocabulary(const std::filesystem::path& file, const vocabulary& pieces,
                                const model_config& config) {
@@ -54,6 +73,7 @@ inline void expects_vocabulary(const std::filesystem::path& file, const vocabula
 [[nodiscard]] inline text_classifier load_text_classifier(const std::filesystem::path& folder, model_config config,
                                                           load_options options = {}) {
   const auto file = folder / "vocab.txt";
+  expects_vocabulary_file(file, config);
   vocabulary pieces = vocabulary::read(file);
   expects_vocabulary(file, pieces, config);
   loaded_model<float> loaded = load_model<float>(folder, std::move(config), options);
