@@ -1,54 +1,16 @@
 // The arena: pieces are aligned and apart, and a second pass of a size allocates nothing.
 #include "limbeck/backend/arena.hpp"
 
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
 #include "catch.hpp"
+#include "counted_allocations.hpp"
 #include "limbeck/backend/scratch.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define LIMBECK_TEST_COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LIMBECK_TEST_COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#if !defined(LIMBECK_TEST_COUNTS_ALLOCATIONS)
-#define LIMBECK_TEST_COUNTS_ALLOCATIONS 1
-#endif
-
-namespace {
-std::atomic<int> allocations{0};
-
-#if LIMBECK_TEST_COUNTS_ALLOCATIONS  // a sanitizer counts on its own operators
-
-void* counted(std::size_t bytes, std::size_t alignment) {
-  ++allocations;
-  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  if (void* const at = std::aligned_alloc(alignment, whole > 0 ? whole : alignment)) return at;
-  throw std::bad_alloc();
-}
-
-#endif
-}  // namespace
-
-#if LIMBECK_TEST_COUNTS_ALLOCATIONS
-// Every allocation of this program is counted.
-void* operator new(std::size_t bytes) { return counted(bytes, 16); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* at) noexcept { std::free(at); }
-void operator delete(void* at, std::size_t) noexcept { std::free(at); }
-void operator delete(void* at, std::align_val_t) noexcept { std::free(at); }
-void operator delete(void* at, std::size_t, std::align_val_t) noexcept { std::free(at); }
-#endif
 
 namespace limbeck {
 namespace {
+
+using limbeck_test::allocations;
 
 bool aligned(const void* at) { return reinterpret_cast<std::uintptr_t>(at) % 64 == 0; }
 
@@ -66,7 +28,7 @@ TEST_CASE("an arena allocates nothing after the first pass of a size") {
   arena memory;
   one_pass(memory);
   memory.reset();
-  const int before = allocations;
+  const long before = allocations;
   for (int pass = 0; pass < 3; ++pass) {
     one_pass(memory);
     memory.reset();
@@ -78,7 +40,7 @@ TEST_CASE("an arena allocates nothing for a pass smaller than an earlier one") {
   arena memory;
   one_pass(memory);
   memory.reset();
-  const int before = allocations;
+  const long before = allocations;
   const index held = memory.capacity();
   (void)memory.matrix<float>(10, 10);
   memory.reset();
@@ -165,7 +127,7 @@ struct other_purpose {};
 
 TEST_CASE("thread_scratch allocates only to grow, and purposes do not share memory") {
   float* const a = thread_scratch<purpose, float>(1000);
-  const int before = allocations;
+  const long before = allocations;
   CHECK(aligned(a));
   CHECK(thread_scratch<purpose, float>(10) == a);
   CHECK(thread_scratch<purpose, float>(1000) == a);

@@ -127,10 +127,10 @@ TEST_CASE("shapes that differ are an error with both shapes") {
   float x = 0;
   double y = 0;
   const view<float, 2> student(&x, 8, 10);
-  CHECK_NOTHROW(expects_same_shape("soft_target logits", student, view<const double, 2>(&y, 8, 10)));
-  CHECK_THROWS_WITH(expects_same_shape("soft_target logits", student, view<const double, 2>(&y, 8, 12)),
+  CHECK_NOTHROW(expects_same_shape("soft_target", "logits", student, view<const double, 2>(&y, 8, 10)));
+  CHECK_THROWS_WITH(expects_same_shape("soft_target", "logits", student, view<const double, 2>(&y, 8, 12)),
                     "soft_target logits: student [8, 10], teacher [8, 12]");
-  CHECK_THROWS_AS(expects_same_shape("logits", student, view<float, 2>(&x, 7, 10)), contract_error);
+  CHECK_THROWS_AS(expects_same_shape("soft_target", "logits", student, view<float, 2>(&x, 7, 10)), contract_error);
 }
 
 }  // namespace

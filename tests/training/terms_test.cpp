@@ -146,8 +146,7 @@ TEST_CASE("a projection's name without a projection is refused, for it would mea
 }
 
 TEST_CASE("terms that do not fit the models or the task are refused before anything runs") {
-  term_context alone = classification;
-  alone.teacher.reset();
+  const term_context alone{.student = sizes(4), .teacher = {}, .classes = 3};
   CHECK(refusal("soft_target_kl", alone) == "loss: soft_target_kl needs a teacher");
   CHECK(refusal("hidden_mse", alone) == "loss: hidden_mse needs a teacher");
   CHECK(refusal("cross_entropy", alone).empty());

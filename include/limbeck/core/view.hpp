@@ -135,10 +135,13 @@ void expects_one_shape(const char* what, const view<T, Rank, B>& a, const view<U
 /// Throws contract_error, with both shapes, unless student and teacher agree: `soft_target logits: student [8, 10],
 /// teacher [8, 12]`.
 template <class T, class U, std::size_t Rank, backend B>
-void expects_same_shape(const char* what, const view<T, Rank, B>& student, const view<U, Rank, B>& teacher) {
+void expects_same_shape(const char* loss, const char* what, const view<T, Rank, B>& student,
+                        const view<U, Rank, B>& teacher) {
   bool same = true;
   for (std::size_t r = 0; r < Rank; ++r) same = same && student.extent(r) == teacher.extent(r);
-  expects(same, [&] { return message(what, ": student ", shape_text(student), ", teacher ", shape_text(teacher)); });
+  expects(same, [&] {
+    return message(loss, " ", what, ": student ", shape_text(student), ", teacher ", shape_text(teacher));
+  });
 }
 
 }  // namespace limbeck

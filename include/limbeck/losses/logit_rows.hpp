@@ -91,7 +91,7 @@ template <class S, class U, class A, backend B, class G>
                                                      const signals<const U, B>& teacher, const targets<A, B>& given,
                                                      const sink<A, B, G>& out, double factor) {
   if (student.valid_classes == 0 && teacher.valid_classes == 0)
-    expects_same_shape((std::string(loss) + " logits").c_str(), student.logits, teacher.logits);
+    expects_same_shape(loss, "logits", student.logits, teacher.logits);
   expects(student.logits.extent(0) == teacher.logits.extent(0) && valid_classes(student) == valid_classes(teacher),
           [&] {
             return message(loss, " logits: student ", shape_text(student.logits), " with ", valid_classes(student),

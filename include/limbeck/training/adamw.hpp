@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "limbeck/backend/buffer.hpp"
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
@@ -69,6 +70,8 @@ struct square_sum_kernel {
   }
 };
 
+struct norm_sums {};
+
 }  // namespace detail
 
 /// The L2 norm of a buffer, summed in double chunk by chunk: the same bits for every thread count.
@@ -76,15 +79,14 @@ template <class Provider, class T>
 [[nodiscard]] double norm_of(const cpu_executor<Provider>& on, view<const T, 1> x) {
   constexpr index chunk_size = 1 << 14;
   const index chunks = (x.extent(0) + chunk_size - 1) / chunk_size;
-  std::vector<double> sums(static_cast<std::size_t>(chunks));
+  double* const sums = thread_scratch<detail::norm_sums, double>(chunks);
   parallel_for(on.threads, chunks, [&](index begin, index end) {
     for (index c = begin; c < end; ++c)
       simd_dispatch<detail::square_sum_kernel>(x.data() + c * chunk_size,
-                                               std::min(chunk_size, x.extent(0) - c * chunk_size),
-                                               sums[static_cast<std::size_t>(c)]);
+                                               std::min(chunk_size, x.extent(0) - c * chunk_size), sums[c]);
   });
   double total = 0;
-  for (const double s : sums) total += s;
+  for (index c = 0; c < chunks; ++c) total += sums[c];
   return std::sqrt(total);
 }
 

@@ -39,7 +39,7 @@ struct taught_by {
 }
 
 /// Runs micro-batches of a student and adds to its gradient. Works for plain training too, without a teacher. Allocates
-/// nothing after the first batch of a size.
+/// nothing once the largest batch was seen; a provider's products may take memory for themselves, as Eigen's do.
 template <class Model, launchable E, class T>
 class distiller {
  public:
