@@ -5,37 +5,11 @@ import random
 import shutil
 import time
 
-from small_task import (FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds, training_of,
-                        write_task)
+from kills import killed
+from small_task import FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, succeeds, training_of, write_task
 
 SEED = int(os.environ.get("LIMBECK_KILL_SEED", random.SystemRandom().randrange(10 ** 6)))
 KILLS, INSIDE = 10, 4  # so many of them inside a save
-
-
-def partial_files(output):
-    """Files that are being written under a name for the time being, the checkpoint's or a model's."""
-    found = []
-    for folder in (output, output / "last"):
-        try:
-            found += [name for name in os.listdir(folder) if name.endswith(".partial")]
-        except FileNotFoundError:
-            pass
-    return found
-
-
-def killed(line, output, chance, inside, usual):
-    """Kills the run at a random moment; `inside`: as soon as, after that moment, a save is under way. The result is
-    whether it was killed before it had ended, and whether in a save."""
-    process = start(*line)
-    moment = time.monotonic() + chance.uniform(0, 0.6 if inside else 0.95) * usual
-    while time.monotonic() < moment and process.poll() is None:
-        time.sleep(0.0005)
-    while inside and process.poll() is None and not partial_files(output):
-        pass
-    process.kill()
-    process.communicate()
-    return process.returncode == -9, bool(partial_files(output))
-
 
 print(f"seed {SEED} (LIMBECK_KILL_SEED repeats it)")
 words = make_vocabulary()
