@@ -71,7 +71,8 @@ class random_text {
       std::string piece = below(3) > 0 ? "##" : "";
       piece += of_characters(1 + below(longest), below(8) > 0 ? letters : std::size(characters));
       if (below(50) == 0) piece.pop_back();
-      if (!piece.empty() && seen.insert(piece).second) all.push_back(piece);
+      const bool of_one_line = piece.find('\n') == std::string::npos && !piece.ends_with('\r');
+      if (!piece.empty() && of_one_line && seen.insert(piece).second) all.push_back(piece);
     }
     return vocabulary(all);
   }

@@ -196,14 +196,14 @@ def check_config():
                            ({"id2label": {}, "label2id": {}}, ["id2label"]), ({"id2label": {"0": "a", "2": "b"}}, ["class 1"]),
                            ({"id2label": {"0": "a", "1": 5}}, ["id2label.1", "5"]),
                            ({"label2id": {"negative": -1} | {config["id2label"]["0"]: 10 ** 30}}, ["label2id"]),
-                           ({"id2label": None, "label2id": None, "num_labels": most}, ["num_labels", "65536"]),
+                           ({"id2label": None, "label2id": None, "num_labels": most}, [str(most)]),
                            ({"id2label": {str(i): f"n{i}" for i in range(60000)},
                              "label2id": {f"n{i}": i for i in range(60000)}}, ["60000"]),
                            ({"layer_norm_eps": 0}, ["layer_norm_eps"]), ({"hidden_dropout_prob": 1}, ["hidden_dropout_prob"]),
                            ({"limbeck_sharing": {"layer_source": [0, 2 ** 40]}}, ["layer_source"]),
                            ({"model_type": "bert\n\x1b[2J"}, ["model_type", "bert\\n"])):
         (folder / "config.json").write_text(json.dumps(config | entries))
-        if words == ["60000"]:  # fine-tuning makes a head of its own
+        if words in (["60000"], [str(most)]):  # fine-tuning makes a head of its own
             fails(words, "distill", "--teacher", folder, "--student", "layers=1,width=8,heads=2",
                   *training_of(data, FOLDER / "not_written"), timeout=SECONDS, preexec_fn=little_memory)
         else:
