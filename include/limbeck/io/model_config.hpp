@@ -202,7 +202,8 @@ inline void take_tokenizer_settings(const json_value& settings, model_config& co
   model_config config = parse_model_config(read_json(folder / "config.json"));
   const auto settings = folder / "tokenizer_config.json";
   std::error_code none;  // a link to nothing, or what cannot be looked at, fails when it is opened, with its cause
-  if (std::filesystem::exists(std::filesystem::symlink_status(settings, none))) take_tokenizer_settings(read_json(settings), config);
+  if (std::filesystem::exists(std::filesystem::symlink_status(settings, none)))
+    take_tokenizer_settings(read_json(settings), config);
   return config;
 }
 
