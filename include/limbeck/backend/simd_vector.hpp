@@ -47,14 +47,18 @@ struct simd {
     lanes = other.lanes;
     return *this;
   }
-  /// x in every lane. By way of memory, which compilers see through; GCC 12 makes a chain of insertions, one a lane, of
-  /// what looks simpler.
+  /// x in every lane. For GCC by way of memory, which it sees through: of the difference it makes a chain of
+  /// insertions, one a lane.
   template <class U>
-    requires std::is_arithmetic_v<U>
+    requires(std::is_arithmetic_v<U>)
   LIMBECK_HD explicit(!std::is_same_v<U, T>) simd(U x) {
+#if defined(__clang__)
+    lanes = static_cast<T>(x) - vector{};
+#else
     T all[W];
     for (int i = 0; i < W; ++i) all[i] = static_cast<T>(x);
     __builtin_memcpy(&lanes, all, sizeof lanes);
+#endif
   }
 
   LIMBECK_HD friend simd operator+(const simd& a, const simd& b) { return a.lanes + b.lanes; }

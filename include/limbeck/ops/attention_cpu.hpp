@@ -48,11 +48,6 @@ void for_each_head(const cpu_executor<Provider>& on, const attention_shape& shap
   });
 }
 
-/// `count` elements as whole vectors.
-template <class V>
-[[nodiscard]] LIMBECK_HD constexpr index whole(index count) {
-  return (count + V::width - 1) / V::width * V::width;
-}
 /// What is enough for whole vectors of any level, and for whole runs of random words.
 [[nodiscard]] constexpr index room_for(index count) { return (count + 31) / 32 * 32; }
 
@@ -97,86 +92,137 @@ LIMBECK_HD void copy_row(const T* from, index count, T* to) {
   for (index c = 0; c < count; c += V::width) store_part(to + c, count - c, load_part<V>(from + c, count - c, T(0)));
 }
 
+/// to(r, 0 .. count) = from(r, 0 .. count) for some rows that lie at these distances.
+struct copy_rows_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const T* from, index from_row, T* to, index to_row, index rows, index count) {
+    for (index r = 0; r < rows; ++r) copy_row<simd_of_bytes<T, Bytes>>(from + r * from_row, count, to + r * to_row);
+  }
+};
+
 /// Rows first .. first + count of a head as the right factor of a product: in place, unless reading whole vectors would
 /// leave the matrix; then copied to `spare`. The lanes behind the head's columns hold anything.
-template <class V, class T>
-LIMBECK_HD rows_of_vectors<const T> right_factor(const head_of_sample& h, const view<const T, 2>& of, index first,
-                                                 index count, const head_memory<T>& m, T* spare) {
-  if (h.head * h.width + whole<V>(h.width) <= of.extent(1)) return {h.row(of, first), of.stride(0)};
-  for (index r = 0; r < count; ++r) copy_row<V>(h.row(of, first + r), h.width, spare + r * m.width);
+template <class T>
+rows_of_vectors<const T> right_factor(const head_of_sample& h, const view<const T, 2>& of, index first, index count,
+                                      const head_memory<T>& m, T* spare) {
+  constexpr index lanes = 64 / sizeof(T);
+  if (h.head * h.width + (h.width + lanes - 1) / lanes * lanes <= of.extent(1)) return {h.row(of, first), of.stride(0)};
+  simd_dispatch<copy_rows_kernel>(h.row(of, first), of.stride(0), spare, m.width, count, h.width);
   return {spare, m.width};
 }
 
 /// across[j, c] = element j of row c, 0 behind the sample's keys: a square of whole vectors at a time.
-template <class V, class T>
-LIMBECK_HD void put_across(const head_of_sample& h, const view<const T, 2>& of, const head_memory<T>& m, T* across) {
-  constexpr int side = V::width;
-  for (index j = 0; j < h.width; j += side) {
-    const bool inside = h.head * h.width + j + side <= of.extent(1);  // whole vectors stay within the matrix
-    for (index c = 0; c < h.rows.keys; c += side) {
-      V square[side];
+struct across_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const head_of_sample& h, const view<const T, 2>& of, const head_memory<T>& m, T* across) {
+    using V = simd_of_bytes<T, Bytes>;
+    constexpr int side = V::width;
+    for (index j = 0; j < h.width; j += side) {
+      const bool inside = h.head * h.width + j + side <= of.extent(1);  // whole vectors stay within the matrix
+      for (index c = 0; c < h.rows.keys; c += side) {
+        V square[side];
 #pragma GCC unroll 16
-      for (int r = 0; r < side; ++r)
-        square[r] = c + r >= h.rows.keys ? V(T(0))
-                    : inside             ? load<V>(h.row(of, c + r) + j)
-                                         : load_part<V>(h.row(of, c + r) + j, h.width - j, T(0));
-      transpose(square);
+        for (int r = 0; r < side; ++r)
+          square[r] = c + r >= h.rows.keys ? V(T(0))
+                      : inside             ? load<V>(h.row(of, c + r) + j)
+                                           : load_part<V>(h.row(of, c + r) + j, h.width - j, T(0));
+        transpose(square);
 #pragma GCC unroll 16
-      for (int r = 0; r < side; ++r)
-        if (j + r < h.width) store(across + (j + r) * m.keys + c, square[r]);
+        for (int r = 0; r < side; ++r)
+          if (j + r < h.width) store(across + (j + r) * m.keys + c, square[r]);
+      }
     }
   }
-}
+};
 
 /// out [count, keys] = scale * rows of `of` times what lies across.
-template <class V, class T>
-LIMBECK_HD void times_across(const head_of_sample& h, const view<const T, 2>& of, index first, index count, T scale,
-                             const T* across, const head_memory<T>& m, T* out) {
-  small_product<V, T>({h.row(of, first), of.stride(0), 1}, {across, m.keys}, {out, m.keys}, count, h.width,
-                      whole<V>(h.rows.keys), scale, false);
+template <class T>
+void times_across(const head_of_sample& h, const view<const T, 2>& of, index first, index count, T scale,
+                  const T* across, const head_memory<T>& m, T* out) {
+  small_product<T>({h.row(of, first), of.stride(0), 1}, {across, m.keys}, {out, m.keys}, count, h.width, h.rows.keys,
+                   scale, false);
 }
 
+/// A block of query rows of one head.
+struct block_of_rows {
+  const head_of_sample& head;
+  index first, count;
+  bool causal;
+
+  [[nodiscard]] LIMBECK_HD index visible(index row) const { return visible_keys(head.rows, first + row, causal); }
+};
+
 /// Copies the visible columns of a block of rows into a kept map.
-template <class V, class T>
-LIMBECK_HD void keep_block(const head_of_sample& h, const attention_shape& shape, index first, index count,
-                           const T* block, const head_memory<T>& m, const square_blocks<T, cpu>& kept) {
+struct keep_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const T* block, index row, T* map, index map_row) {
+    for (index r = 0; r < b.count; ++r)
+      copy_row<simd_of_bytes<T, Bytes>>(block + r * row, b.visible(r), map + (b.first + r) * map_row);
+  }
+};
+template <class T>
+void keep_block(const block_of_rows& b, const T* block, const head_memory<T>& m, const square_blocks<T, cpu>& kept) {
   if (kept.empty()) return;
-  const view<T, 2> map = kept.map(h.sample, h.head);
-  for (index r = 0; r < count; ++r)
-    copy_row<V>(block + r * m.keys, visible_keys(h.rows, first + r, shape.causal),
-                map.data() + (first + r) * map.stride(0));
+  const view<T, 2> map = kept.map(b.head.sample, b.head.head);
+  simd_dispatch<keep_kernel>(b, block, m.keys, map.data(), map.stride(0));
 }
 
 /// Adds a loss's gradient with respect to a block of a map; only visible entries mean anything.
-template <class V, class T>
-LIMBECK_HD void add_kept(const head_of_sample& h, const attention_shape& shape, index first, index count,
-                         const square_blocks<const T, cpu>& kept, const head_memory<T>& m, T* block) {
-  if (kept.empty()) return;
-  const view<const T, 2> map = kept.map(h.sample, h.head);
-  for (index r = 0; r < count; ++r) {
-    const index visible = visible_keys(h.rows, first + r, shape.causal);
-    const T* const from = map.data() + (first + r) * map.stride(0);
-    T* const to = block + r * m.keys;
-    for (index c = 0; c < visible; c += V::width)
-      store(to + c, load<V>(to + c) + load_part<V>(from + c, visible - c, T(0)));
+struct add_kept_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const T* map, index map_row, T* block, index row) {
+    using V = simd_of_bytes<T, Bytes>;
+    for (index r = 0; r < b.count; ++r) {
+      const T* const from = map + (b.first + r) * map_row;
+      T* const to = block + r * row;
+      for (index c = 0; c < b.visible(r); c += V::width)
+        store(to + c, load<V>(to + c) + load_part<V>(from + c, b.visible(r) - c, T(0)));
+    }
   }
+};
+template <class T>
+void add_kept(const block_of_rows& b, const square_blocks<const T, cpu>& kept, const head_memory<T>& m, T* block) {
+  if (kept.empty()) return;
+  const view<const T, 2> map = kept.map(b.head.sample, b.head.head);
+  simd_dispatch<add_kept_kernel>(b, map.data(), map.stride(0), block, m.keys);
 }
 
 /// The factors of dropout of a block of rows.
-template <int Bytes, class T>
-LIMBECK_HD void block_factors(const head_of_sample& h, const attention_shape& shape, const dropping<T>& drop,
-                              index first, index count, const head_memory<T>& m) {
-  for (index r = 0; r < count && !drop.none(); ++r)
-    dropout_factors<Bytes>(drop, shape.first_word(h.rows.begin + first + r, h.head), h.rows.keys,
-                           m.factor + r * m.keys);
-}
+struct factors_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const attention_shape& shape, const dropping<T>& drop, T* factor,
+                             index row) {
+    for (index r = 0; r < b.count; ++r)
+      dropout_factors<Bytes>(drop, shape.first_word(b.head.rows.begin + b.first + r, b.head.head), b.head.rows.keys,
+                             factor + r * row);
+  }
+};
 /// Drops probabilities, or what flows back to them, of a block of rows.
-template <class V, class T>
-LIMBECK_HD void drop_block(const dropping<T>& drop, index count, index columns, const head_memory<T>& m, T* block) {
-  for (index r = 0; r < count && !drop.none(); ++r)
-    for (index at = r * m.keys; at < r * m.keys + columns; at += V::width)
-      store(block + at, dropped(load<V>(block + at), load<V>(m.factor + at)));
+struct drop_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const T* factor, index rows, index columns, index row, T* block) {
+    using V = simd_of_bytes<T, Bytes>;
+    for (index r = 0; r < rows; ++r)
+      for (index at = r * row; at < r * row + columns; at += V::width)
+        store(block + at, dropped(load<V>(block + at), load<V>(factor + at)));
+  }
+};
+template <class T>
+void drop_block(const block_of_rows& b, const dropping<T>& drop, const head_memory<T>& m, T* block) {
+  if (!drop.none()) simd_dispatch<drop_kernel>(m.factor, b.count, b.head.rows.keys, m.keys, block);
 }
+
+/// Scores to probabilities; the log of each row's sum of exp goes to log_sum.
+struct softmax_block_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m, const view<T, 2>& log_sum) {
+    using V = simd_of_bytes<T, Bytes>;
+    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    for (index r = 0; r < b.count; ++r)
+      log_sum(b.head.rows.begin + b.first + r, b.head.head) =
+          softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns);
+  }
+};
 
 template <class T>
 struct attention_forward_call {
@@ -185,28 +231,22 @@ struct attention_forward_call {
   view<T, 2> context, log_sum;
   const square_blocks<T, cpu>&scores, &probabilities;
   dropping<T> drop;
-};
 
-struct attention_forward_kernel {
-  template <int Bytes, class T>
-  LIMBECK_HD static void run(const attention_forward_call<T>& call, const head_of_sample& h, const head_memory<T>& m) {
-    using V = simd_of_bytes<T, Bytes>;
-    const index keys = h.rows.keys, columns = whole<V>(keys);
-    put_across<V>(h, call.in.k, m, m.keys_across);
-    const rows_of_vectors<const T> values = right_factor<V>(h, call.in.v, 0, keys, m, m.rows);
+  void operator()(const head_of_sample& h) const {
+    const head_memory<T> m(h, false);
+    simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
+    const rows_of_vectors<const T> values = right_factor(h, in.v, 0, h.rows.keys, m, m.rows);
     for (index first = 0; first < h.rows.length; first += attention_block) {
-      const index count = std::min(attention_block, h.rows.length - first);
-      times_across<V>(h, call.in.q, first, count, scale_of<T>(h), m.keys_across, m, m.scores);
-      keep_block<V>(h, call.shape, first, count, m.scores, m, call.scores);
-      for (index r = 0; r < count; ++r)
-        call.log_sum(h.rows.begin + first + r, h.head) =
-            softmax_row<V>(m.scores + r * m.keys, visible_keys(h.rows, first + r, call.shape.causal), columns);
-      keep_block<V>(h, call.shape, first, count, m.scores, m, call.probabilities);
-      block_factors<Bytes>(h, call.shape, call.drop, first, count, m);
-      drop_block<V>(call.drop, count, columns, m, m.scores);
-      small_product<V, T>({m.scores, m.keys, 1}, values, {m.more_rows, m.width}, count, keys, whole<V>(h.width), T(1),
-                          false);
-      for (index r = 0; r < count; ++r) copy_row<V>(m.more_rows + r * m.width, h.width, h.row(call.context, first + r));
+      const block_of_rows b{h, first, std::min(attention_block, h.rows.length - first), shape.causal};
+      times_across<T>(h, in.q, first, b.count, scale_of<T>(h), m.keys_across, m, m.scores);
+      keep_block<T>(b, m.scores, m, scores);
+      simd_dispatch<softmax_block_kernel>(b, m, log_sum);
+      keep_block<T>(b, m.scores, m, probabilities);
+      if (!drop.none()) simd_dispatch<factors_kernel>(b, shape, drop, m.factor, m.keys);
+      drop_block(b, drop, m, m.scores);
+      small_product<T>({m.scores, m.keys, 1}, values, {m.more_rows, m.width}, b.count, h.rows.keys, h.width, T(1),
+                       false);
+      simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.row(context, first), context.stride(0), b.count, h.width);
     }
   }
 };
@@ -216,13 +256,32 @@ void attention_forward(cpu, const cpu_executor<Provider>& on, const attention_sh
                        view<const sample_rows, 1> rows, const attention_input<T, cpu>& in, view<T, 2> context,
                        view<T, 2> log_sum, const square_blocks<T, cpu>& scores,
                        const square_blocks<T, cpu>& probabilities) {
-  const attention_forward_call<T> call{
-      shape, in, context, log_sum, scores, probabilities, dropping<T>(shape.dropout, shape.random)};
-  for_each_head(on, shape, rows, in.q.extent(1), [&](const head_of_sample& h) {
-    const head_memory<T> memory(h, false);
-    simd_dispatch<attention_forward_kernel>(call, h, memory);
-  });
+  for_each_head(on, shape, rows, in.q.extent(1),
+                attention_forward_call<T>{shape, in, context, log_sum, scores, probabilities,
+                                          dropping<T>(shape.dropout, shape.random)});
 }
+
+/// Scores to probabilities once more, from the kept log of each row's sum.
+struct softmax_again_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m, const view<const T, 2>& log_sum) {
+    using V = simd_of_bytes<T, Bytes>;
+    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    for (index r = 0; r < b.count; ++r)
+      softmax_row_again<V>(m.scores + r * m.keys, b.visible(r), columns,
+                           log_sum(b.head.rows.begin + b.first + r, b.head.head));
+  }
+};
+/// From d probabilities to d scores.
+struct softmax_backward_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m) {
+    using V = simd_of_bytes<T, Bytes>;
+    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    for (index r = 0; r < b.count; ++r)
+      softmax_row_backward<V>(m.scores + r * m.keys, m.gradient + r * m.keys, columns);
+  }
+};
 
 template <class T>
 struct attention_backward_call {
@@ -232,64 +291,53 @@ struct attention_backward_call {
   const square_blocks<const T, cpu>&dscores, &dprobabilities;
   const attention_gradient<T, cpu>& out;
   dropping<T> drop;
-};
 
-struct attention_backward_kernel {
-  template <int Bytes, class T>
-  LIMBECK_HD static void run(const attention_backward_call<T>& call, const head_of_sample& h, const head_memory<T>& m) {
-    using V = simd_of_bytes<T, Bytes>;
-    put_across<V>(h, call.in.k, m, m.keys_across);
-    put_across<V>(h, call.in.v, m, m.values_across);
+  void operator()(const head_of_sample& h) const {
+    const head_memory<T> m(h, true);
+    simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
+    simd_dispatch<across_kernel>(h, in.v, m, m.values_across);
     for (index first = 0; first < h.rows.length; first += attention_block) {
-      const index count = std::min(attention_block, h.rows.length - first);
-      score_gradient<Bytes, V>(call, h, m, first, count);
-      products<V>(call, h, m, first, count);
+      const block_of_rows b{h, first, std::min(attention_block, h.rows.length - first), shape.causal};
+      score_gradient(b, m);
+      products(b, m);
     }
-    for (index r = 0; r < h.rows.length; ++r) {
-      // Rows beyond the keys (padded rows of `tinybert_zeroing`) are queries only: no gradient as key or value.
-      const bool key = r < h.rows.keys;
-      for (index c = 0; c < h.width; c += V::width) {
-        const V dk = key ? load<V>(m.dkeys + r * m.width + c) : V(T(0));
-        const V dv = key ? load<V>(m.dvalues + r * m.width + c) : V(T(0));
-        store_part(h.row(call.out.dk, r) + c, h.width - c, dk);
-        store_part(h.row(call.out.dv, r) + c, h.width - c, dv);
-      }
+    const index keys = h.rows.keys;
+    simd_dispatch<copy_rows_kernel>(m.dkeys, m.width, h.row(out.dk, 0), out.dk.stride(0), keys, h.width);
+    simd_dispatch<copy_rows_kernel>(m.dvalues, m.width, h.row(out.dv, 0), out.dv.stride(0), keys, h.width);
+    // Rows beyond the keys (padded rows of `tinybert_zeroing`) are queries only: no gradient as key or value.
+    for (index r = keys; r < h.rows.length; ++r) {
+      std::fill_n(h.row(out.dk, r), h.width, T(0));
+      std::fill_n(h.row(out.dv, r), h.width, T(0));
     }
   }
 
  private:
   /// m.scores: probabilities after dropout; m.gradient: d scores.
-  template <int Bytes, class V, class T>
-  LIMBECK_HD static void score_gradient(const attention_backward_call<T>& call, const head_of_sample& h,
-                                        const head_memory<T>& m, index first, index count) {
-    const index columns = whole<V>(h.rows.keys);
-    times_across<V>(h, call.in.q, first, count, scale_of<T>(h), m.keys_across, m, m.scores);
-    for (index r = 0; r < count; ++r)
-      softmax_row_again<V>(m.scores + r * m.keys, visible_keys(h.rows, first + r, call.shape.causal), columns,
-                           call.log_sum(h.rows.begin + first + r, h.head));
-    times_across<V>(h, call.dcontext, first, count, T(1), m.values_across, m, m.gradient);
-    block_factors<Bytes>(h, call.shape, call.drop, first, count, m);
-    drop_block<V>(call.drop, count, columns, m, m.gradient);
-    add_kept<V>(h, call.shape, first, count, call.dprobabilities, m, m.gradient);
-    for (index r = 0; r < count; ++r) softmax_row_backward<V>(m.scores + r * m.keys, m.gradient + r * m.keys, columns);
-    add_kept<V>(h, call.shape, first, count, call.dscores, m, m.gradient);
-    drop_block<V>(call.drop, count, columns, m, m.scores);
+  void score_gradient(const block_of_rows& b, const head_memory<T>& m) const {
+    times_across<T>(b.head, in.q, b.first, b.count, scale_of<T>(b.head), m.keys_across, m, m.scores);
+    simd_dispatch<softmax_again_kernel>(b, m, log_sum);
+    times_across<T>(b.head, dcontext, b.first, b.count, T(1), m.values_across, m, m.gradient);
+    if (!drop.none()) simd_dispatch<factors_kernel>(b, shape, drop, m.factor, m.keys);
+    drop_block(b, drop, m, m.gradient);
+    add_kept(b, dprobabilities, m, m.gradient);
+    simd_dispatch<softmax_backward_kernel>(b, m);
+    add_kept(b, dscores, m, m.gradient);
+    drop_block(b, drop, m, m.scores);
   }
 
   /// dq of the block, and its share of dk and dv.
-  template <class V, class T>
-  LIMBECK_HD static void products(const attention_backward_call<T>& call, const head_of_sample& h,
-                                  const head_memory<T>& m, index first, index count) {
-    const index keys = h.rows.keys, columns = whole<V>(h.width);
+  void products(const block_of_rows& b, const head_memory<T>& m) const {
+    const head_of_sample& h = b.head;
+    const index keys = h.rows.keys;
     const T scale = scale_of<T>(h);
-    const bool more = first > 0;  // later blocks of rows add to dk and dv
-    const auto right = right_factor<V>(h, call.in.k, 0, keys, m, m.rows);
-    small_product<V, T>({m.gradient, m.keys, 1}, right, {m.more_rows, m.width}, count, keys, columns, scale, false);
-    for (index r = 0; r < count; ++r) copy_row<V>(m.more_rows + r * m.width, h.width, h.row(call.out.dq, first + r));
-    small_product<V, T>({m.gradient, 1, m.keys}, right_factor<V>(h, call.in.q, first, count, m, m.rows),
-                        {m.dkeys, m.width}, keys, count, columns, scale, more);
-    small_product<V, T>({m.scores, 1, m.keys}, right_factor<V>(h, call.dcontext, first, count, m, m.rows),
-                        {m.dvalues, m.width}, keys, count, columns, T(1), more);
+    const bool more = b.first > 0;  // later blocks of rows add to dk and dv
+    small_product<T>({m.gradient, m.keys, 1}, right_factor(h, in.k, 0, keys, m, m.rows), {m.more_rows, m.width},
+                     b.count, keys, h.width, scale, false);
+    simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.row(out.dq, b.first), out.dq.stride(0), b.count, h.width);
+    small_product<T>({m.gradient, 1, m.keys}, right_factor(h, in.q, b.first, b.count, m, m.rows), {m.dkeys, m.width},
+                     keys, b.count, h.width, scale, more);
+    small_product<T>({m.scores, 1, m.keys}, right_factor(h, dcontext, b.first, b.count, m, m.rows),
+                     {m.dvalues, m.width}, keys, b.count, h.width, T(1), more);
   }
 };
 
@@ -300,12 +348,9 @@ void attention_backward_samples(cpu, const cpu_executor<Provider>& on, const att
                                 const square_blocks<const T, cpu>& dscores,
                                 const square_blocks<const T, cpu>& dprobabilities,
                                 const attention_gradient<T, cpu>& out) {
-  const attention_backward_call<T> call{
-      shape, in, log_sum, dcontext, dscores, dprobabilities, out, dropping<T>(shape.dropout, shape.random)};
-  for_each_head(on, shape, rows, in.q.extent(1), [&](const head_of_sample& h) {
-    const head_memory<T> memory(h, true);
-    simd_dispatch<attention_backward_kernel>(call, h, memory);
-  });
+  for_each_head(on, shape, rows, in.q.extent(1),
+                attention_backward_call<T>{shape, in, log_sum, dcontext, dscores, dprobabilities, out,
+                                           dropping<T>(shape.dropout, shape.random)});
 }
 
 }  // namespace limbeck::ops::detail

@@ -66,15 +66,25 @@ LIMBECK_HD void product_strip(const left_factor<T>& a, const rows_of_vectors<con
                                    add);
 }
 
-/// c = alpha a b, or c += alpha a b, for a [rows, inner], b [inner, columns], c [rows, columns]. `columns` is a
-/// multiple of V::width. Each element is one sum in the order of `inner`, whatever the sizes.
-template <class V, class T>
-LIMBECK_HD void small_product(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c,
-                              index rows, index inner, index columns, T alpha, bool add) {
-  index at = 0;
-  for (; at + 2 * V::width <= columns; at += 2 * V::width)
-    product_strip<2, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
-  if (at < columns) product_strip<1, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
+struct small_product_kernel {
+  template <int Bytes, class T>
+  LIMBECK_HD static void run(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c,
+                             index rows, index inner, index columns, T alpha, bool add) {
+    using V = simd_of_bytes<T, Bytes>;
+    index at = 0;
+    for (; at + V::width < columns; at += 2 * V::width)
+      product_strip<2, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
+    if (at < columns) product_strip<1, V, T>(a, {b.data + at, b.row}, {c.data + at, c.row}, rows, inner, alpha, add);
+  }
+};
+
+/// c = alpha a b, or c += alpha a b, for a [rows, inner], b [inner, columns], c [rows, columns]. Rows of b are read,
+/// and rows of c written, to the end of a vector of any level. Each element is one sum in the order of `inner`,
+/// whatever the sizes.
+template <class T>
+void small_product(const left_factor<T>& a, const rows_of_vectors<const T>& b, const rows_of_vectors<T>& c, index rows,
+                   index inner, index columns, T alpha, bool add) {
+  simd_dispatch<small_product_kernel>(a, b, c, rows, inner, columns, alpha, add);
 }
 
 }  // namespace limbeck::ops::detail
