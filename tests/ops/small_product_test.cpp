@@ -1,7 +1,7 @@
 // Small products against plain loops: every edge of the tiles, every stride of the left factor, every level.
 #include "limbeck/ops/small_product_cpu.hpp"
 
-#include <vector>
+#include <algorithm>
 
 #include "catch.hpp"
 #include "central_difference.hpp"
@@ -13,7 +13,7 @@ using limbeck_test::matrix;
 
 template <class T>
 void check_product(index rows, index inner, index columns, bool across, bool add) {
-  const matrix<T> a(rows, inner, 1), b(inner, columns, 2), before(rows, columns, 3);
+  const matrix<T> a(rows, inner, 1), b(std::max<index>(inner, 1), columns, 2), before(rows, columns, 3);
   matrix<T> a_across(inner, rows), c = before;
   for (index r = 0; r < rows; ++r)
     for (index k = 0; k < inner; ++k) a_across(k, r) = a(r, k);

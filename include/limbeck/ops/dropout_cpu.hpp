@@ -13,9 +13,10 @@
 
 namespace limbeck::ops::detail {
 
-/// Words below this are dropped.
+/// Words below this are dropped. Throws contract_error unless 0 <= rate < 1.
 [[nodiscard]] inline std::uint32_t drop_below(double rate) {
-  return static_cast<std::uint32_t>(std::clamp(rate * 0x1p32, 0.0, 0x1p32 - 1));
+  expects(rate >= 0 && rate < 1, "dropout: the rate must be at least 0 and below 1");
+  return static_cast<std::uint32_t>(std::min(rate * 0x1p32, 0x1p32 - 1));
 }
 
 /// What a dropout multiplies with: 0 where a word is below `threshold`, `scale` elsewhere. None for a rate of 0.
@@ -27,9 +28,7 @@ struct dropping {
 
   /// Throws contract_error unless 0 <= rate < 1.
   explicit dropping(double rate = 0, const random_stream& stream = {})
-      : threshold(drop_below(rate)), scale(static_cast<T>(1 / (1 - rate))), stream(stream) {
-    expects(rate >= 0 && rate < 1, "dropout: the rate must be at least 0 and below 1");
-  }
+      : threshold(drop_below(rate)), scale(static_cast<T>(1 / (1 - rate))), stream(stream) {}
   [[nodiscard]] LIMBECK_HD bool none() const { return threshold == 0; }
   /// Where the words of row `row` of a matrix of so many columns start.
   [[nodiscard]] LIMBECK_HD static std::uint32_t row_start(index row, index columns) {
