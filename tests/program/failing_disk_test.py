@@ -9,10 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
-from small_task import (FOLDER, PROGRAM, check, check_refusal, fails, finish, from_scratch, make_teacher, make_vocabulary,
-                        names_in, read_safetensors, run, start, succeeds, task_of, training_of, write_task)
+from small_task import (FOLDER, PROGRAM, check, check_refusal, complaint_of, fails, finish, from_scratch,
+                        make_teacher, make_vocabulary, names_in, read_safetensors, run, start, succeeds, task_of,
+                        training_of, wait_until, write_task)
 
 KIB, NOBODY, SECONDS = 1024, 65534, 60
 FULL = "No space left on device"
@@ -152,16 +152,10 @@ def check_read_only_disk():
 def with_change(line, output, change, **how):
     """Runs until there is a checkpoint, changes something, and returns status and complaint of the run's end."""
     process = start(*line, "--quiet", **how)
-    end = time.monotonic() + SECONDS
-    while not (output / "checkpoint.safetensors").exists() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until((output / "checkpoint.safetensors").exists, process, SECONDS)
     check(process.poll() is None, "the run was still under way")
     change()
-    try:
-        _, complaint = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, complaint = process.communicate()
+    complaint = complaint_of(process, SECONDS)
     return process.returncode, complaint
 
 

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Ctrl-C leaves a state that a run goes on from, and that ends with the same bytes as a run without one."""
 import signal
-import subprocess
-import time
 
-from small_task import (FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds, training_of,
-                        write_task, write_texts)
+from small_task import (FOLDER, check, complaint_of, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds,
+                        training_of, wait_until, write_task, write_texts)
 
 SECONDS = 60
 
@@ -17,15 +15,9 @@ def lines_in(path):
 def interrupted(line, record, updates, number):
     """Starts the run and sends the signal once the record has so many lines."""
     process = start(*line)
-    end = time.monotonic() + SECONDS
-    while lines_in(record) < updates and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: lines_in(record) >= updates, process, SECONDS)
     process.send_signal(number)
-    try:
-        _, text = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, text = process.communicate()
+    text = complaint_of(process, SECONDS)
     return process.returncode, text
 
 

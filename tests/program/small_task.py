@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 GOOD = "bright charming clever delightful elegant fine gentle graceful great honest lovely lucid moving splendid warm witty"
@@ -79,6 +80,23 @@ def fails(words, *arguments, text=None, leaves=None, **how):
     if leaves is not None:
         check((names_in(leaves) if leaves.exists() else None) == before, f"leaves nothing in {leaves}: {what}")
     return done
+
+
+def wait_until(reached, process, seconds):
+    """Returns once it is reached, the process has ended, or the time is over."""
+    end = time.monotonic() + seconds
+    while not reached() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def complaint_of(process, seconds):
+    """What the process says on standard error until it ends; killed where it takes longer."""
+    try:
+        _, complaint = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, complaint = process.communicate()
+    return complaint
 
 
 def sentence(chance, words):

@@ -176,13 +176,11 @@ LIMBECK_HD simd<T, W / 2> upper_half(const simd<T, W>& v) {
   return lanes_from<W / 2>(v, std::make_integer_sequence<int, W / 2>{});
 }
 
-}  // namespace detail
-
-namespace detail {
 template <class V, int... I>
 LIMBECK_HD V numbered(std::integer_sequence<int, I...>) {
   return V(typename V::vector{static_cast<typename V::scalar>(I)...});
 }
+
 }  // namespace detail
 
 /// Lane i holds i.

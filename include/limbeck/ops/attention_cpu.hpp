@@ -150,6 +150,11 @@ struct block_of_rows {
   bool causal;
 
   [[nodiscard]] LIMBECK_HD index visible(index row) const { return visible_keys(head.rows, first + row, causal); }
+  /// The keys as whole vectors.
+  template <class V>
+  [[nodiscard]] LIMBECK_HD index columns() const {
+    return (head.rows.keys + V::width - 1) / V::width * V::width;
+  }
 };
 
 /// Copies the visible columns of a block of rows into a kept map.
@@ -217,7 +222,7 @@ struct softmax_block_kernel {
   template <int Bytes, class T>
   LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m, const view<T, 2>& log_sum) {
     using V = simd_of_bytes<T, Bytes>;
-    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
       log_sum(b.head.rows.begin + b.first + r, b.head.head) =
           softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns);
@@ -266,7 +271,7 @@ struct softmax_again_kernel {
   template <int Bytes, class T>
   LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m, const view<const T, 2>& log_sum) {
     using V = simd_of_bytes<T, Bytes>;
-    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
       softmax_row_again<V>(m.scores + r * m.keys, b.visible(r), columns,
                            log_sum(b.head.rows.begin + b.first + r, b.head.head));
@@ -277,7 +282,7 @@ struct softmax_backward_kernel {
   template <int Bytes, class T>
   LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m) {
     using V = simd_of_bytes<T, Bytes>;
-    const index columns = (b.head.rows.keys + V::width - 1) / V::width * V::width;
+    const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
       softmax_row_backward<V>(m.scores + r * m.keys, m.gradient + r * m.keys, columns);
   }
