@@ -114,6 +114,7 @@ set(
 set(
   limbeck_headers_onednn
   backend/onednn.hpp
+  backend/onednn_bf16.hpp
 )
 
 set(

@@ -3,7 +3,10 @@
 
 #include <memory>
 
-#if defined(LIMBECK_PEER_HAS_ONEDNN)
+#if defined(LIMBECK_PEER_BF16)
+#include "limbeck/backend/onednn_bf16.hpp"
+using provider = limbeck::onednn_bf16_provider;
+#elif defined(LIMBECK_PEER_HAS_ONEDNN)
 #include "limbeck/backend/onednn.hpp"
 using provider = limbeck::onednn_provider;
 #else

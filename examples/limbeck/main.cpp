@@ -19,7 +19,7 @@ namespace {
 std::string version() {
   std::string text = "limbeck " LIMBECK_PROGRAM_VERSION "\nprovider: ";
   text += program::provider_name;
-  text += " (float32)\nbackend: cpu\ncomponents: " LIMBECK_PROGRAM_COMPONENTS "\nSIMD level: ";
+  text += "\nbackend: cpu\ncomponents: " LIMBECK_PROGRAM_COMPONENTS "\nSIMD level: ";
   text += limbeck::name_of(limbeck::active_simd_level());
   return text;
 }

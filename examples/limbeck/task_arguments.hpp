@@ -44,7 +44,9 @@ inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
       ->capture_default_str();
   verb.add_option("--save-every", t.save_every, "Seconds between checkpoints")->capture_default_str();
   verb.add_option("--loss", o.losses, "Term of the objective, name:key=value,key=value; may be given several times");
-  verb.add_option("--precision", "Numbers to train in")->check(CLI::IsMember({"float32"}))->default_str("float32");
+  verb.add_option("--precision", o.precision, "Numbers that products are made of: float32 or bf16")
+      ->check(CLI::IsMember({"float32", "bf16"}))
+      ->capture_default_str();
   verb.add_option("--backend", "Where to train")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
   verb.add_flag("--resume", o.resume, "Go on with the run in the output folder");
 }

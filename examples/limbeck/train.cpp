@@ -28,6 +28,7 @@ work add_fine_tune(CLI::App& app) {
   });
   return [o] {
     o->training.seed = o->seed;
+    use_precision(o->precision);
     limbeck::console out = o->out();
     return report(limbeck::fine_tune(o->on(), *o, out), o->output.string(), o->json);
   };
@@ -47,6 +48,7 @@ work add_distill(CLI::App& app) {
   add_common(verb, *o);
   return [o] {
     o->training.seed = o->seed;
+    use_precision(o->precision);
     limbeck::console out = o->out();
     return report(limbeck::distill(o->on(), *o, out), o->output.string(), o->json);
   };

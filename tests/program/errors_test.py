@@ -4,7 +4,7 @@ import math
 import struct
 
 from small_task import (FOLDER, changed_config, check, copy_of, fails, finish, from_scratch, make_teacher, make_vocabulary,
-                        names_in, numbers, read_safetensors, start, succeeds, task_of, training_of, write_rows,
+                        names_in, numbers, read_safetensors, run, start, succeeds, task_of, training_of, write_rows,
                         write_safetensors, write_task, write_texts)
 
 
@@ -118,6 +118,16 @@ def check_data(data, vocabulary, model):
           "--task", "tsv", "--output", out, leaves=out)
 
 
+def check_precision(vocabulary, data):
+    """bf16 trains, or is refused by name where this processor or this build gains nothing by it."""
+    out = FOLDER / "narrow"
+    fine_tune = ["fine-tune", *from_scratch(vocabulary), *training_of(data, out), "--precision", "bf16"]
+    if run(*fine_tune).returncode == 0:
+        check((out / "model.safetensors").exists(), "training in bf16 writes a model")
+    else:
+        fails(["--precision bf16"], *fine_tune, leaves=out)
+
+
 def check_settings(data, vocabulary, model):
     out = FOLDER / "not_trained"
     student = ["distill", "--teacher", model, "--student", "layers=2,width=8,heads=2"]
@@ -130,6 +140,7 @@ def check_settings(data, vocabulary, model):
     for name, value in (("epochs", 0), ("batch-size", 0), ("accumulate", 0), ("learning-rate", 7), ("dropout", 1),
                         ("warmup", -1), ("limit", 0)):
         fails([name, value], "fine-tune", *from_scratch(vocabulary), *task_of(data), "--output", out, f"--{name}={value}")
+    check_precision(vocabulary, data)
     for sizes, words in (("layers=2", ["width"]), ("layers=2,width=9,heads=2", ["9", "2"]), ("layers=2,depth=3", ["depth"]),
                          ("layers=1,from-teacher=5", ["5", "2"])):
         fails(words, "distill", "--teacher", model, "--student", sizes, *training_of(data, out))

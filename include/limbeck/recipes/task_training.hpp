@@ -26,6 +26,7 @@ struct task_training_options {
   std::filesystem::path output;
   std::filesystem::path transfer;   ///< texts that only the teacher labels; empty: none
   std::vector<std::string> losses;  ///< terms; empty: the verb's default
+  std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   bool resume = false;
 };
 
@@ -61,6 +62,7 @@ namespace detail {
            {"dropout", t.dropout},
            {"early-stop", t.early_stop},
            {"seed", t.seed},
+           {"precision", o.precision},
            {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
