@@ -137,7 +137,6 @@ class bf16_product {
   /// With what is done to the place of the result: replaced or added to.
   [[nodiscard]] static dnnl::primitive_attr attributes(bool adds) {
     dnnl::primitive_attr how;
-    how.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     if (adds) {
       dnnl::post_ops after;
       after.append_sum(1.0F);
@@ -150,7 +149,8 @@ class bf16_product {
     return {dnnl::reorder::primitive_desc(onednn_engine(), from, onednn_engine(), to, attributes(adds))};
   }
   [[nodiscard]] dnnl::matmul::primitive_desc describe(index rows, const desc& right) const {
-    const dnnl::primitive_attr how = attributes(sizes_.adds && !has_gaps());
+    dnnl::primitive_attr how = attributes(sizes_.adds && !has_gaps());
+    how.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 #if DNNL_VERSION_MAJOR >= 3
     return {onednn_engine(), narrowed_desc(rows), right, dense_desc(rows), how};
 #else
