@@ -73,9 +73,9 @@ work add_evaluate(CLI::App& app) {
       *app.add_subcommand("evaluate", "The task's metrics on dev, agreement with a teacher, calibration, speed");
   verb.add_option("--model", o->model, "Folder with a fine-tuned model")->required();
   verb.add_option("--teacher", o->teacher, "Folder with a model to agree with");
-  verb.add_option("--batch-size", o->batch_size, "Samples of a batch")
+  verb.add_option("--batch-size", o->batches.samples, "Samples of a batch, at most")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->default_str("as many as have " + std::to_string(o->batches.tokens) + " tokens");
   add_task(verb, o->task);
   add_common(verb, *o);
   return [o] {

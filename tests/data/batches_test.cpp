@@ -111,7 +111,7 @@ TEST_CASE("shuffler puts each value in each place equally often") {
 
 TEST_CASE("evaluation_batches starts with the longest and puts results back in their place") {
   const numbers lengths{3, 9, 5, 9};
-  const auto order = evaluation_batches(lengths, 3);
+  const auto order = evaluation_batches(lengths, {.samples = 3});
   CHECK(order.size() == 2);
   CHECK(order.samples() == numbers{1, 3, 2, 0});
   std::vector<int> results;
@@ -123,12 +123,36 @@ TEST_CASE("evaluation_batches starts with the longest and puts results back in t
   CHECK_THROWS_WITH(order.restored(std::span<const int>(results), 3), "batch_order: 8 values, expected 4 times 3");
 }
 
+TEST_CASE("evaluation_batches end where the next sample would be a token too many") {
+  const auto sizes = [](const numbers& lengths, const limbeck::batch_limits& most) {
+    const auto order = evaluation_batches(lengths, most);
+    numbers count;
+    for (std::ptrdiff_t b = 0; b < order.size(); ++b) count.push_back(static_cast<std::ptrdiff_t>(order[b].size()));
+    return count;
+  };
+  const numbers lengths{2, 7, 3, 3, 12, 5};  // 12 7 5 3 3 2
+  CHECK(sizes(lengths, {.tokens = 8}) == numbers{1, 1, 2, 2});
+  CHECK(sizes(lengths, {.tokens = 7}) == numbers{1, 1, 1, 2, 1});
+  CHECK(sizes(lengths, {.tokens = 1}) == numbers{1, 1, 1, 1, 1, 1});
+  CHECK(sizes(lengths, {.tokens = 8, .samples = 1}) == numbers{1, 1, 1, 1, 1, 1});
+  CHECK(sizes(lengths, {.tokens = 32, .samples = 4}) == numbers{4, 2});
+  CHECK(sizes(lengths, {}) == numbers{6});
+  CHECK(sizes({}, {}).empty());
+  CHECK(sizes({0, 0}, {.tokens = 1}) == numbers{2});
+
+  const auto order = evaluation_batches(some_lengths(300), {.tokens = 100});
+  auto samples = order.samples();
+  std::sort(samples.begin(), samples.end());
+  for (std::ptrdiff_t i = 0; i < 300; ++i) CHECK(samples[static_cast<std::size_t>(i)] == i);
+}
+
 TEST_CASE("batches refuse sizes that make none") {
   const numbers lengths{3, 4};
   CHECK_THROWS_WITH(training_batches(lengths, {.batch_size = 0}, 0), "batch_size: must be positive, not 0");
   CHECK_THROWS_WITH(training_batches(lengths, {.window = 0}, 0), "window: must be positive, not 0");
-  CHECK_THROWS_WITH(evaluation_batches(lengths, -1), "batch_size: must be positive, not -1");
-  CHECK_THROWS_WITH(evaluation_batches(numbers{-2}, 1), "batches: a sample of length -2");
+  CHECK_THROWS_WITH(evaluation_batches(lengths, {.samples = -1}), "batch_size: must be positive, not -1");
+  CHECK_THROWS_WITH(evaluation_batches(lengths, {.tokens = 0}), "batch_limits: tokens must be positive, not 0");
+  CHECK_THROWS_WITH(evaluation_batches(numbers{-2}), "batches: a sample of length -2");
 }
 
 TEST_CASE("pack lays the chosen samples end to end, without padding") {

@@ -1,11 +1,15 @@
 // Tests of limbeck/training/evaluation.hpp.
 #include "limbeck/training/evaluation.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "catch.hpp"
 #include "central_difference.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/models/initialise.hpp"
 #include "training/small_samples.hpp"
 #include "training/word_sum.hpp"
 
@@ -20,7 +24,7 @@ TEST_CASE("logits come in the order of the set, whatever the size of the batches
   const matrix<> weights(20, 3, 1);
   for (const index batch_size : {1, 4, 7, 16}) {
     std::vector<index> steps;
-    const auto logits = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, batch_size,
+    const auto logits = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, {.samples = batch_size},
                                   [&](index done) { steps.push_back(done); });
     REQUIRE(logits.size() == 30);
     for (std::size_t i = 0; i < 10; ++i)
@@ -31,6 +35,40 @@ TEST_CASE("logits come in the order of the set, whatever the size of the batches
       }
     CHECK(steps.back() == 10);
     CHECK(static_cast<index>(steps.size()) == (10 + batch_size - 1) / batch_size);
+  }
+}
+
+TEST_CASE("logits are looked at and nothing is kept, in batches of as many tokens as are asked for") {
+  word_sum model(20, 3);
+  std::vector<pass_mode> modes;
+  model.modes = &modes;
+  const matrix<> weights(20, 3, 1);
+  (void)logits_of(cpu_executor<>{}, model, weights.seen_flat(), small_samples(8, false), {.tokens = 11});
+  CHECK(modes.size() == 4);  // 6; 6; 5 and 5; 4 and 4 and 3; 3
+  for (const pass_mode& mode : modes) CHECK((!mode.keeps && mode.dropout == 0 && mode.attention_dropout == 0));
+}
+
+TEMPLATE_TEST_CASE("an encoder's logits are those of each sample alone, whatever batches it is looked at in", "", float,
+                   double) {
+  const bert_classifier model = make_bert_classifier(
+      {.vocabulary = 20, .positions = 12, .types = 2, .layers = 3, .width = 24, .heads = 3, .inner = 48}, 3);
+  std::vector<TestType> weights(static_cast<std::size_t>(model.parameters().size()));
+  initialise(model.parameters(), 4, view<TestType, 1>(weights.data(), weights.size()), 0.3);
+  const sample_set set = small_samples(40, false);
+  const auto logits = [&](const batch_limits& most) {
+    return logits_of(cpu_executor<>{}, model, view<const TestType, 1>(weights.data(), weights.size()), set, most);
+  };
+  const std::vector<TestType> alone = logits({.tokens = 1});
+  double largest = 0;
+  for (const TestType z : alone) largest = std::max(largest, std::abs(static_cast<double>(z)));
+  REQUIRE(largest > 0.1);
+  const double tolerance = (std::is_same_v<TestType, float> ? 1e-6 : 1e-14) * std::max(1.0, largest);
+  for (const batch_limits& most :
+       {batch_limits{}, batch_limits{.tokens = 13}, batch_limits{.tokens = 50}, batch_limits{.samples = 7}}) {
+    const std::vector<TestType> found = logits(most);
+    for (std::size_t i = 0; i < alone.size(); ++i)
+      CHECK(std::abs(static_cast<double>(found[i]) - static_cast<double>(alone[i])) <= tolerance);
+    CHECK(found == logits(most));  // the same bits each time
   }
 }
 

@@ -98,7 +98,7 @@ struct small_run {
                                                            std::move(terms));
     std::vector<float> logits;
     if (cached) {
-      logits = logits_of(on, teacher, read_only(shown.all()), train, 3);
+      logits = logits_of(on, teacher, read_only(shown.all()), train, {.samples = 3});
       step.use_logits(view<const float, 2>(logits.data(), train.size(), classes));
     }
     console quiet(true);

@@ -214,7 +214,7 @@ matrix<> gradient_of(const batch_list& batches, bool cached) {
   std::vector<named_term<cpu_executor<>, double>> terms;
   terms.push_back({"soft", {}, soft_target_kl{.temperature = 2, .over = divisor::samples}, false});
   distiller<word_sum, cpu_executor<>, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
-  const auto logits = logits_of(cpu_executor<>{}, model, shown.seen_flat(), set, 2);
+  const auto logits = logits_of(cpu_executor<>{}, model, shown.seen_flat(), set, {.samples = 2});
   if (cached) distil.use_logits(view<const double, 2>(logits.data(), 5, 3));
   matrix<> gradient(20, 3);
   std::vector<double> values{0};
@@ -421,11 +421,11 @@ TEST_CASE("bug_28a: 10 samples in batches of 1, 4, 7 and 16 give 10 predictions 
     const bert_classifier model = make_bert_classifier(small_run::sizes(8), outputs);
     matrix<float> weights(1, model.parameters().size());
     initialise(model.parameters(), 4, weights.flat(), 0.3);
-    const auto all = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, 16);
+    const auto all = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, {.samples = 16});
     const metric_values want = metrics_of<float>(set, all, outputs);
     REQUIRE(all.size() == static_cast<std::size_t>(10 * outputs));
     for (const index batch_size : {1, 4, 7}) {
-      const auto logits = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, batch_size);
+      const auto logits = logits_of(cpu_executor<>{}, model, weights.seen_flat(), set, {.samples = batch_size});
       for (std::size_t i = 0; i < all.size(); ++i) CHECK(logits[i] == Approx(all[i]).epsilon(1e-5).margin(1e-6));
       const metric_values found = metrics_of<float>(set, logits, outputs);
       for (std::size_t m = 0; m < want.size(); ++m) {

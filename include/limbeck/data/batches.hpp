@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -148,17 +149,36 @@ inline void expects_batches(std::span<const std::ptrdiff_t> lengths, std::ptrdif
   return {std::move(samples_in_turn), std::move(begin_in_turn)};
 }
 
-/// Every sample once for an evaluation, the longest first: what runs out of memory does so at once.
-/// batch_order::restored puts the results back into the order of the samples. Throws contract_error for a batch_size
-/// below 1.
+/// What a batch that is only looked at may hold; a sample of more tokens is a batch of its own. Between 512 and 16,384
+/// tokens an encoder of 6 layers and width 384 took the same time a token (within 7 %), and memory as the tokens.
+struct batch_limits {
+  std::ptrdiff_t tokens = 2048;
+  std::ptrdiff_t samples = std::numeric_limits<std::ptrdiff_t>::max();
+};
+
+/// Every sample once for an evaluation or a teacher, the longest first: what runs out of memory does so at once, and
+/// samples of a batch are alike in length. batch_order::restored puts the results back into the order of the samples.
+/// Throws contract_error for a limit below 1.
 [[nodiscard]] inline batch_order evaluation_batches(std::span<const std::ptrdiff_t> lengths,
-                                                    std::ptrdiff_t batch_size) {
-  detail::expects_batches(lengths, batch_size);
+                                                    const batch_limits& most = {}) {
+  detail::expects_batches(lengths, most.samples);
+  expects(most.tokens >= 1, [&] { return message("batch_limits: tokens must be positive, not ", most.tokens); });
+  const auto length = [&](std::ptrdiff_t i) { return lengths[static_cast<std::size_t>(i)]; };
   std::vector<std::ptrdiff_t> order = detail::counted(lengths.size());
-  std::stable_sort(order.begin(), order.end(), [&](std::ptrdiff_t i, std::ptrdiff_t j) {
-    return lengths[static_cast<std::size_t>(i)] > lengths[static_cast<std::size_t>(j)];
-  });
-  return {std::move(order), detail::batch_begins(static_cast<std::ptrdiff_t>(lengths.size()), batch_size)};
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::ptrdiff_t i, std::ptrdiff_t j) { return length(i) > length(j); });
+  std::vector<std::ptrdiff_t> begin;
+  std::ptrdiff_t at = 0, tokens = 0;
+  for (const std::ptrdiff_t i : order) {
+    if (begin.empty() || tokens > most.tokens - length(i) || at - begin.back() == most.samples) {
+      begin.push_back(at);
+      tokens = 0;
+    }
+    tokens += length(i);
+    ++at;
+  }
+  begin.push_back(at);
+  return {std::move(order), std::move(begin)};
 }
 
 }  // namespace limbeck

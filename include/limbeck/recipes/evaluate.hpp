@@ -18,7 +18,7 @@ namespace limbeck {
 struct evaluate_options {
   std::filesystem::path model, teacher;  ///< teacher: empty: none
   task_options task;
-  index batch_size = 64;
+  batch_limits batches;  ///< by which results differ in rounding alone
 };
 
 /// What a model is worth on one dev set.
@@ -44,7 +44,7 @@ template <launchable E>
     const sample_set samples = make_samples(set, model.pieces, options.task.max_length);
     const auto started = std::chrono::steady_clock::now();
     const std::vector<float> logits =
-        in_label_order(logits_of(on, model.model, model.parameters(), samples, options.batch_size,
+        in_label_order(logits_of(on, model.model, model.parameters(), samples, options.batches,
                                  [&](index done) { out.progress("evaluate", done, samples.size()); }),
                        order);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
@@ -60,11 +60,11 @@ template <launchable E>
       report.calibration_error = calibration_error<float>(logits, model.config.classes, samples.labels);
     if (teacher) {
       const sample_set theirs = make_samples(set, teacher->pieces, options.task.max_length);
-      report.teacher_agreement = agreement<float>(
-          logits,
-          in_label_order(logits_of(on, teacher->model, teacher->parameters(), theirs, options.batch_size),
-                         classes_by_label(teacher->config, set.task)),
-          model.config.classes);
+      report.teacher_agreement =
+          agreement<float>(logits,
+                           in_label_order(logits_of(on, teacher->model, teacher->parameters(), theirs, options.batches),
+                                          classes_by_label(teacher->config, set.task)),
+                           model.config.classes);
     }
     reports.push_back(std::move(report));
   }

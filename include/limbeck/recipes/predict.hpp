@@ -20,11 +20,10 @@ struct prediction {
 /// Predicts every text, in order. Texts longer than `max_length` tokens are cut.
 template <launchable E>
 [[nodiscard]] std::vector<prediction> predict(const E& on, const text_classifier& model,
-                                              const std::vector<example>& texts, index max_length,
-                                              index batch_size = 64) {
+                                              const std::vector<example>& texts, index max_length) {
   sample_set set;
   for (const example& e : texts) set.add(e, model.pieces, max_length, false);
-  const std::vector<float> logits = logits_of(on, model.model, model.parameters(), set, batch_size);
+  const std::vector<float> logits = logits_of(on, model.model, model.parameters(), set);
   const auto classes = static_cast<std::size_t>(model.config.classes);
   std::vector<prediction> out(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {

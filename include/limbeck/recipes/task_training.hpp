@@ -127,7 +127,7 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
 template <launchable E>
 [[nodiscard]] std::vector<float> teacher_logits(const E& on, const text_classifier& teacher, const sample_set& set,
                                                 console& out) {
-  std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, 64,
+  std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, {},
                                         [&](index done) { out.progress("teacher", done, set.size()); });
   out.clear();
   return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
@@ -139,7 +139,7 @@ void score_best(const E& on, const std::filesystem::path& folder, const text_cla
                 console& out, task_training_report& report) {
   const auto best = load_model<float>(folder);
   const index classes = best.config.classes;
-  const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev, 64);
+  const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev);
   report.metrics = metrics_of<float>(dev, logits, classes);
   if (teacher != nullptr)
     report.teacher_agreement = agreement<float>(logits, teacher_logits(on, *teacher, dev, out), classes);

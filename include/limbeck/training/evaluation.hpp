@@ -21,13 +21,13 @@ namespace limbeck {
 /// Called with the samples done so far.
 using progress_callback = std::function<void(index)>;
 
-/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, so
-/// the result does not depend on the batch size beyond rounding of the matrix product. Throws std::runtime_error where
-/// a logit is not finite.
+/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, in
+/// batches of their own that keep nothing; the result depends on them by the rounding of the matrix product alone.
+/// Throws std::runtime_error where a logit is not finite.
 template <launchable E, class Model, class T>
 [[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
-                                       index batch_size, const progress_callback& progress = {}) {
-  const batch_order order = evaluation_batches(set.lengths, batch_size);
+                                       const batch_limits& most = {}, const progress_callback& progress = {}) {
+  const batch_order order = evaluation_batches(set.lengths, most);
   const auto classes = static_cast<std::size_t>(model.head().classes());
   std::vector<T> found(set.tokens.size() * classes);
   typename Model::template pass<T> pass;

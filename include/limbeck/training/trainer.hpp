@@ -191,7 +191,7 @@ class trainer {
     std::optional<double> score;
     json entry{{"event", "evaluation"}, {"step", at_.updates - 1}, {"epoch", at_.epoch}};
     for (std::size_t d = 0; d < dev.size(); ++d) {
-      const std::vector<float> logits = logits_of(on_, student_, read_only(weights_), dev[d], options_.batch_size);
+      const std::vector<float> logits = logits_of(on_, student_, read_only(weights_), dev[d]);
       const metric_values metrics = metrics_of<float>(dev[d], logits, student_.head().classes());
       json& into = dev.size() > 1 ? entry["dev_" + std::to_string(d + 1)] : entry["dev"];
       for (const auto& [name, value] : metrics) {
