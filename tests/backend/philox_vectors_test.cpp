@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "limbeck/backend/simd.hpp"
+#include "simd_levels.hpp"
 
 namespace limbeck {
 namespace {
@@ -17,15 +18,8 @@ struct words_kernel {
   }
 };
 
-std::vector<simd_level> levels() {
-  std::vector<simd_level> here;
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512})
-    if (level <= best_simd_level()) here.push_back(level);
-  return here;
-}
-
 TEST_CASE("philox_run gives the words of random_stream, whatever the vectors, also where positions start anew") {
-  for (const simd_level level : levels()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const forced_simd_level forced(level);
     for (const random_stream& s : {random_stream{}, random_stream{11, 3, 5},
                                    random_stream{0x123456789ABCDEFULL, 0xFEDCBA9876543210ULL, 0xFFFFFFFFU}})
@@ -53,7 +47,7 @@ TEMPLATE_TEST_CASE("words_below compares without a sign", "", float, double) {
   for (const std::uint32_t w : {0U, 1U, 0x7FFFFFFFU, 0x80000000U, 0x80000001U, 0xFFFFFFFFU, 429496730U, 429496729U})
     words.push_back(w);
   words.insert(words.end(), words.rbegin(), words.rend());
-  for (const simd_level level : levels()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const forced_simd_level forced(level);
     for (const std::uint32_t threshold : {0U, 1U, 429496730U, 0x80000000U, 0xFFFFFFFFU}) {
       std::vector<TestType> below;

@@ -10,6 +10,7 @@
 
 #include "catch.hpp"
 #include "limbeck/core/view.hpp"
+#include "simd_levels.hpp"
 
 namespace {
 
@@ -18,13 +19,6 @@ using limbeck::simd_level;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<simd_level> levels_here() {
-  std::vector<simd_level> levels;
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512})
-    if (level <= limbeck::best_simd_level()) levels.push_back(level);
-  return levels;
-}
 
 // Kernels: y = f(x) for one f each.
 template <class F>
@@ -82,7 +76,7 @@ std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
 
 template <class F>
 void check(const std::vector<float>& x, double allowed, double (*right)(double)) {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     const std::vector<float> y = applied<F>(x);
     double worst = 0;
@@ -171,7 +165,7 @@ TEST_CASE("sqrt of a vector is right to 1 ulp, abs and sign_of are exact") {
 
 TEST_CASE("vectors of double have the standard library's bits") {
   const std::vector<double> x{-700.5, -1, -1e-9, 0, 1e-12, 0.3, 2, 80, 700};
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     const auto e = applied<exp_of>(x), m = applied<expm1_of>(x), t = applied<tanh_of>(x), f = applied<erf_of>(x);
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -223,7 +217,7 @@ struct maxima_with_nan {
 TEST_CASE("every level runs with its own width") {
   std::array<float, 16> x{};
   for (int i = 0; i < 16; ++i) x[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     std::array<float, 3> out{};
     limbeck::simd_dispatch<horizontally>(x.data(), out);
@@ -279,7 +273,7 @@ struct rounded {
 }  // namespace
 
 TEMPLATE_TEST_CASE("every number of 16 bits survives a load and a store", "", limbeck::bfloat16, limbeck::float16) {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     CHECK(differences<TestType>() == 0);
   }
@@ -288,7 +282,7 @@ TEMPLATE_TEST_CASE("every number of 16 bits survives a load and a store", "", li
 TEMPLATE_TEST_CASE("stores round to 16 bits as the scalar conversion does", "", limbeck::bfloat16, limbeck::float16) {
   std::vector<float> x = joined(magnitudes(), spread(-3, 3, 10000));
   x.resize(x.size() / 16 * 16);
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     std::vector<TestType> y(x.size());
     limbeck::simd_dispatch<rounded<TestType>>(x.data(), y.data(), static_cast<limbeck::index>(x.size()));
@@ -299,7 +293,7 @@ TEMPLATE_TEST_CASE("stores round to 16 bits as the scalar conversion does", "", 
 }
 
 TEST_CASE("max and min return their first argument where one is NaN, as the scalar ones do") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     std::array<float, 4> out{};
     limbeck::simd_dispatch<maxima_with_nan>(out);

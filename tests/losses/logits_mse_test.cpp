@@ -7,6 +7,7 @@
 #include "catch.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "losses/logit_case.hpp"
+#include "simd_levels.hpp"
 
 namespace {
 
@@ -35,8 +36,7 @@ TEST_CASE("logits_mse sums over the classes and divides by what it is told") {
 }
 
 TEST_CASE("logits_mse agrees at every level, for few classes and many") {
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
-    if (level > limbeck::best_simd_level()) continue;
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {1, 3, 64, 333}) {
       const auto size = static_cast<std::size_t>(5 * classes);

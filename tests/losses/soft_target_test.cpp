@@ -9,6 +9,7 @@
 #include "limbeck/losses/objective.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/oracle.hpp"
+#include "simd_levels.hpp"
 
 namespace {
 
@@ -28,13 +29,6 @@ static_assert(limbeck::loss_policy<soft_target_kl, limbeck::cpu_executor<>>);
 static_assert(limbeck::loss_policy<soft_target_reverse_kl, limbeck::cpu_executor<>, double, double, double>);
 static_assert(limbeck::loss_policy<soft_target_kl, limbeck::cpu_executor<>, bfloat16, float16, float>);
 static_assert(!limbeck::loss_policy<soft_target_kl, limbeck::cuda_queue>);  // cannot start kernels
-
-std::vector<simd_level> levels_here() {
-  std::vector<simd_level> levels;
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512})
-    if (level <= limbeck::best_simd_level()) levels.push_back(level);
-  return levels;
-}
 
 template <class A, class S = A, class U = S, class G = A>
 logit_case<A, S, U, G> random_case(limbeck::index rows, limbeck::index classes, double spread = 3) {
@@ -84,7 +78,7 @@ TEST_CASE("soft_target of two classes agrees with a calculation by hand") {
 }
 
 TEST_CASE("soft_target agrees with the float64 reference at every level, for few classes and many") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {1, 2, 3, 5, 8, 15, 16, 17, 31, 63, 64, 65, 127, 1000, 4099}) {
       if (classes == 1) continue;  // nothing to compare: see below
@@ -103,7 +97,7 @@ TEST_CASE("soft_target of a single class is 0") {
 }
 
 TEST_CASE("soft_target reads every kind of storage") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {5, 200}) {
       const auto check = [&](const auto& c, double tolerance, double gradient_tolerance) {
@@ -137,7 +131,7 @@ TEST_CASE("soft_target's gradient is the central difference of its value") {
 }
 
 TEST_CASE("soft_target keeps the digits of rows that nearly agree") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {3, 10, 1000}) {
       for (const double apart : {1e-2, 1e-4}) {
@@ -283,7 +277,7 @@ TEST_CASE("soft_target takes any strides and gives the same bits") {
 }
 
 TEST_CASE("soft_target has the same bits for any number of threads and any split of the batch") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {2, 10, 100, 3000}) {
       const limbeck::index rows = classes < 50 ? 5000 : 70;

@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 #include "central_difference.hpp"
+#include "simd_levels.hpp"
 
 namespace limbeck {
 namespace {
@@ -49,8 +50,7 @@ TEST_CASE("dropout repeats its mask for one stream, on any number of threads") {
 }
 
 TEST_CASE("dropout of an element follows its own word of the stream, at every level") {
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
-    if (level > best_simd_level()) continue;
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const forced_simd_level forced(level);
     for (const index columns : {1, 3, 4, 31, 32, 33, 103}) {
       const matrix<> x = dropped(0.3, stream, 1, 5, columns);

@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "central_difference.hpp"
+#include "simd_levels.hpp"
 
 namespace limbeck {
 namespace {
@@ -33,8 +34,7 @@ void check_product(index rows, index inner, index columns, bool across, bool add
 }
 
 TEMPLATE_TEST_CASE("small_product gives the product of the triple loop at every level", "", float, double) {
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
-    if (level > best_simd_level()) continue;
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const forced_simd_level forced(level);
     for (const index rows : {1, 2, 5, 6, 7, 13})
       for (const index columns : {16, 32, 48})
