@@ -1,18 +1,28 @@
 // Bugs of other distillation code in the mathematics of losses on class scores: ours beside the naive form that fails.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "catch.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/core/half.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#include "limbeck/ops/linear.hpp"
 #include "losses/logit_case.hpp"
+#include "losses/oracle.hpp"
 
 namespace {
 
+using limbeck::bfloat16;
 using limbeck::cross_entropy;
 using limbeck::divisor;
 using limbeck::soft_target_kl;
@@ -177,6 +187,67 @@ TEST_CASE("bug_07e: the student's logits are on the student's side", "[bugs]") {
   CHECK(got.value[0] > 0.1);
   CHECK(got.gradient[0] < -0.1);
   CHECK(naive_kl(softmax(c.teacher), softmax(c.teacher)) == 0);  // the teacher's on both: 0 for ever
+}
+
+namespace {
+
+/// What should have been forward KL, with the sides exchanged.
+struct exchanged_kl {
+  template <class T>
+  LIMBECK_HD limbeck::divergence_term<T> operator()(const limbeck::compared<T>& c) const {
+    return {c.student * c.log_ratio, c.student * (c.log_ratio + T(1))};
+  }
+};
+
+/// An oracle that takes its formula from the divergence it should check.
+template <class D>
+logit_case<double>::outcome dependent_oracle(const logit_case<double>& c, const D& divergence) {
+  logit_case<double>::outcome want;
+  for (limbeck::index row = 0; row < c.rows; ++row) {
+    const auto probabilities = [&](const std::vector<double>& z) {
+      return softmax(std::vector<double>(z.begin() + row * c.columns, z.begin() + (row + 1) * c.columns));
+    };
+    const std::vector<double> q = probabilities(c.student), p = probabilities(c.teacher);
+    std::vector<limbeck::divergence_term<double>> terms;
+    limbeck::divergence_term<double> sum{0, 0};
+    for (std::size_t i = 0; i < q.size(); ++i)
+      sum += terms.emplace_back(divergence(
+          limbeck::compared<double>{q[i], p[i], std::log(q[i]), std::log(p[i]), std::log(q[i]) - std::log(p[i])}));
+    want.value.push_back(sum.value);
+    for (std::size_t i = 0; i < q.size(); ++i) want.gradient.push_back(terms[i].slope - q[i] * sum.slope);
+  }
+  return want;
+}
+
+double largest_gap(const std::vector<double>& a, const std::vector<double>& b) {
+  double gap = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) gap = std::max(gap, std::abs(a[i] - b[i]));
+  return a.size() == b.size() ? gap : infinity;
+}
+
+}  // namespace
+
+TEST_CASE("bug_07f: the float64 oracle shares no code with the kernels, so it sees what they have wrong", "[bugs]") {
+  namespace oracle = limbeck_test::oracle;
+  const logit_case<double> c{4, 7, limbeck_test::random_numbers<double>(28, -3, 3, 1),
+                             limbeck_test::random_numbers<double>(28, -3, 3, 2)};
+  const oracle::array s = oracle::of(c.student, 4, 7), t = oracle::of(c.teacher, 4, 7);
+  const auto right = c(soft_target_kl{}), wrong = c(limbeck::soft_target<exchanged_kl>{});
+  CHECK(oracle::relative_distance(right.value, oracle::forward_kl(s, t, 1)) < 1e-12);
+  CHECK(oracle::relative_distance(right.gradient, oracle::forward_kl_gradient(s, t, 1)) < 1e-12);
+  CHECK(oracle::relative_distance(wrong.value, oracle::forward_kl(s, t, 1)) > 0.1);
+  CHECK(oracle::relative_distance(wrong.gradient, oracle::forward_kl_gradient(s, t, 1)) > 0.1);
+  const auto naive = dependent_oracle(c, exchanged_kl{});  // has the same defect, and so finds none
+  CHECK(largest_gap(wrong.value, naive.value) < 1e-12);
+  CHECK(largest_gap(wrong.gradient, naive.gradient) < 1e-12);
+
+  for (const char* name : {"oracle.hpp", "representation_oracle.hpp"}) {
+    std::ifstream file(std::filesystem::path(LIMBECK_TEST_GOLDEN_DIR).parent_path() / "losses" / name);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    INFO(name);
+    CHECK(text.find("#include <xtensor/") != std::string::npos);
+    CHECK(text.find("#include \"limbeck/") == std::string::npos);
+  }
 }
 
 namespace {
@@ -395,6 +466,64 @@ TEST_CASE("bug_12d: a row starts at its stride, not at the number of its classes
   CHECK(got.gradient[5] == row.gradient[0]);
   const std::vector<double> naive(c.student.begin() + 3, c.student.begin() + 6);  // the class count as the stride
   CHECK(naive_kl(softmax<double>({0, 0, 0}), softmax(naive)) != Approx(row.value[0]));
+}
+
+namespace {
+
+/// [rows, classes] = states weights' of numbers that are stored in bfloat16.
+template <class T>
+std::vector<T> product(const std::vector<bfloat16>& states, const std::vector<bfloat16>& weights,
+                       limbeck::index width) {
+  const std::vector<T> x(states.begin(), states.end()), w(weights.begin(), weights.end());
+  const auto rows = static_cast<limbeck::index>(x.size()) / width,
+             classes = static_cast<limbeck::index>(w.size()) / width;
+  std::vector<T> z(static_cast<std::size_t>(rows * classes));
+  limbeck::ops::linear(limbeck::cpu_executor<>{}, limbeck::view<const T, 2>(x.data(), rows, width),
+                       limbeck::view<const T, 2>(w.data(), classes, width), {},
+                       limbeck::view<T, 2>(z.data(), rows, classes));
+  return z;
+}
+
+/// |got - want| / |want|.
+template <class G>
+double relative_error(const std::vector<G>& got, const std::vector<double>& want) {
+  double gap = 0, all = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    gap += std::pow(static_cast<double>(got[i]) - want[i], 2);
+    all += want[i] * want[i];
+  }
+  return std::sqrt(gap / all);
+}
+
+template <class Loss>
+void check_gradient_of_bfloat16(const Loss& loss) {
+  const limbeck::index rows = 32, width = 64, classes = 512;
+  const auto weights = limbeck_test::random_numbers<bfloat16>(64 * 512, -1, 1, 1);
+  const auto states = limbeck_test::random_numbers<bfloat16>(32 * 64, -2.2, 2.2, 2);  // logits from -15 to 15 or so
+  auto teacher = states;
+  for (std::size_t i = 0; i < teacher.size(); ++i)
+    teacher[i] = bfloat16(static_cast<float>(teacher[i]) * (i % 2 == 0 ? 1.02F : 0.99F));
+  const logit_case<double> exact{rows, classes, product<double>(states, weights, width),
+                                 product<double>(teacher, weights, width)};
+  const logit_case<float> ours{rows, classes, product<float>(states, weights, width),
+                               product<float>(teacher, weights, width)};
+  const logit_case<float, bfloat16> naive{
+      rows, classes, {ours.student.begin(), ours.student.end()}, {ours.teacher.begin(), ours.teacher.end()}};
+  const std::vector<double> want = exact(loss).gradient;
+  CHECK(relative_error(ours(loss).gradient, want) < 1e-2);
+  CHECK(relative_error(naive(loss).gradient, want) > 4e-2);  // logits rounded before they were compared
+  // Logits that somebody else has rounded are compared as they are.
+  const logit_case<double> rounded{
+      rows, classes, {naive.student.begin(), naive.student.end()}, {naive.teacher.begin(), naive.teacher.end()}};
+  CHECK(relative_error(naive(loss).gradient, rounded(loss).gradient) < 1e-2);
+}
+
+}  // namespace
+
+TEST_CASE("bug_13a: logits of bfloat16 states and weights are not rounded before they are compared", "[bugs]") {
+  check_gradient_of_bfloat16(soft_target_kl{});
+  check_gradient_of_bfloat16(soft_target_reverse_kl{});
+  check_gradient_of_bfloat16(soft_target_kl{.temperature = 2});
 }
 
 TEST_CASE("bug_13b: nearly equal rows keep their digits in float", "[bugs]") {

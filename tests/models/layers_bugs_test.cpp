@@ -2,10 +2,12 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "catch.hpp"
 #include "limbeck/core/half.hpp"
+#include "limbeck/losses/soft_target.hpp"
 #include "limbeck/mappings.hpp"
 #include "limbeck/ops/embedding.hpp"
 #include "limbeck/ops/layer_norm.hpp"
@@ -197,6 +199,32 @@ TEST_CASE("bug_21c: training passes still differ from step to step after an eval
   switched_model naive;
   naive.training = false;  // evaluates, and never turns back
   CHECK(naive() == naive());
+}
+
+// bug 23: a student was compared with its teacher's opinion of another token. huggingface/trl#6457
+TEST_CASE("bug_23b: a causal student that is its teacher has a loss of exactly 0 at every token", "[bugs]") {
+  using language_model = trial<gpt2_language_model, float>;
+  language_model student(make_gpt2_language_model(small)), teacher(make_gpt2_language_model(small));
+  matrix<float> gradient(7, 20);
+  const matrix<float> nothing(7, 20);
+  const auto loss = [&](view<const float, 2> seen, view<const float, 2> shown) {
+    matrix<float> value(1, seen.extent(0));
+    gradient.fill(0);
+    sink<float, cpu> out{.value = value.flat()};
+    out.gradient.logits = row_block(gradient.all(), 0, seen.extent(0));
+    soft_target_kl{.temperature = 2}(student.on, signals<const float>{seen}, signals<const float>{shown},
+                                     targets<float>{}, out);
+    return std::accumulate(value.data(), value.data() + value.count(), 0.0F);
+  };
+  const auto shown = teacher.forward(some_tokens, signal::logits, inference);
+  for (const pass_mode& mode : {inference, pass_mode{.keeps = true}}) {
+    const auto seen = student.forward(some_tokens, signal::logits, mode);
+    CHECK(loss(seen.logits, shown.logits) == 0);
+    CHECK(same_bits(gradient.seen(), nothing.seen()));
+    // naive: each token with the teacher's row of the token before
+    CHECK(loss(row_block(seen.logits, 1, 6), row_block(shown.logits, 0, 6)) > 0.1F);
+    CHECK_FALSE(same_bits(gradient.seen(), nothing.seen()));
+  }
 }
 
 TEST_CASE("bug_29: gradients of embeddings and biases have the same bits for every number of threads", "[bugs]") {
