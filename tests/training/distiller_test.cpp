@@ -99,6 +99,23 @@ TEST_CASE("samples without a label learn from the teacher alone, and a step of t
   for (index i = 0; i < d.gradient.count(); ++i) REQUIRE(std::isfinite(d.gradient.data()[i]));
 }
 
+TEST_CASE("kept logits of another number of samples are refused before they are read") {
+  const sample_set set = small_samples(4, false);
+  const word_sum model(20, 3);
+  const matrix<> weights(20, 3, 1), logits(3, 3, 2);
+  std::vector<named_term<executor_type, double>> terms;
+  terms.push_back({"soft", {}, soft_target_kl{}, false});
+  distiller<word_sum, executor_type, double> distil(model, {&model, weights.seen_flat(), {}}, std::move(terms));
+  distil.use_logits(logits.seen());
+  matrix<> gradient(20, 3);
+  std::vector<double> values{0};
+  const std::vector<std::ptrdiff_t> chosen{0};
+  CHECK_THROWS_WITH(
+      distil.accumulate({}, set, chosen, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values),
+      "distiller: kept logits of 3 samples, the set has 4");
+  CHECK(values == std::vector<double>{0});
+}
+
 TEST_CASE("a term's weight over the run scales its value and its gradient") {
   sample_set set = small_samples(4, false);
   const word_sum model(20, 3);

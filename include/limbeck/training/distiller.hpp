@@ -54,13 +54,18 @@ class distiller {
   [[nodiscard]] const std::vector<named_term<E, T>>& terms() const { return terms_; }
   /// Whether a term looks at the teacher's logits.
   [[nodiscard]] bool reads_teacher_logits() const { return has(teacher_reads_, signal::logits); }
+  /// `logits`: [samples, classes], of the set that accumulate() is given.
   void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
 
   /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to
-  /// `values` [terms]. `counts` are those of the whole step.
+  /// `values` [terms]. `counts` are those of the whole step. Throws contract_error where kept logits are of more or
+  /// fewer samples than `set`.
   void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
+    expects(teacher_.logits.empty() || teacher_.logits.extent(0) == set.size(), [&] {
+      return message("distiller: kept logits of ", teacher_.logits.extent(0), " samples, the set has ", set.size());
+    });
     batch_.fill(set, chosen);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
     const signals<const T> shown = teacher_signals(on, chosen);
