@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 
-from small_task import (FOLDER, PROGRAM, check, check_refusal, complaint_of, fails, finish, from_scratch,
+from small_task import (FOLDER, PROGRAM, check, check_refusal, complaint_of, distillation_of, fails, finish, from_scratch,
                         make_teacher, make_vocabulary, names_in, read_safetensors, run, start, succeeds, task_of,
                         training_of, wait_until, write_task)
 
@@ -50,9 +50,8 @@ def check_same(output, unbroken, what):
 
 
 def distillation(output, epochs=3, save_every=60):
-    return ["distill", "--teacher", teacher, "--student", "layers=2,width=24,heads=2,inner=48", "--save-every", save_every,
-            *training_of(data, output, epochs=epochs), "--loss", "soft_target_kl:temperature=2", "--loss",
-            "hidden_mse:projection=linear_bias", "--seed", 3]
+    return distillation_of(teacher, *training_of(data, output, epochs=epochs, save_every=save_every, seed=3),
+                           losses=["soft_target_kl:temperature=2"])
 
 
 # --- Full disks -------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 """Ctrl-C leaves a state that a run goes on from, and that ends with the same bytes as a run without one."""
 import signal
 
-from small_task import (FOLDER, check, complaint_of, finish, make_teacher, make_vocabulary, names_in, run, start, succeeds,
-                        training_of, wait_until, write_task, write_texts)
+from small_task import (FOLDER, check, complaint_of, distillation_of, finish, make_teacher, make_vocabulary, names_in, run,
+                        start, succeeds, training_of, wait_until, write_task, write_texts)
 
 SECONDS = 60
 
@@ -33,9 +33,8 @@ transfer = write_texts(FOLDER / "transfer.txt", count=100)
 
 
 def distillation(output):
-    return ["distill", "--teacher", teacher, "--student", "layers=2,width=24,heads=2,inner=48", "--transfer", transfer,
-            *training_of(data, output, epochs=16), "--loss", "soft_target_kl:temperature=2,weight=linear:4:1", "--loss",
-            "hidden_mse:projection=linear_bias", "--loss", "cross_entropy", "--seed", 11]
+    return distillation_of(teacher, *training_of(data, output, epochs=16, transfer=transfer, seed=11),
+                           losses=["soft_target_kl:temperature=2,weight=linear:4:1", "cross_entropy"])
 
 
 unbroken = FOLDER / "unbroken"

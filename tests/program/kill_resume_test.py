@@ -6,7 +6,8 @@ import shutil
 import time
 
 from kills import killed
-from small_task import FOLDER, check, finish, make_teacher, make_vocabulary, names_in, run, succeeds, training_of, write_task
+from small_task import (FOLDER, check, distillation_of, finish, make_teacher, make_vocabulary, names_in, run, succeeds,
+                        training_of, write_task)
 
 SEED = int(os.environ.get("LIMBECK_KILL_SEED", random.SystemRandom().randrange(10 ** 6)))
 KILLS, INSIDE = 10, 4  # so many of them inside a save
@@ -18,9 +19,9 @@ teacher = make_teacher(data, words)
 
 
 def distillation(output):
-    return ["distill", "--teacher", teacher, "--student", "layers=2,width=40,heads=2,inner=160", "--save-every", 0,
-            *training_of(data, output, epochs=5, accumulate=2), "--loss", "soft_target_kl:temperature=2,weight=linear:4:1",
-            "--loss", "hidden_mse:projection=linear_bias", "--loss", "attention_mse", "--loss", "cross_entropy", "--seed", 3]
+    return distillation_of(teacher, *training_of(data, output, epochs=5, accumulate=2, save_every=0, seed=3),
+                           losses=["soft_target_kl:temperature=2,weight=linear:4:1", "attention_mse", "cross_entropy"],
+                           student="layers=2,width=40,heads=2,inner=160")
 
 
 unbroken = FOLDER / "unbroken"

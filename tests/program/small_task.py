@@ -168,6 +168,14 @@ def make_teacher(data, vocabulary, name="teacher", epochs=4, sizes=TINY):
     return folder
 
 
+def distillation_of(teacher, *training, losses, student="layers=2,width=24,heads=2,inner=48"):
+    """The line of a run into a student of another width than its teacher, so that a projection learns with it."""
+    line = ["distill", "--teacher", teacher, "--student", student, *training]
+    for loss in (*losses, "hidden_mse:projection=linear_bias"):
+        line += ["--loss", loss]
+    return line
+
+
 def copy_of(model, name):
     shutil.copytree(model, FOLDER / name, ignore=shutil.ignore_patterns("last", "run.jsonl"))
     return FOLDER / name

@@ -4,9 +4,9 @@ import json
 import math
 from pathlib import Path
 
-from small_task import (FOLDER, TINY, check, finish, from_scratch, lines_of, make_vocabulary, names_in, numbers,
-                        read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows, write_safetensors,
-                        write_task, write_texts)
+from small_task import (FOLDER, TINY, check, distillation_of, finish, from_scratch, lines_of, make_vocabulary, names_in,
+                        numbers, read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows,
+                        write_safetensors, write_task, write_texts)
 
 VERBS = ["fine-tune", "distill", "evaluate", "predict", "vocab", "tokenize", "trace"]
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
@@ -100,6 +100,7 @@ def check_training(data, vocabulary):
     check(len(steps) == 6 * 17, "96 samples and 40 texts make 17 batches of 8")
     check(set(steps[0]["terms"]) == {"soft_target_kl", "cross_entropy"}, "the default terms are those of Hinton")
     check_model_folder(student)
+    check_same_bytes(data, teacher, transfer)
 
     deep = FOLDER / "deep"
     terms = ["hidden_mse:mapping=uniform,weight=0.5", "embedding_mse:weight=linear:1:0", "attention_mse:weight=0.1",
@@ -117,6 +118,17 @@ def check_training(data, vocabulary):
                               "soft_target_kl"))
     check(json.loads((copied / "config.json").read_text())["num_hidden_layers"] == 1, "a student of copied layers")
     return teacher, student
+
+
+def check_same_bytes(data, teacher, transfer):
+    """Two runs with the same seed on two threads."""
+    outputs = [FOLDER / "once", FOLDER / "once_more"]
+    for output in outputs:
+        line = training_of(data, output, epochs=1, seed=4, transfer=transfer)
+        line[line.index("--threads") + 1] = 2
+        succeeds(*distillation_of(teacher, *line, losses=["soft_target_kl", "cross_entropy", "attention_mse"]))
+    for name in MODEL_FILES + ["run.jsonl"]:
+        check(len({(output / name).read_bytes() for output in outputs}) == 1, f"the same bytes of {name} from the same seed")
 
 
 def check_use(data, teacher, student):
