@@ -29,7 +29,7 @@ void check_tokens(const limbeck::vocabulary& pieces, std::string_view text, bool
   const limbeck::word_piece tokeniser(pieces, {.lower_case = lower_case});
   const std::vector<std::int32_t> ids = tokeniser.encode(text);
   for (const std::int32_t id : ids) must(id >= 0 && id < pieces.size(), "an id is one of the vocabulary's");
-  const limbeck::encoding pair = tokeniser.encode(text, text.substr(text.size() / 2), room);
+  const limbeck::encoding pair = tokeniser.encode(text.substr(0, text.size() / 2), text.substr(text.size() / 2), room);
   must(pair.length() <= room && pair.types.size() == pair.ids.size() && pair.ids[0] == pieces.classify() &&
            pair.ids.back() == pieces.separator(),
        "a pair is framed and fits");
@@ -39,8 +39,7 @@ void read_vocabulary(std::string_view bytes) {
   const auto pieces = accepted([&] { return limbeck::vocabulary::parse(bytes, "vocab.txt"); });
   if (!pieces) return;
   check_ids(*pieces);
-  check_tokens(*pieces, bytes, true);
-  check_tokens(*pieces, bytes, false);
+  check_tokens(*pieces, bytes, bytes.size() % 2 == 0);  // one of both: making the automaton is what takes the time
 }
 
 const bool vocabulary_is_known = fuzzes("vocabulary", read_vocabulary);
