@@ -1,7 +1,11 @@
 // limbeck: distils transformers from the command line.
 #include <CLI/CLI.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -24,12 +28,19 @@ std::string version() {
   return text;
 }
 
-/// One line, whatever names of files and pieces of text it quotes.
 int complain(const std::string& what) {
-  std::string line = "limbeck: ";
-  for (const char c : what) line += static_cast<unsigned char>(c) < ' ' || c == '\x7F' ? '?' : c;
-  std::fprintf(stderr, "%s\n", line.c_str());
+  std::fprintf(stderr, "limbeck: %s\n", program::on_one_line(what).c_str());
   return program::failure;
+}
+
+/// What the system leaves to programs. A standard stream that is closed gives its number to the next file that is
+/// opened, which would then receive what is printed: it is held by something that can be neither read nor written in
+/// its way. A file that grows beyond the largest size allowed is an error like others, not the end of the process.
+void meet_the_system() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(number, F_GETFD) < 0)  // open() takes the lowest number that is free
+      (void)!::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 /// The status, unless results that were printed did not get where they should: a script must not take half of them for
@@ -45,6 +56,7 @@ int delivered(int status) {
 }  // namespace
 
 int main(int count, char** arguments) try {
+  meet_the_system();
   CLI::App app("Knowledge distillation of transformers");
   app.require_subcommand(1);
   app.fallthrough();

@@ -59,7 +59,7 @@ void print_prediction(const limbeck::text_classifier& model, const limbeck::pred
     std::printf("%.6f\n", p.score);
     return;
   }
-  std::printf("%s", p.label.c_str());
+  std::printf("%s", on_one_line(p.label).c_str());  // a model folder from elsewhere says what labels are
   for (const double probability : p.probabilities) std::printf("\t%.6f", probability);
   std::printf("\n");
 }

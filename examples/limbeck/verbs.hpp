@@ -34,6 +34,13 @@ inline void add_common(CLI::App& verb, common_options& o) {
   verb.add_option("--seed", o.seed, "Seed of everything random")->capture_default_str();
 }
 
+/// The text on one line, whatever names of files and pieces of text it quotes: nothing in it moves a terminal's cursor.
+inline std::string on_one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c >= '\0' && c < ' ') || c == '\x7F'; }, '?');
+  return text;
+}
+
 /// The exit status of a run.
 inline constexpr int success = 0, failure = 1, wrong_usage = 2, interrupted = 130;
 

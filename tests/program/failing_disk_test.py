@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 
@@ -146,6 +147,18 @@ def check_read_only_disk():
           leaves=disk)
 
 
+def check_largest_size(unbroken):
+    """A file that may grow no further (ulimit -f) is an error like a full disk, not the end of the process."""
+    for most in (4 * KIB, 32 * KIB):
+        output = FOLDER / f"limited_{most}"
+        fails([output, "File too large"], *distillation(output),
+              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+        check_whole(output, f"files of {most // KIB} KiB at most")
+        print(f"{most // KIB:4} KiB a file: left {', '.join(names_in(output))}")
+        succeeds(*distillation(output), "--resume")
+        check_same(output, unbroken, f"files of {most // KIB} KiB at most")
+
+
 # --- Folders that change while a run writes into them -----------------------------------------------------------------
 
 def with_change(line, output, change, **how):
@@ -228,6 +241,15 @@ def check_output_that_is_full():
             fails(["standard output", FULL], *verb, text=lines, stdout=full)
 
 
+def check_streams_that_are_closed(unbroken):
+    """The next file that is opened gets the number of a stream that is closed: what is printed must not get into it."""
+    output = FOLDER / "closed"
+    done = run(*distillation(output), preexec_fn=lambda: os.closerange(1, 3))
+    check(done.returncode == 1, f"results that cannot be printed are a failure: {done.returncode}")
+    check_same(output, unbroken, "streams that are closed")
+    fails(["standard output", "Bad file"], "predict", "--model", teacher, text="a fine film\n", preexec_fn=lambda: os.close(1))
+
+
 FOLDER.chmod(0o711)  # an ordinary user's run reads the data
 words = make_vocabulary()
 data = write_task(FOLDER / "data", train=160)
@@ -238,6 +260,8 @@ check_vanished_folder(FOLDER / "long")
 check_forbidden_folder(FOLDER / "long")
 check_locks()
 check_output_that_is_full()
+check_streams_that_are_closed(FOLDER / "short")
+check_largest_size(FOLDER / "short")
 if mount(FOLDER / "probe", 64 * KIB):
     check_disks_of_all_sizes(FOLDER / "short")
     check_places_without_room(FOLDER / "short")

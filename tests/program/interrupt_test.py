@@ -14,7 +14,7 @@ def lines_in(path):
 
 def interrupted(line, record, updates, number):
     """Starts the run and sends the signal once the record has so many lines."""
-    process = start(*line)
+    process = start(*line, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # a shell's & has SIGINT ignored
     wait_until(lambda: lines_in(record) >= updates, process, SECONDS)
     process.send_signal(number)
     text = complaint_of(process, SECONDS)

@@ -11,10 +11,11 @@
 namespace limbeck {
 namespace {
 
-TEST_CASE("SIGINT and SIGTERM are heard, and their old handlers come back") {
+TEST_CASE("SIGINT, SIGTERM and SIGHUP are heard, and their old handlers come back") {
   static volatile std::sig_atomic_t old = 0;
   std::signal(SIGINT, [](int) { old = old + 1; });
-  for (const int number : {SIGINT, SIGTERM}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (number != SIGINT) std::signal(number, SIG_DFL);  // nohup may have had it ignored
     const interruption stop;
     CHECK_FALSE(stop.asked());
     std::raise(number);
@@ -27,9 +28,22 @@ TEST_CASE("SIGINT and SIGTERM are heard, and their old handlers come back") {
   std::signal(SIGINT, SIG_DFL);
 }
 
+TEST_CASE("a signal that is ignored stays ignored") {
+  for (const int number : {SIGINT, SIGHUP}) {
+    std::signal(number, SIG_IGN);
+    {
+      const interruption stop;
+      std::raise(number);
+      CHECK_FALSE(stop.asked());
+    }
+    CHECK(std::signal(number, SIG_DFL) == SIG_IGN);
+  }
+}
+
 TEST_CASE("a second signal ends the process as ever") {
   const pid_t child = ::fork();
   if (child == 0) {
+    std::signal(SIGINT, SIG_DFL);
     const interruption stop;
     std::raise(SIGINT);
     std::raise(SIGINT);
