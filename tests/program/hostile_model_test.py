@@ -79,6 +79,21 @@ def check_links_are_read():
         check(predictions(FOLDER / f"link_{name}") == right, f"{name}: so is a link to a folder")
 
 
+def check_links_are_not_written_through():
+    """A run in a stranger's folder, or in the hub's cache, whose files others share."""
+    elsewhere = FOLDER / "elsewhere"
+    elsewhere.mkdir()
+    for name in (*FILES, "checkpoint.safetensors", "run.jsonl", "last", "last/config.json"):
+        out = copy_of(model, f"writes_{name.replace('/', '_')}")
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).unlink(missing_ok=True)
+        (out / name).symlink_to(elsewhere if name == "last" else PRECIOUS)
+        before = PRECIOUS.read_bytes()
+        for more in ([], ["--resume"]):
+            fails([out / name, "is a link"], "fine-tune", "--model", model, *training_of(data, out), *more, leaves=out)
+        check(PRECIOUS.read_bytes() == before and names_in(elsewhere) == [], f"{name}: nothing outside is written")
+
+
 def check_what_is_no_file():
     kinds = {"pipe": os.mkfifo,
              "folder": os.mkdir,
@@ -222,6 +237,18 @@ def check_config():
         refuses([folder / "tokenizer_config.json", *words], folder)
 
 
+def check_labels():
+    """Whatever a label holds, a prediction is one line of as many columns as ever, and moves no terminal's cursor."""
+    names = ["a\nb\tc", "\x1b[2Jd\x7f"]
+    folder = changed_config(copy_of(model, "labels"), id2label=dict(enumerate(names)),
+                            label2id={name: number for number, name in enumerate(names)})
+    text = predictions(folder)
+    check([row.count("\t") for row in text.split("\n")] == [2, 2, 0], f"two lines of three columns: {text!r}")
+    check("\x1b" not in text and "\x7f" not in text, f"no control characters: {text!r}")
+    done = run("predict", "--model", folder, "--threads", 1, "--json", text="a fine film\n", preexec_fn=little_memory)
+    check(json.loads(done.stdout)["label"] in names, f"JSON has the label as it is: {done.stdout}")
+
+
 def check_vocabulary():
     folder = copy_of(model, "words")
     file = folder / "vocab.txt"
@@ -242,8 +269,8 @@ PRECIOUS.write_text("".join(f"hidden words {number}\n" for number in range(10)))
 words_file = make_vocabulary()
 data = write_task(FOLDER / "data", train=48, dev=16)
 model = make_teacher(data, words_file, epochs=1)
-for part in (check_links_are_read, check_what_is_no_file, check_index, check_tensors, check_numbers_that_are_none, check_config,
-             check_vocabulary):
+for part in (check_links_are_read, check_links_are_not_written_through, check_what_is_no_file, check_index, check_tensors,
+             check_numbers_that_are_none, check_config, check_labels, check_vocabulary):
     part()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     check(peak < MOST_MEMORY, f"{part.__name__}: at most {peak >> 20} MiB were used, expected less than {MOST_MEMORY >> 20}")

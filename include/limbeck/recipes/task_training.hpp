@@ -89,11 +89,22 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
   for (const auto& file : left) std::filesystem::remove(file, none);
 }
 
-/// Makes the output folder this run's own. Throws where another run holds it, or holds a stopped run and `resume` is
-/// not wanted.
+/// Throws where something that a run writes is a link: what it leads to, outside of the folder, would be overwritten.
+inline void expects_no_links(const std::filesystem::path& folder) {
+  std::error_code none;
+  for (const char* name : {"checkpoint.safetensors", "config.json", "last", "model.safetensors", "run.jsonl",
+                           "tokenizer_config.json", "vocab.txt"})
+    if (std::filesystem::is_symlink(folder / name, none))
+      throw file_error((folder / name).string(), "", "is a link, expected an output folder without links");
+}
+
+/// Makes the output folder this run's own. Throws where another run holds it, where it has links in it, or holds a
+/// stopped run and `resume` is not wanted.
 [[nodiscard]] inline run_lock claim_folder(const std::filesystem::path& output, bool resume) {
   make_folder(output);
   run_lock lock(output);
+  expects_no_links(output);
+  expects_no_links(output / "last");
   expects_free_folder(output, resume);
   remove_partial_files(output);
   remove_partial_files(output / "last");
