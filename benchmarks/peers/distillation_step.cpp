@@ -3,16 +3,7 @@
 
 #include <memory>
 
-#if defined(LIMBECK_PEER_BF16)
-#include "limbeck/backend/onednn_bf16.hpp"
-using provider = limbeck::onednn_bf16_provider;
-#elif defined(LIMBECK_PEER_HAS_ONEDNN)
-#include "limbeck/backend/onednn.hpp"
-using provider = limbeck::onednn_provider;
-#else
-#include "limbeck/backend/eigen.hpp"
-using provider = limbeck::eigen_provider;
-#endif
+#include "peers/provider.hpp"
 
 using run = limbeck_bench::distillation_step<provider>;
 
