@@ -1,8 +1,11 @@
 // What this machine can do at most, measured beside what is judged by it: the traffic of memory, and multiply-adds.
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
+#include <chrono>
+#include <vector>
 
+#include "limbeck/backend/buffer.hpp"
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/view.hpp"
@@ -55,6 +58,82 @@ void run_triad(int threads, const float* b, const float* c, float* a, index coun
     const index begin = first * line, share = std::min(last * line, count) - begin;
     limbeck::simd_dispatch<Kernel>(b + begin, c + begin, 0.5F, a + begin, share);
   });
+}
+
+/// `rounds` multiply-adds in each lane of twelve registers; what they make, so that none is left out.
+struct multiply_add_kernel {
+  static constexpr int registers = 12;  // more than a multiply-add's latency times the units that do it
+
+  template <int Bytes>
+  LIMBECK_HD static void run(index rounds, float factor, float summand, float& made, double& flops) {
+    using V = limbeck::simd_of_bytes<float, Bytes>;
+    const V a(factor), b(summand);
+    V kept[registers];
+    for (int r = 0; r < registers; ++r) kept[r] = V(static_cast<float>(r));
+    for (index i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+      for (int r = 0; r < registers; ++r) kept[r] = limbeck::multiply_add(kept[r], a, b);
+    }
+    V sum(0.0F);
+#pragma GCC unroll 12
+    for (int r = 0; r < registers; ++r) sum += kept[r];
+    made = limbeck::horizontal_sum(sum);
+    flops = static_cast<double>(rounds * registers * V::width * 2);
+  }
+};
+
+[[nodiscard]] inline double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Seconds that a call of `body` takes: the median of at most 20 samples, taken in about `budget` seconds. A sample is
+/// so many calls that the clock can tell them.
+template <class Body>
+[[nodiscard]] double median_seconds(double budget, Body&& body) {
+  constexpr double tellable = 2e-5;
+  const double start = now();
+  body();
+  const int calls = static_cast<int>(std::clamp(tellable / (now() - start), 1.0, 1e4));
+  std::vector<double> samples;
+  do {
+    const double before = now();
+    for (int i = 0; i < calls; ++i) body();
+    samples.push_back((now() - before) / calls);
+  } while (samples.size() < 20 && now() - start < budget);
+  std::ranges::nth_element(samples, samples.begin() + static_cast<index>(samples.size() / 2));
+  return samples[samples.size() / 2];
+}
+
+/// Bytes a second of a triad over three buffers of `bytes` bytes together, by the faster of its two stores.
+[[nodiscard]] inline double memory_limit(int threads, double bytes, double budget) {
+  constexpr index page = 1 << 10;  // elements: three buffers that start at pages of their own
+  const index count = std::max<index>(static_cast<index>(bytes / 12), 16), room = (count + page - 1) / page * page;
+  static limbeck::buffer<float> kept;
+  if (kept.count() < 3 * room) kept = limbeck::buffer<float>(3 * room);
+  float* const a = kept.data();
+  const double plain =
+      median_seconds(budget / 2, [&] { run_triad<triad_kernel>(threads, a + room, a + 2 * room, a, count); });
+  const double streaming =
+      median_seconds(budget / 2, [&] { run_triad<streaming_triad_kernel>(threads, a + room, a + 2 * room, a, count); });
+  return 12 * static_cast<double>(count) / std::min(plain, streaming);
+}
+
+/// Floating-point operations a second of multiply-adds in registers, in float32 with the widest vectors there are.
+[[nodiscard]] inline double multiply_add_limit(int threads, double budget) {
+  constexpr index rounds = 10000;
+  std::vector<double> flops(static_cast<std::size_t>(threads));
+  std::vector<float> made(flops.size());
+  const double seconds = median_seconds(budget, [&] {
+    limbeck::parallel_for(threads, threads, [&](index begin, index end) {
+      for (index t = begin; t < end; ++t) {
+        const auto at = static_cast<std::size_t>(t);
+        limbeck::simd_dispatch<multiply_add_kernel>(rounds, 0.999F, 0.001F, made[at], flops[at]);
+      }
+    });
+  });
+  double sum = 0;
+  for (const double f : flops) sum += f;
+  return sum / seconds;
 }
 
 }  // namespace limbeck_bench

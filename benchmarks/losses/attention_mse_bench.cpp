@@ -1,10 +1,10 @@
-// What the squared difference of attention maps costs: time an entry, bytes moved a second.
+// What the squared difference of attention maps costs.
 #include "limbeck/losses/attention_mse.hpp"
 
-#include <benchmark/benchmark.h>
+#include <vector>
 
 #include "limbeck/core/half.hpp"
-#include "timing.hpp"
+#include "measure.hpp"
 
 namespace {
 
@@ -20,7 +20,7 @@ void attention_mse(benchmark::State& state) {
   const index entries = samples * heads * length * length;
   const auto mine = numbers<float>(entries, 1);
   const auto theirs = numbers<U>(entries, 2);
-  std::vector<float> gradient(mine.size()), value(static_cast<std::size_t>(samples));
+  limbeck::buffer<float> gradient(entries), value(samples);
   std::vector<limbeck::sample_rows> rows;
   std::vector<limbeck::block> blocks;
   for (index i = 0; i < samples; ++i) {
@@ -40,11 +40,9 @@ void attention_mse(benchmark::State& state) {
   out.gradient = seen(gradient.data());
   const limbeck::attention_mse loss{limbeck::uniform_mapping{}, {.mask = Mask}};
   const limbeck::cpu_executor<> on{static_cast<int>(state.range(3))};
-  for (auto _ : state) {
-    loss(on, student, teacher, limbeck::targets<float>{}, out);
-    benchmark::ClobberMemory();
-  }
-  limbeck_bench::report(state, entries, 12 + static_cast<index>(sizeof(U)));  // both; gradient read and written
+  const double count = static_cast<double>(entries);
+  limbeck_bench::measure(state, {.read = count * (4 + sizeof(U)), .updated = count * 4, .elements = count}, on.threads,
+                         [&] { loss(on, student, teacher, limbeck::targets<float>{}, out); });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {

@@ -1,9 +1,10 @@
-// What cross-entropy with labels costs: time a logit, bytes moved a second.
+// What cross-entropy with labels costs.
 #include "limbeck/losses/cross_entropy.hpp"
 
-#include <benchmark/benchmark.h>
+#include <cstdint>
+#include <vector>
 
-#include "timing.hpp"
+#include "measure.hpp"
 
 namespace {
 
@@ -15,7 +16,7 @@ template <class T>
 void cross_entropy(benchmark::State& state) {
   const index rows = state.range(0), classes = state.range(1);
   const auto logits = numbers<T>(rows * classes, 1);
-  std::vector<T> gradient(logits.size()), value(static_cast<std::size_t>(rows));
+  limbeck::buffer<T> gradient(rows * classes), value(rows);
   std::vector<std::int32_t> labels;
   for (index i = 0; i < rows; ++i) labels.push_back(static_cast<std::int32_t>(i * 7919 % classes));
   const limbeck::signals<const T> student{view<const T, 2>(logits.data(), rows, classes)};
@@ -23,11 +24,10 @@ void cross_entropy(benchmark::State& state) {
   limbeck::sink<T, limbeck::cpu> out{view<T, 1>(value.data(), rows)};
   out.gradient.logits = view<T, 2>(gradient.data(), rows, classes);
   const limbeck::cpu_executor<> on{static_cast<int>(state.range(2))};
-  for (auto _ : state) {
+  const double count = static_cast<double>(rows * classes), bytes = count * sizeof(T);
+  limbeck_bench::measure(state, {.read = bytes, .updated = bytes, .elements = count}, on.threads, [&] {
     limbeck::cross_entropy{.label_smoothing = 0.1}(on, student, limbeck::signals<const T>{}, given, out);
-    benchmark::ClobberMemory();
-  }
-  limbeck_bench::report(state, rows * classes, 3 * static_cast<index>(sizeof(T)));  // logits; gradient read and written
+  });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {

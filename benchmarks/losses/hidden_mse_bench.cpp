@@ -1,22 +1,21 @@
-// What the squared difference of hidden states costs, as they are and through a projection: time an element of the
-// teacher's states, bytes moved a second, multiply-adds a second.
+// What the squared difference of hidden states costs, as they are and through a projection, and that of embeddings.
 #include "limbeck/losses/hidden_mse.hpp"
 
-#include <benchmark/benchmark.h>
+#include <vector>
 
 #include "limbeck/backend/eigen.hpp"
-#include "timing.hpp"
+#include "measure.hpp"
 
 namespace {
 
 using limbeck::index;
 using limbeck::view;
-using limbeck_bench::numbers;
+using limbeck_bench::floats, limbeck_bench::numbers;
 
 // One layer of states of `samples` samples of `length` tokens, packed.
 struct batch {
   index samples, tokens, width, teacher_width;
-  std::vector<float> mine, theirs, gradient, value;
+  limbeck::buffer<float> mine, theirs, gradient, value;
   std::vector<limbeck::sample_rows> rows{};
 
   batch(index n, index length, index student_width, index shown_width)
@@ -26,8 +25,8 @@ struct batch {
         teacher_width(shown_width),
         mine(numbers<float>(tokens * width, 1)),
         theirs(numbers<float>(tokens * teacher_width, 2)),
-        gradient(mine.size()),
-        value(static_cast<std::size_t>(samples)) {
+        gradient(mine.count()),
+        value(samples) {
     for (index i = 0; i < samples; ++i) rows.push_back({i * length, length, length});
   }
   template <class T>
@@ -35,46 +34,49 @@ struct batch {
     limbeck::signals<T> s;
     s.rows = view<const limbeck::sample_rows, 1>(rows.data(), samples);
     s.hidden = limbeck::per_layer<view<T, 2>>(1);
-    s.hidden[0] = view<T, 2>(data, tokens, columns);
+    s.hidden[0] = s.embeddings = view<T, 2>(data, tokens, columns);
     return s;
   }
 };
 
 template <class Loss, class Executor>
-void run(benchmark::State& state, batch& data, const Loss& loss, const Executor& on) {
+void run(benchmark::State& state, batch& data, limbeck_bench::work done, const Loss& loss, const Executor& on) {
   const auto student = data.seen(static_cast<const float*>(data.mine.data()), data.width);
   const auto teacher = data.seen(static_cast<const float*>(data.theirs.data()), data.teacher_width);
   limbeck::sink<float, limbeck::cpu> out{view<float, 1>(data.value.data(), data.samples)};
   out.gradient = data.seen(data.gradient.data(), data.width);
-  for (auto _ : state) {
-    loss(on, student, teacher, limbeck::targets<float>{}, out);
-    benchmark::ClobberMemory();
-  }
+  done.read += floats(data.tokens * (data.width + data.teacher_width));
+  done.updated += floats(data.tokens * data.width);
+  done.elements = static_cast<double>(data.tokens * data.teacher_width);
+  limbeck_bench::measure(state, done, on.threads, [&] { loss(on, student, teacher, limbeck::targets<float>{}, out); });
 }
 
 void hidden_mse(benchmark::State& state) {
   batch data(state.range(0), state.range(1), state.range(2), state.range(2));
-  run(state, data, limbeck::hidden_mse{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
-  limbeck_bench::report(state, data.tokens * data.width, 16);  // both; gradient read and written
+  run(state, data, {}, limbeck::hidden_mse{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
 }
 
-/// Provider: of the matrix product.
+void embedding_mse(benchmark::State& state) {
+  batch data(state.range(0), state.range(1), state.range(2), state.range(2));
+  run(state, data, {}, limbeck::embedding_mse{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
+}
+
+/// Provider: of the matrix product. Three products: forward, to the state, to the weight.
 template <class Provider>
 void hidden_mse_projected(benchmark::State& state) {
   batch data(state.range(0), state.range(1), state.range(2), state.range(3));
   const auto weight = numbers<float>(data.teacher_width * data.width, 3), bias = numbers<float>(data.teacher_width, 4);
-  std::vector<float> weight_gradient(weight.size()), bias_gradient(bias.size());
+  limbeck::buffer<float> weight_gradient(weight.count()), bias_gradient(bias.count());
   const limbeck::linear_projection<float> projection{
       view<const float, 2>(weight.data(), data.teacher_width, data.width),
-      view<const float, 1>(bias.data(), bias.size()),
+      view<const float, 1>(bias.data(), bias.count()),
       view<float, 2>(weight_gradient.data(), data.teacher_width, data.width),
-      view<float, 1>(bias_gradient.data(), bias_gradient.size())};
-  run(state, data, limbeck::hidden_mse{limbeck::uniform_mapping{}, projection},
+      view<float, 1>(bias_gradient.data(), bias_gradient.count())};
+  const limbeck_bench::work products{.read = floats(weight.count() + bias.count()),
+                                     .updated = floats(weight.count() + bias.count()),
+                                     .flops = 6 * static_cast<double>(data.tokens * data.width * data.teacher_width)};
+  run(state, data, products, limbeck::hidden_mse{limbeck::uniform_mapping{}, projection},
       limbeck::cpu_executor<Provider>{static_cast<int>(state.range(4))});
-  limbeck_bench::report(state, data.tokens * data.teacher_width, 4 + 12 * data.width / data.teacher_width);
-  state.counters["multiply_adds"] = benchmark::Counter(  // forward, to the state, to the weight
-      static_cast<double>(3 * data.tokens * data.width * data.teacher_width),
-      benchmark::Counter::kIsIterationInvariantRate);
 }
 
 BENCHMARK(hidden_mse)
@@ -83,6 +85,7 @@ BENCHMARK(hidden_mse)
     ->Args({32, 128, 768, 2})
     ->Args({64, 20, 312, 1})
     ->UseRealTime();
+BENCHMARK(embedding_mse)->ArgNames({"samples", "length", "width", "threads"})->Args({32, 128, 768, 2})->UseRealTime();
 BENCHMARK_TEMPLATE(hidden_mse_projected, limbeck::eigen_provider)
     ->ArgNames({"samples", "length", "width", "teacher_width", "threads"})
     ->Args({32, 128, 312, 768, 1})

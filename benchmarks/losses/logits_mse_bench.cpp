@@ -1,10 +1,8 @@
-// What squared distances of class scores, and of a regressor's outputs, cost: time a logit, bytes moved a second.
+// What squared distances of class scores, and of a regressor's outputs, cost.
 #include "limbeck/losses/logits_mse.hpp"
 
-#include <benchmark/benchmark.h>
-
 #include "limbeck/losses/regression_mse.hpp"
-#include "timing.hpp"
+#include "measure.hpp"
 
 namespace {
 
@@ -16,7 +14,7 @@ template <class Loss, class T>
 void squared(benchmark::State& state) {
   const index rows = state.range(0), classes = state.range(1);
   const auto mine = numbers<T>(rows * classes, 1), theirs = numbers<T>(rows * classes, 2);
-  std::vector<T> gradient(mine.size()), value(static_cast<std::size_t>(rows));
+  limbeck::buffer<T> gradient(rows * classes), value(rows);
   const limbeck::signals<const T> student{view<const T, 2>(mine.data(), rows, classes)};
   const limbeck::signals<const T> teacher{view<const T, 2>(theirs.data(), rows, classes)};
   limbeck::targets<T> given;
@@ -24,11 +22,9 @@ void squared(benchmark::State& state) {
   limbeck::sink<T, limbeck::cpu> out{view<T, 1>(value.data(), rows)};
   out.gradient.logits = view<T, 2>(gradient.data(), rows, classes);
   const limbeck::cpu_executor<> on{static_cast<int>(state.range(2))};
-  for (auto _ : state) {
-    Loss{}(on, student, teacher, given, out);
-    benchmark::ClobberMemory();
-  }
-  limbeck_bench::report(state, rows * classes, 4 * static_cast<index>(sizeof(T)));  // both; gradient read and written
+  const double count = static_cast<double>(rows * classes), bytes = count * sizeof(T);
+  limbeck_bench::measure(state, {.read = 2 * bytes, .updated = bytes, .elements = count}, on.threads,
+                         [&] { Loss{}(on, student, teacher, given, out); });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {

@@ -1,80 +1,27 @@
-// What the divergences of class scores cost: time a logit, bytes moved a second, and the same traffic with no
-// arithmetic.
-#include <benchmark/benchmark.h>
-
-#include <string>
-#include <vector>
-
+// What the divergences of class scores cost.
 #include "limbeck/losses/soft_target.hpp"
+
+#include "measure.hpp"
 
 namespace {
 
-using limbeck::cpu;
 using limbeck::index;
 using limbeck::view;
-
-// Student, teacher, gradient of [rows, classes], a value a row.
-template <class T>
-struct case_data {
-  index rows, classes;
-  std::vector<T> student, teacher, gradient;
-  std::vector<T> value;
-
-  case_data(index r, index c)
-      : rows(r), classes(c), student(size()), teacher(size()), gradient(size()), value(static_cast<std::size_t>(r)) {
-    unsigned state = 1;
-    const auto next = [&] { return static_cast<T>((state = state * 1664525U + 1013904223U) >> 8) / T(4194304); };
-    for (T& x : student) x = next();
-    for (T& x : teacher) x = next();
-  }
-  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(rows * classes); }
-};
-
-void report(benchmark::State& state, index logits, index bytes) {
-  state.counters["per_logit"] = benchmark::Counter(  // printed as a time
-      static_cast<double>(logits), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * bytes);
-}
+using limbeck_bench::numbers;
 
 template <class Loss, class T>
 void loss(benchmark::State& state) {
-  case_data<T> data(state.range(0), state.range(1));
-  const limbeck::signals<const T> student{view<const T, 2>(data.student.data(), data.rows, data.classes)};
-  const limbeck::signals<const T> teacher{view<const T, 2>(data.teacher.data(), data.rows, data.classes)};
-  limbeck::sink<T, cpu> out{view<T, 1>(data.value.data(), data.rows)};
-  out.gradient.logits = view<T, 2>(data.gradient.data(), data.rows, data.classes);
-  const Loss divergence{.temperature = 2};
+  const index rows = state.range(0), classes = state.range(1);
+  const auto mine = numbers<T>(rows * classes, 1), theirs = numbers<T>(rows * classes, 2);
+  limbeck::buffer<T> gradient(rows * classes), value(rows);
+  const limbeck::signals<const T> student{view<const T, 2>(mine.data(), rows, classes)};
+  const limbeck::signals<const T> teacher{view<const T, 2>(theirs.data(), rows, classes)};
+  limbeck::sink<T, limbeck::cpu> out{value.all()};
+  out.gradient.logits = view<T, 2>(gradient.data(), rows, classes);
   const limbeck::cpu_executor<> on{static_cast<int>(state.range(2))};
-  for (auto _ : state) {
-    divergence(on, student, teacher, limbeck::targets<T>{}, out);
-    benchmark::ClobberMemory();
-  }
-  const index logits = data.rows * data.classes;
-  report(state, logits, 4 * logits * static_cast<index>(sizeof(T)));  // student, teacher, gradient read and written
-}
-
-struct add_difference {
-  template <int Bytes, class T>
-  LIMBECK_HD static void run(const T* s, const T* t, T* g, index count) {
-    using V = limbeck::simd_of_bytes<T, Bytes>;
-    for (index i = 0; i + V::width <= count; i += V::width)
-      limbeck::store(
-          g + i, limbeck::load<V>(static_cast<const T*>(g + i)) + limbeck::load<V>(s + i) - limbeck::load<V>(t + i));
-  }
-};
-
-/// gradient += student - teacher: the traffic, without the arithmetic.
-void traffic(benchmark::State& state) {
-  case_data<float> data(state.range(0), state.range(1));
-  const index logits = data.rows * data.classes;
-  for (auto _ : state) {
-    limbeck::parallel_for(static_cast<int>(state.range(2)), logits, [&](index begin, index end) {
-      limbeck::simd_dispatch<add_difference>(data.student.data() + begin, data.teacher.data() + begin,
-                                             data.gradient.data() + begin, end - begin);
-    });
-    benchmark::ClobberMemory();
-  }
-  report(state, logits, 16 * logits);
+  const double count = static_cast<double>(rows * classes), bytes = count * sizeof(T);
+  limbeck_bench::measure(state, {.read = 2 * bytes, .updated = bytes, .elements = count}, on.threads,
+                         [&] { Loss{.temperature = 2}(on, student, teacher, limbeck::targets<T>{}, out); });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
@@ -90,7 +37,6 @@ void class_sweep(benchmark::internal::Benchmark* b) {
     b->Args({262144 / classes, classes, 1});
 }
 
-BENCHMARK(traffic)->Apply(shapes);
 BENCHMARK_TEMPLATE(loss, limbeck::soft_target_kl, float)->Apply(shapes);
 BENCHMARK_TEMPLATE(loss, limbeck::soft_target_reverse_kl, float)->Apply(shapes);
 BENCHMARK_TEMPLATE(loss, limbeck::soft_target_kl, float)->Apply(class_sweep);

@@ -3,9 +3,9 @@
 
 #include <memory>
 
-#include "peers/provider.hpp"
+#include "provider.hpp"
 
-using run = limbeck_bench::distillation_step<provider>;
+using run = limbeck_bench::distillation_step<limbeck_bench::provider>;
 
 extern "C" {
 

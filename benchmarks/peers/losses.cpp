@@ -15,7 +15,7 @@
 #include "limbeck/ops/elementwise.hpp"
 #include "limbeck/training/adamw.hpp"
 #include "limits.hpp"
-#include "peers/provider.hpp"
+#include "provider.hpp"
 
 namespace {
 
@@ -23,7 +23,7 @@ using limbeck::cpu, limbeck::index, limbeck::view;
 using float_sink = limbeck::sink<float, cpu>;
 using float_signals = limbeck::signals<const float>;
 
-limbeck::cpu_executor<provider> here() {
+limbeck::cpu_executor<limbeck_bench::provider> here() {
 #if defined(_OPENMP)
   return {omp_get_max_threads()};
 #else

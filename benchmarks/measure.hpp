@@ -1,0 +1,86 @@
+// What every benchmark of an op prints beside its time: bytes and operations, and what part of the machine's limits
+// they are.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "limbeck/backend/buffer.hpp"
+#include "limbeck/core/view.hpp"
+#include "limits.hpp"
+
+namespace limbeck_bench {
+
+/// What an op cannot do without. Bytes are those of its operands, each moved once: what fits in a cache beside them, or
+/// is read again, is the op's own affair.
+struct work {
+  double read = 0, written = 0, updated = 0;  ///< bytes; updated: read and written
+  double flops = 0;                           ///< 0: they are not what it takes its time for
+  double elements = 0;                        ///< what a time is told for; 0: none
+
+  [[nodiscard]] double traffic() const { return read + written + 2 * updated; }
+  [[nodiscard]] double footprint() const { return read + written + updated; }
+};
+
+/// Bytes of `count` floats.
+[[nodiscard]] constexpr double floats(index count) { return 4 * static_cast<double>(count); }
+
+/// Runs `op` as often as the benchmark says, then the limits of `threads` threads for about as long, at most 0.2 s.
+/// `of_memory`: the traffic's share of a triad's over as much memory. `of_fma`: the operations' share of the peak.
+template <class Op>
+void measure(benchmark::State& state, const work& done, int threads, Op&& op) {
+  using benchmark::Counter;
+  const double start = now();
+  for (auto _ : state) {
+    op();
+    benchmark::ClobberMemory();
+  }
+  const double spent = now() - start, budget = std::min(spent, 0.2);
+  const double runs_a_second = static_cast<double>(state.iterations()) / spent;
+  state.counters["bytes"] = done.traffic();
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(done.traffic()));
+  state.counters["of_memory"] = done.traffic() * runs_a_second / memory_limit(threads, done.footprint(), budget);
+  if (done.flops > 0) {
+    state.counters["flop"] = done.flops;
+    state.counters["flop_rate"] = Counter(done.flops, Counter::kIsIterationInvariantRate);
+    state.counters["of_fma"] = done.flops * runs_a_second / multiply_add_limit(threads, budget);
+  }
+  if (done.elements > 0)  // printed as a time
+    state.counters["per_element"] = Counter(done.elements, Counter::kIsIterationInvariantRate | Counter::kInvert);
+}
+
+/// `count` numbers from 0 to 4, the same ones for the same seed.
+template <class T>
+limbeck::buffer<T> numbers(index count, unsigned seed) {
+  limbeck::buffer<T> made(count);
+  for (index i = 0; i < count; ++i)
+    made.data()[i] = static_cast<T>(static_cast<float>((seed = seed * 1664525U + 1013904223U) >> 8) / 4194304.0F);
+  return made;
+}
+
+/// A matrix of such numbers, without gaps.
+struct matrix {
+  index rows, columns;
+  limbeck::buffer<float> held;
+
+  matrix(index height, index width, unsigned seed = 1)
+      : rows(height), columns(width), held(numbers<float>(height * width, seed)) {}
+  [[nodiscard]] limbeck::view<const float, 2> seen() const { return {held.data(), {{rows, columns}}, {{columns, 1}}}; }
+  [[nodiscard]] limbeck::view<float, 2> all() { return {held.data(), {{rows, columns}}, {{columns, 1}}}; }
+  /// The first row.
+  [[nodiscard]] limbeck::view<const float, 1> row() const {
+    return limbeck::view<const float, 1>(held.data(), columns);
+  }
+  [[nodiscard]] limbeck::view<float, 1> row() { return limbeck::view<float, 1>(held.data(), columns); }
+  [[nodiscard]] double bytes() const { return floats(rows * columns); }
+};
+
+/// The states of a batch: 4096 tokens, 768 wide, and a packed one of 32 short texts, 312 wide; one thread and two.
+inline void state_shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"tokens", "width", "threads"})->UseRealTime();
+  for (const index threads : {1, 2}) b->Args({4096, 768, threads})->Args({832, 312, threads});
+}
+
+}  // namespace limbeck_bench
