@@ -14,6 +14,20 @@ namespace limbeck_bench {
 
 using limbeck::index;
 
+/// What an op cannot do without. Bytes are those of its operands, each moved once: what fits in a cache beside them, or
+/// is read again, is the op's own affair.
+struct work {
+  double read = 0, written = 0, updated = 0;  ///< bytes; updated: read and written
+  double flops = 0;                           ///< 0: they are not what it takes its time for
+  double elements = 0;                        ///< what a time is told for; 0: none
+
+  [[nodiscard]] double traffic() const { return read + written + 2 * updated; }
+  [[nodiscard]] double footprint() const { return read + written + updated; }
+};
+
+/// Bytes of `count` floats.
+[[nodiscard]] constexpr double floats(index count) { return 4 * static_cast<double>(count); }
+
 /// a[i] = b[i] + scale * c[i]: two reads and a write with as little arithmetic as there can be.
 struct triad_kernel {
   template <int Bytes>
@@ -82,8 +96,16 @@ struct multiply_add_kernel {
   }
 };
 
+/// Seconds of a clock that never goes back.
 [[nodiscard]] inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Of one number at least.
+[[nodiscard]] inline double median(std::vector<double>& of) {
+  const auto middle = of.begin() + static_cast<index>(of.size() / 2);
+  std::ranges::nth_element(of, middle);
+  return *middle;
 }
 
 /// Seconds that a call of `body` takes: the median of at most 20 samples, taken in about `budget` seconds. A sample is
@@ -100,8 +122,7 @@ template <class Body>
     for (int i = 0; i < calls; ++i) body();
     samples.push_back((now() - before) / calls);
   } while (samples.size() < 20 && now() - start < budget);
-  std::ranges::nth_element(samples, samples.begin() + static_cast<index>(samples.size() / 2));
-  return samples[samples.size() / 2];
+  return median(samples);
 }
 
 /// Bytes a second of a triad over three buffers of `bytes` bytes together, by the faster of its two stores.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "limbeck/backend/buffer.hpp"
 #include "limbeck/core/view.hpp"
@@ -13,39 +14,28 @@
 
 namespace limbeck_bench {
 
-/// What an op cannot do without. Bytes are those of its operands, each moved once: what fits in a cache beside them, or
-/// is read again, is the op's own affair.
-struct work {
-  double read = 0, written = 0, updated = 0;  ///< bytes; updated: read and written
-  double flops = 0;                           ///< 0: they are not what it takes its time for
-  double elements = 0;                        ///< what a time is told for; 0: none
-
-  [[nodiscard]] double traffic() const { return read + written + 2 * updated; }
-  [[nodiscard]] double footprint() const { return read + written + updated; }
-};
-
-/// Bytes of `count` floats.
-[[nodiscard]] constexpr double floats(index count) { return 4 * static_cast<double>(count); }
-
 /// Runs `op` as often as the benchmark says, then the limits of `threads` threads for about as long, at most 0.2 s.
-/// `of_memory`: the traffic's share of a triad's over as much memory. `of_fma`: the operations' share of the peak.
+/// `of_memory`: the traffic's share of a triad's over as much memory. `of_fma`: the operations' share of the peak. Both
+/// by the median time of a run.
 template <class Op>
 void measure(benchmark::State& state, const work& done, int threads, Op&& op) {
   using benchmark::Counter;
+  std::vector<double> runs;
   const double start = now();
   for (auto _ : state) {
+    const double before = now();
     op();
     benchmark::ClobberMemory();
+    runs.push_back(now() - before);
   }
-  const double spent = now() - start, budget = std::min(spent, 0.2);
-  const double runs_a_second = static_cast<double>(state.iterations()) / spent;
+  const double budget = std::min(now() - start, 0.2), seconds = median(runs);
   state.counters["bytes"] = done.traffic();
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(done.traffic()));
-  state.counters["of_memory"] = done.traffic() * runs_a_second / memory_limit(threads, done.footprint(), budget);
+  state.counters["of_memory"] = done.traffic() / seconds / memory_limit(threads, done.footprint(), budget);
   if (done.flops > 0) {
     state.counters["flop"] = done.flops;
     state.counters["flop_rate"] = Counter(done.flops, Counter::kIsIterationInvariantRate);
-    state.counters["of_fma"] = done.flops * runs_a_second / multiply_add_limit(threads, budget);
+    state.counters["of_fma"] = done.flops / seconds / multiply_add_limit(threads, budget);
   }
   if (done.elements > 0)  // printed as a time
     state.counters["per_element"] = Counter(done.elements, Counter::kIsIterationInvariantRate | Counter::kInvert);

@@ -1,23 +1,34 @@
+#!/usr/bin/env python3
 """Runs train_step.py of the reference folder with limbeck's step as further configurations, all in turn, same lengths.
 
 usage: distillation_step.py --library build/.../liblimbeck_peer_step.so [NAME=other.so ...] [arguments of train_step.py]
 
-LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Writes what train_step.py writes, and our rows into it.
+LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Writes what train_step.py writes, and our rows into it; a last row
+has the multiply-adds in registers of as many threads, the faster of those before and after.
 """
 import ctypes
 import inspect
 import os
-import runpy
 import sys
+
+import peerbench
+
+
+def load(path):
+    library = ctypes.CDLL(os.path.abspath(path))
+    library.limbeck_step_new.restype = ctypes.c_void_p
+    library.limbeck_step_delete.argtypes = [ctypes.c_void_p]
+    library.limbeck_step_round.restype = ctypes.c_double
+    library.limbeck_step_parameter_bytes.restype = ctypes.c_double
+    library.limbeck_multiply_add_limit.restype = ctypes.c_double
+    return library
 
 
 class Step:
     """A configuration of limbeck: called, it trains on every batch once."""
 
     def __init__(self, library, lengths, batch_size, threads, stored):
-        self.library = ctypes.CDLL(library)
-        self.library.limbeck_step_new.restype = ctypes.c_void_p
-        self.library.limbeck_step_round.restype = ctypes.c_double
+        self.library = library
         array = (ctypes.c_int64 * len(lengths))(*lengths)
         self.handle = ctypes.c_void_p(self.library.limbeck_step_new(
             array, ctypes.c_int64(len(lengths)), ctypes.c_int64(batch_size), ctypes.c_int(threads), ctypes.c_int(stored)))
@@ -25,46 +36,48 @@ class Step:
     def __call__(self):
         return self.library.limbeck_step_round(self.handle)
 
+    def parameter_bytes(self):
+        return self.library.limbeck_step_parameter_bytes(self.handle)
+
 
 def main():
     arguments = sys.argv[1:]
     if "--help" in arguments or "-h" in arguments or "--library" not in arguments:
         sys.exit(__doc__)
-    reference = os.environ.get("LIMBECK_REFERENCE_DIR")
-    if not reference:
-        sys.exit("LIMBECK_REFERENCE_DIR is not set: it names the folder that holds peerbench")
-    peers = os.path.join(reference, "peerbench")
     at = arguments.index("--library")
-    libraries = {"limbeck": os.path.abspath(arguments[at + 1])}
+    libraries = {"limbeck": load(arguments[at + 1])}
     del arguments[at:at + 2]
     while len(arguments) > at and "=" in arguments[at]:
         name, path = arguments.pop(at).split("=", 1)
-        libraries[name] = os.path.abspath(path)
+        libraries[name] = load(path)
 
-    sys.path.insert(0, peers)
-    import common
     import torch
 
-    interleave_theirs = common.interleave
+    interleave, dump = peerbench.common("interleave"), peerbench.common("dump")
+    limits = []
+
+    def measure_limit():
+        limits.append(libraries["limbeck"].limbeck_multiply_add_limit(ctypes.c_int(torch.get_num_threads())) / 1e9)
 
     def interleave_all(variants, *rest):
         script = inspect.currentframe().f_back.f_globals
-        samples, size = script["a"].batch * script["a"].nb, script["a"].batch
         lengths = [int(n) for n in script["batches"](False)[1]]
-        assert len(lengths) == samples
         ours = {}
         for name, library in libraries.items():
             for stored in (False, True):
                 ours[f"{name}_fp32{'_cached' if stored else ''}"] = Step(
-                    library, lengths, size, torch.get_num_threads(), stored)
+                    library, lengths, script["a"].batch, torch.get_num_threads(), stored)
         for name in ours:
             script["WASTE"][name] = 1.0  # packed: no padding
-        return interleave_theirs({**variants, **ours}, *rest)
+        measure_limit()
+        times = interleave({**variants, **ours}, *rest)
+        measure_limit()
+        return times
 
-    common.interleave = interleave_all
-    script = os.path.join(peers, "train_step.py")
-    sys.argv = [script, *arguments]
-    runpy.run_path(script, run_name="__main__")
+    def dump_all(name, rows, out):
+        return dump(name, rows + [{"multiply_add_gflops": max(limits)}], out)
+
+    peerbench.run("train_step.py", arguments, interleave=interleave_all, dump=dump_all)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
+#!/usr/bin/env python3
 """Tokenises text with limbeck and with the tokenizers library (Rust) in turn, in one process, on one thread each.
 
 usage: tokenise.py --library build/.../liblimbeck_peer_tokenise.so --vocabulary vocab.txt
-                   [--cased] [--rounds 5] [--table FILE] [FILE_OR_FOLDER ...]
+                   [--cased] [--rounds 5] [--table FILE] [--out FILE] [FILE_OR_FOLDER ...]
 
 SST-2 comes from LIMBECK_REFERENCE_DIR, a folder with data/glue, where that is set; each further argument is a text of its
 own, a folder with all of its files that are not compressed. A text is cut into its lines. The ids of all lines are compared
 first; any difference ends the run. Theirs is timed in encode_batch_fast, which keeps no offsets, ours from the bytes of all
-lines to the ids of all lines. Prints a table, and writes it to FILE.
+lines to the ids of all lines. Prints a table, and writes it to the first
+FILE, as JSON to the second.
 """
 import argparse
 import ctypes
+import json
 import os
 import statistics
 import sys
@@ -107,14 +110,20 @@ def seconds(function, *arguments):
 
 
 def measure(name, lines, tokenizer, ours, rounds):
-    """A row of the table."""
+    """What a row of the table says."""
     count = compare(name, lines, tokenizer, ours)
     prepared, groups = ours.prepare(lines), batches(lines)
     times = [(seconds(ours, prepared), seconds(encode, tokenizer, groups)) for _ in range(rounds)]
     megabytes = len(prepared[0]) / 1e6
     fast, slow = (megabytes / statistics.median(t) for t in zip(*times))
     ratio = statistics.median(b / a for a, b in times)
-    return f"| {name} | {len(lines):,} | {megabytes:.2f} | {count:,} | {fast:.1f} | {slow:.2f} | {ratio:.0f} |"
+    return {"text": name, "lines": len(lines), "MB": megabytes, "ids": count, "limbeck_MB/s": fast, "tokenizers_MB/s": slow,
+            "ratio": ratio}
+
+
+def table_row(row):
+    return (f"| {row['text']} | {row['lines']:,} | {row['MB']:.2f} | {row['ids']:,} | {row['limbeck_MB/s']:.1f} "
+            f"| {row['tokenizers_MB/s']:.2f} | {row['ratio']:.0f} |")
 
 
 def main():
@@ -124,6 +133,7 @@ def main():
     parser.add_argument("--cased", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("texts", nargs="*", type=Path)
     arguments = parser.parse_args()
     ours = Ours(arguments.library, arguments.vocabulary, not arguments.cased)
@@ -131,9 +141,13 @@ def main():
     table = [f"| text | lines | MB | ids, all equal | limbeck, MB/s | tokenizers {version}, MB/s | ratio |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     print(*table, sep="\n", flush=True)
+    rows = []
     for name, lines in texts(arguments):
-        table.append(measure(name, lines, tokenizer, ours, arguments.rounds))
+        rows.append(measure(name, lines, tokenizer, ours, arguments.rounds))
+        table.append(table_row(rows[-1]))
         print(table[-1], flush=True)
+    if arguments.out:
+        arguments.out.write_text(json.dumps({"bench": "tokenise", "version": version, "rows": rows}, indent=1), encoding="utf-8")
     if arguments.table:
         arguments.table.write_text("\n".join(table) + "\n", encoding="utf-8")
 

@@ -3,54 +3,31 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "limbeck/limbeck.hpp"
 #include "limbeck/training/adamw.hpp"
+#include "limits.hpp"
+#include "training/random_batch.hpp"
 
 namespace limbeck_bench {
 
 using limbeck::bert_classifier, limbeck::buffer, limbeck::cpu, limbeck::index, limbeck::read_only, limbeck::view;
 
-/// Sequences of random tokens, one behind the other.
-struct random_batch {
-  std::vector<std::int32_t> ids, labels;
-  std::vector<limbeck::sample_rows> rows;
-
-  random_batch(std::span<const index> lengths, std::uint32_t seed) {
-    for (const index length : lengths) {
-      rows.push_back({static_cast<index>(ids.size()), length, length});
-      for (index i = 0; i < length; ++i)
-        ids.push_back(1000 + static_cast<std::int32_t>((seed = next(seed)) >> 8) % 29000);
-      labels.push_back(static_cast<std::int32_t>((seed = next(seed)) >> 31));
+/// Additions and multiplications of the products that a step cannot do without.
+[[nodiscard]] inline double step_flops(const random_batch& batch, bool with_teacher) {
+  const auto of = [&](double width, double inner, double layers) {
+    double sum = 0;
+    for (const limbeck::sample_rows& r : batch.rows) {
+      const auto length = static_cast<double>(r.keys);
+      sum += layers * (2 * (4 * width * width + 2 * width * inner) * length + 4 * width * length * length);
     }
-  }
-  [[nodiscard]] limbeck::token_batch<> tokens() const {
-    return {.ids = view<const std::int32_t, 1>(ids.data(), ids.size()),
-            .rows = view<const limbeck::sample_rows, 1>(rows.data(), rows.size())};
-  }
-  [[nodiscard]] limbeck::targets<float> given() const {
-    return {.labels = view<const std::int32_t, 1>(labels.data(), labels.size())};
-  }
-  /// Additions and multiplications of the products that a step cannot do without.
-  [[nodiscard]] double flops(bool with_teacher) const {
-    const auto of = [&](double width, double inner, double layers) {
-      double sum = 0;
-      for (const limbeck::sample_rows& r : rows) {
-        const auto length = static_cast<double>(r.keys);
-        sum += layers * (2 * (4 * width * width + 2 * width * inner) * length + 4 * width * length * length);
-      }
-      return sum;
-    };
-    return (with_teacher ? of(384, 1536, 6) : 0) + 3 * of(312, 1200, 4) +
-           5 * 2 * 312 * 384 * 3 * static_cast<double>(ids.size());
-  }
-
- private:
-  static std::uint32_t next(std::uint32_t seed) { return seed * 1664525U + 1013904223U; }
-};
+    return sum;
+  };
+  return (with_teacher ? of(384, 1536, 6) : 0) + 3 * of(312, 1200, 4) +
+         5 * 2 * 312 * 384 * 3 * static_cast<double>(batch.ids.size());
+}
 
 /// Models, weights and everything that a loop of one's own keeps from step to step.
 template <class Provider>
@@ -68,8 +45,20 @@ class distillation_step {
   [[nodiscard]] std::size_t batches() const { return batches_.size(); }
   [[nodiscard]] double flops() const {
     double sum = 0;
-    for (const random_batch& b : batches_) sum += b.flops(!stored_);
+    for (const random_batch& b : batches_) sum += step_flops(b, !stored_);
     return sum;
+  }
+
+  /// Bytes of all weights, gradients and moments.
+  [[nodiscard]] double parameter_bytes() const { return floats(4 * weights_.count() + theirs_.count()); }
+  /// What a step cannot do without, in the mean of the batches. Of memory: weights, gradients and moments; states may
+  /// stay in caches, and of the tables of words only the gradients are counted.
+  [[nodiscard]] work of_a_step() const {
+    constexpr index words = 30522;
+    return {.read = floats(3 * weights_.count() - 2 * words * 312 + (stored_ ? 0 : theirs_.count() - words * 384)),
+            .written = floats(gradient_.count()),
+            .updated = floats(3 * weights_.count()),
+            .flops = flops() / static_cast<double>(batches())};
   }
 
   /// Trains on batch `b`; the mean loss of its samples.

@@ -1,9 +1,8 @@
-// The whole step of a distillation on packed batches of 4 to 46 tokens: samples and useful FLOP a second.
+// The whole step of a distillation on packed batches of 4 to 46 tokens.
 #include "training/distillation_step.hpp"
 
-#include <benchmark/benchmark.h>
-
-#include "limbeck/backend/onednn.hpp"
+#include "measure.hpp"
+#include "provider.hpp"
 
 namespace {
 
@@ -19,16 +18,14 @@ std::vector<limbeck_bench::random_batch> three_batches() {
 
 /// Arguments: threads; 1 where what the teacher says is stored.
 void whole_step(benchmark::State& state) {
-  limbeck_bench::distillation_step<limbeck::onednn_provider> step(three_batches(), static_cast<int>(state.range(0)),
-                                                                  state.range(1) != 0);
+  const int threads = static_cast<int>(state.range(0));
+  limbeck_bench::distillation_step<limbeck_bench::provider> step(three_batches(), threads, state.range(1) != 0);
   std::size_t b = 0;
-  for (auto _ : state) {
+  limbeck_bench::measure(state, step.of_a_step(), threads, [&] {
     benchmark::DoNotOptimize(step(b));
     b = (b + 1) % step.batches();
-  }
+  });
   state.SetItemsProcessed(state.iterations() * 32);
-  state.counters["useful_flops"] =
-      benchmark::Counter(step.flops() / 3, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
 }
 BENCHMARK(whole_step)
     ->ArgNames({"threads", "stored"})
