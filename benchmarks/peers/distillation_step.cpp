@@ -28,6 +28,8 @@ double limbeck_step_round(run* r) {
 double limbeck_step_flops(const run* r) { return r->flops(); }
 /// Bytes of all weights, gradients and moments, the teacher's weights among them.
 double limbeck_step_parameter_bytes(const run* r) { return r->parameter_bytes(); }
+/// Of its products: "fp32" or "bf16".
+const char* limbeck_step_precision() { return limbeck_bench::precision; }
 /// Floating-point operations a second in registers.
 double limbeck_multiply_add_limit(int threads) { return limbeck_bench::multiply_add_limit(threads, 0.2); }
 void limbeck_step_delete(run* r) { std::unique_ptr<run>{r}; }

@@ -3,7 +3,8 @@
 
 usage: distillation_step.py --library build/.../liblimbeck_peer_step.so [NAME=other.so ...] [arguments of train_step.py]
 
-LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Writes what train_step.py writes, and our rows into it; a last row
+LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Ours are called NAME (limbeck for the first) and the precision of
+their products, and `_cached` where the teacher's outputs are stored. Writes what train_step.py writes, and our rows into it; a last row
 has the multiply-adds in registers of as many threads, the faster of those before and after.
 """
 import ctypes
@@ -20,6 +21,7 @@ def load(path):
     library.limbeck_step_delete.argtypes = [ctypes.c_void_p]
     library.limbeck_step_round.restype = ctypes.c_double
     library.limbeck_step_parameter_bytes.restype = ctypes.c_double
+    library.limbeck_step_precision.restype = ctypes.c_char_p
     library.limbeck_multiply_add_limit.restype = ctypes.c_double
     return library
 
@@ -45,11 +47,11 @@ def main():
     if "--help" in arguments or "-h" in arguments or "--library" not in arguments:
         sys.exit(__doc__)
     at = arguments.index("--library")
-    libraries = {"limbeck": load(arguments[at + 1])}
+    libraries = [("limbeck", load(arguments[at + 1]))]
     del arguments[at:at + 2]
     while len(arguments) > at and "=" in arguments[at]:
         name, path = arguments.pop(at).split("=", 1)
-        libraries[name] = load(path)
+        libraries.append((name, load(path)))
 
     import torch
 
@@ -57,15 +59,16 @@ def main():
     limits = []
 
     def measure_limit():
-        limits.append(libraries["limbeck"].limbeck_multiply_add_limit(ctypes.c_int(torch.get_num_threads())) / 1e9)
+        limits.append(libraries[0][1].limbeck_multiply_add_limit(ctypes.c_int(torch.get_num_threads())) / 1e9)
 
     def interleave_all(variants, *rest):
         script = inspect.currentframe().f_back.f_globals
         lengths = [int(n) for n in script["batches"](False)[1]]
         ours = {}
-        for name, library in libraries.items():
+        for name, library in libraries:
+            named = f"{name}_{library.limbeck_step_precision().decode()}"
             for stored in (False, True):
-                ours[f"{name}_fp32{'_cached' if stored else ''}"] = Step(
+                ours[named + ("_cached" if stored else "")] = Step(
                     library, lengths, script["a"].batch, torch.get_num_threads(), stored)
         for name in ours:
             script["WASTE"][name] = 1.0  # packed: no padding

@@ -34,8 +34,9 @@ def quick_or(arguments, quick, full):
 def commands(a):
     """Of each measurement, without the interpreter and without where its JSON goes."""
     theirs, build = Path(peerbench.folder()), a.build
+    others = {"bf16": "limbeck", "eigen_native": "limbeck_eigen_native", "eigen": "limbeck_eigen"}
     steps = [str(build / "liblimbeck_peer_step.so")]
-    steps += [f"{name}={build / f'liblimbeck_peer_step_{name}.so'}" for name in ("eigen", "eigen_native")]
+    steps += [f"{name}={path}" for of, name in others.items() if (path := build / f"liblimbeck_peer_step_{of}.so").exists()]
     eager = ",".join(name for name in CONFIGS.split(",") if "compiled" not in name)
     losses = ["--lib", build / "liblimbeck_peer_losses.so"]
     return {
