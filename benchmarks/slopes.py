@@ -4,8 +4,8 @@
 usage: slopes.py build/.../bench_training [--min-time SECONDS] [--filter REGEX] [--repetitions N]
 
 Runs the program's benchmarks of names that end in `_against_SIZE` (training/sizes_bench.cpp), which use one thread, each for
-SECONDS (default 0.2) N times (default 3), and takes the median of the processor's time. `slope` is fitted to all sizes by least squares, `at the end` is that of the last
-two, where what does not grow has the least part.
+SECONDS (default 0.2) N times (default 3), and takes the median of the processor's time. `slope` is fitted to all sizes by
+least squares, `at the end` is that of the last two, where what does not grow has the least part.
 """
 import argparse
 import json

@@ -4,8 +4,8 @@
 usage: distillation_step.py --library build/.../liblimbeck_peer_step.so [NAME=other.so ...] [arguments of train_step.py]
 
 LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Ours are called NAME (limbeck for the first) and the precision of
-their products, and `_cached` where the teacher's outputs are stored. Writes what train_step.py writes, and our rows into it; a last row
-has the multiply-adds in registers of as many threads, the faster of those before and after.
+their products, and `_cached` where the teacher's outputs are stored. Writes what train_step.py writes, and our rows into it; a
+last row has the multiply-adds in registers of as many threads, the faster of those before and after.
 """
 import ctypes
 import inspect

@@ -3,7 +3,8 @@ import math
 import statistics
 from html import escape
 
-UNITS = {"ms": "{:.3g} ms", "samples/s": "{:.1f} samples/s", "GFLOP/s": "{:.0f} GFLOP/s", "MB/s": "{:.1f} MB/s", "MiB": "{:.0f} MiB"}
+UNITS = {"ms": "{:.3g} ms", "samples/s": "{:.1f} samples/s", "GFLOP/s": "{:.0f} GFLOP/s", "MB/s": "{:.1f} MB/s",
+         "MiB": "{:.0f} MiB"}
 
 
 def row(group, case, peer, theirs, ours, unit, times, limit=None, part=None):
@@ -20,7 +21,8 @@ def step_rows(found):
     configurations = {r["config"]: r for r in found["rows"] if "config" in r}
     peak = found["rows"][-1]["multiply_add_gflops"]
     theirs = {n: r for n, r in configurations.items() if n.startswith(("eager", "compiled"))}
-    kinds = {"float32": lambda n: "fp32" in n and "cached" not in n, "float32, padded to the longest": "eager_fp32_longest".__eq__,
+    kinds = {"float32": lambda n: "fp32" in n and "cached" not in n,
+             "float32, padded to the longest": "eager_fp32_longest".__eq__,
              "bf16": lambda n: "bf16" in n and "cached" not in n, "teacher stored": lambda n: "cached" in n}
     for name, r in configurations.items():
         if name in theirs:
@@ -36,7 +38,8 @@ def step_rows(found):
 
 
 LOSSES = {"kl_soft": "soft KL", "ce+kl": "cross-entropy and soft KL", "w_ce+kl": "the same, weighted rows",
-          "attn_mse_full": "attention MSE", "attn_mse_sst_len": "attention MSE, short samples", "hid_mse+proj": "hidden MSE, projected"}
+          "attn_mse_full": "attention MSE", "attn_mse_sst_len": "attention MSE, short samples",
+          "hid_mse+proj": "hidden MSE, projected"}
 
 
 def loss_rows(found):
@@ -94,7 +97,8 @@ def rows(found):
 
 
 def table(of):
-    lines = ["| | the best of theirs | theirs | limbeck | times better | of the limit |", "| --- | --- | ---: | ---: | ---: | ---: |"]
+    lines = ["| | the best of theirs | theirs | limbeck | times better | of the limit |",
+             "| --- | --- | ---: | ---: | ---: | ---: |"]
     group = None
     for r in of:
         if r["group"] != group:
@@ -109,13 +113,13 @@ def page(found, of):
     told = "".join(f"{m['cpu']}, {m['threads']} threads, PyTorch {m['torch']}, {', '.join(m['isa'])}.\n" for m in machines[:1])
     return f"""# limbeck beside its peers
 
-Written by `benchmarks/peers/run.py`, whose head says how to run it again; the table is of its last run. Both sides run in turn in one
-process, on the same data and as many threads; of each peer the quickest configuration counts. {told}
+Written by `benchmarks/peers/run.py`, whose head says how to run it again; the table is of its last run. Both sides run in turn
+in one process, on the same data and as many threads; of each peer the quickest configuration counts. {told}
 ![How many times better limbeck is](peers.svg)
 
 {table(of)}
-A step is one of `train_step.py` of peerbench. Losses set the student's gradient to zero themselves, as PyTorch's do; their limit is
-a triad over buffers of the same sizes, where these are larger than caches. A step's limit is that of multiply-adds in registers.
+A step is one of `train_step.py` of peerbench. Losses set the student's gradient to zero themselves, as PyTorch's do; their
+limit is a triad over buffers of the same sizes, where these are larger than caches. A step's limit is that of multiply-adds in registers.
 Memory is the largest resident memory less interpreter, libraries, weights, gradients and moments.
 """
 
@@ -144,7 +148,8 @@ def plot(of):
         y += height
     ticks = [t for t in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if low <= t <= reach]
     for t in ticks:
-        parts.insert(0, f'<line x1="{at(t):.1f}" y1="{top - 6}" x2="{at(t):.1f}" y2="{y}" stroke="{"#444" if t == 1 else "#ddd"}"/>'
+        ink = "#444" if t == 1 else "#ddd"
+        parts.insert(0, f'<line x1="{at(t):.1f}" y1="{top - 6}" x2="{at(t):.1f}" y2="{y}" stroke="{ink}"/>'
                         f'<text x="{at(t):.1f}" y="{top - 10}" text-anchor="middle" fill="#666">{t:g}</text>')
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{y + 10}" font-family="sans-serif" '
             f'font-size="11">\n<title>How many times better limbeck is than the best of its peers</title>\n'
