@@ -12,6 +12,7 @@ set(
   backend/philox_vectors.hpp
   backend/scratch.hpp
   backend/simd.hpp
+  backend/simd_columns.hpp
   backend/simd_dispatch.hpp
   backend/simd_math.hpp
   backend/simd_memory.hpp

@@ -125,6 +125,38 @@ TEST_CASE("exp_below_one is right to 1.5 ulp where exp is a normal number, and 0
   check<exp_below_one_of>({-88.0F, -1e4F, -3e38F, -infinity}, 0, [](double) { return 0.0; });
 }
 
+namespace {
+
+constexpr float third = 1.0F / 3;
+struct exp_of_third {
+  template <class V>
+  LIMBECK_HD V operator()(const V& x) const {
+    return limbeck::exp_of_multiple<V>(third)(x);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("exp_of_multiple is exp of the product, and 0 where that is no normal number") {
+  const std::vector<float> x = joined(spread(-260, 0, 400001), {0.0F, -0.0F, not_a_number});
+  for (const simd_level level : levels_here()) {
+    const limbeck::forced_simd_level forced(level);
+    const std::vector<float> y = applied<exp_of_third>(x);
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double product = static_cast<double>(third) * static_cast<double>(x[i]);
+      const double off = ulps(y[i], std::exp(product));
+      worst = std::max(worst, off - (level == simd_level::baseline ? 2 : 1) * std::abs(product));  // of the factor
+    }
+    INFO(limbeck::name_of(level));
+    CHECK(worst <= 1.5);
+    CHECK(applied<exp_of_third>(std::vector<float>{0, -265, -1e5F, -infinity}) == std::vector<float>{1, 0, 0, 0});
+  }
+  const std::vector<double> wide{-300, -2, 0};
+  for (std::size_t i = 0; i < wide.size(); ++i)
+    CHECK(applied<exp_of_third>(wide)[i] == std::exp(static_cast<double>(third) * wide[i]));
+}
+
 TEST_CASE("expm1 of a vector keeps its digits near 0") {
   check<expm1_of>(joined(spread(-20, 89.5F, 400001), joined(magnitudes(), spread(-1, 1, 100001))), 2,
                   [](double x) { return std::expm1(x); });
@@ -309,4 +341,37 @@ TEST_CASE("max and min return their first argument where one is NaN, as the scal
 TEST_CASE("a level that the processor lacks is refused") {
   if (limbeck::best_simd_level() == simd_level::avx512) return;
   CHECK_THROWS_AS(limbeck::forced_simd_level(simd_level::avx512), limbeck::contract_error);
+}
+
+namespace {
+
+template <class S>
+struct last_of_a_row {
+  template <int Bytes>
+  LIMBECK_HD static void run(std::vector<S>& row, index count, std::vector<float>& seen) {
+    using V = limbeck::simd_of_bytes<float, Bytes>;
+    const V v = limbeck::load_last<V>(static_cast<const S*>(row.data() + row.size()), count, -1.0F);
+    seen.resize(V::width);
+    limbeck::store(seen.data(), v);
+    limbeck::store_last(row.data() + row.size(), count, v * V(2.0F));
+  }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("the end of a row is read and written, and nothing beside it", "", float, double,
+                   limbeck::bfloat16) {
+  for (const simd_level level : levels_here()) {
+    const limbeck::forced_simd_level forced(level);
+    for (limbeck::index count = 0; count <= 4; ++count) {
+      std::vector<TestType> row;
+      for (int i = 0; i < 19; ++i) row.push_back(static_cast<TestType>(static_cast<float>(i)));
+      std::vector<float> seen;
+      limbeck::simd_dispatch<last_of_a_row<TestType>>(row, count, seen);
+      for (limbeck::index i = 0; i < static_cast<limbeck::index>(seen.size()); ++i)
+        CHECK(seen[static_cast<std::size_t>(i)] == (i < count ? static_cast<float>(19 - count + i) : -1.0F));
+      for (limbeck::index i = 0; i < 19; ++i)
+        CHECK(static_cast<float>(row[static_cast<std::size_t>(i)]) == static_cast<float>(i < 19 - count ? i : 2 * i));
+    }
+  }
 }

@@ -9,6 +9,7 @@
 #include "limbeck/losses/objective.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/oracle.hpp"
+#include "losses/soft_target_reference.hpp"
 #include "simd_levels.hpp"
 
 namespace {
@@ -59,9 +60,68 @@ void check_against_reference(const logit_case<A, S, U, G>& c, double temperature
   CHECK(oracle::relative_distance(cross.value, oracle::soft_label_cross_entropy(s, t, temperature)) < tolerance);
 }
 
+// For rows with classes that are ruled out, in `numbers` by a logit far below the others.
+void check_against_long_double(const logit_case<float>& c, const logit_case<float>& numbers, double temperature) {
+  using limbeck_test::kl_direction;
+  const auto forward = c(soft_target_kl{.temperature = temperature, .t_squared = false});
+  const auto reverse = c(soft_target_reverse_kl{.temperature = temperature, .t_squared = false});
+  double apart = 0;
+  for (std::size_t i = 0; i < numbers.student.size(); ++i)
+    apart = std::max(apart, std::abs(static_cast<double>(numbers.student[i] - numbers.teacher[i])));
+  const auto close = [&](const auto& got, const auto& want) {
+    INFO("temperature " << temperature << ", level " << limbeck::name_of(limbeck::active_simd_level()));
+    for (std::size_t i = 0; i < want.value.size(); ++i) CHECK(got.value[i] == Approx(want.value[i]).epsilon(3e-6));
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < want.gradient.size(); ++i) {
+      worst = std::max(worst, std::abs(static_cast<double>(got.gradient[i]) - want.gradient[i]));
+      largest = std::max(largest, std::abs(want.gradient[i]));
+    }
+    CHECK(worst < 2e-6 * largest + 1e-8 * apart);  // a difference of logits is rounded to 6e-8 of its size
+  };
+  close(forward, kl_reference(numbers, temperature, kl_direction::forward));
+  close(reverse, kl_reference(numbers, temperature, kl_direction::reverse));
+}
+
 template <class C>
 auto bits_of_case(const C& c, int threads = 1) {
   return c(soft_target_kl{.temperature = 2}, threads);
+}
+
+// The same bits for other numbers of threads and for the batch in two parts; with every fifth row masked or all alike.
+void check_splits(limbeck::index classes, bool masked) {
+  const limbeck::index rows = classes < 50 ? 5000 : 70;
+  auto c = random_case<float>(rows, classes);
+  for (limbeck::index i = 0; i < rows; ++i) c.row_sample.push_back(static_cast<std::int32_t>(i / 7));
+  if (masked)
+    for (limbeck::index i = 0; i < rows; ++i) c.row_weight.push_back(i % 5 == 0 ? 0.0F : 1.0F);
+  const auto whole = bits_of_case(c);
+  for (const int threads : {2, 3, 7}) {
+    const auto got = bits_of_case(c, threads);
+    CHECK(got.value == whole.value);
+    CHECK(got.gradient == whole.gradient);
+  }
+  // samples 0 to 2, then the rest
+  const limbeck::index cut = 21;
+  logit_case<float> first = c, second = c;
+  const auto keep = [&](auto& numbers, limbeck::index width, bool head) {
+    const auto middle = numbers.begin() + cut * width;
+    head ? numbers.erase(middle, numbers.end()) : numbers.erase(numbers.begin(), middle);
+  };
+  for (logit_case<float>* part : {&first, &second}) {
+    const bool head = part == &first;
+    keep(part->student, classes, head);
+    keep(part->teacher, classes, head);
+    if (masked) keep(part->row_weight, 1, head);
+    keep(part->row_sample, 1, head);
+    part->rows = head ? cut : rows - cut;
+  }
+  for (auto& sample : second.row_sample) sample -= 3;
+  auto value = bits_of_case(first).value, gradient = bits_of_case(first).gradient;
+  const auto rest = bits_of_case(second);
+  value.insert(value.end(), rest.value.begin(), rest.value.end());
+  gradient.insert(gradient.end(), rest.gradient.begin(), rest.gradient.end());
+  CHECK(value == whole.value);
+  CHECK(gradient == whole.gradient);
 }
 
 }  // namespace
@@ -80,13 +140,32 @@ TEST_CASE("soft_target of two classes agrees with a calculation by hand") {
 TEST_CASE("soft_target agrees with the float64 reference at every level, for few classes and many") {
   for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
-    for (const limbeck::index classes : {1, 2, 3, 5, 8, 15, 16, 17, 31, 63, 64, 65, 127, 1000, 4099}) {
+    for (const limbeck::index classes : {1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 1000, 4099}) {
       if (classes == 1) continue;  // nothing to compare: see below
       for (const double temperature : {0.5, 1.0, 3.0}) {
-        check_against_reference(random_case<double>(7, classes), temperature, 1e-12, 1e-12);
-        check_against_reference(random_case<float>(7, classes), temperature, 3e-6, 2e-6);
+        const limbeck::index rows = classes < 200 ? 37 : 7;  // whole vectors of rows, and some more
+        check_against_reference(random_case<double>(rows, classes), temperature, 1e-12, 1e-12);
+        check_against_reference(random_case<float>(rows, classes), temperature, 3e-6, 2e-6);
       }
     }
+  }
+}
+
+TEST_CASE("soft_target agrees with the reference where a row's top comes late or its first classes are ruled out") {
+  for (const simd_level level : levels_here()) {
+    const limbeck::forced_simd_level forced(level);
+    auto c = random_case<float>(3, 5000);
+    for (limbeck::index i = 0; i < 5000; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      c.student[at] += static_cast<float>(i) * 0.1F;  // the top rises by hundreds from block to block
+      c.teacher[at] -= static_cast<float>(i) * 0.01F;
+      c.student[5000 + at] += static_cast<float>(i) * 0.002F;
+      if (i < 2500) c.student[10000 + at] = c.teacher[10000 + at] = -1e4F;
+    }
+    auto ruled_out = c;
+    for (auto* logits : {&ruled_out.student, &ruled_out.teacher})
+      std::replace(logits->begin(), logits->end(), -1e4F, static_cast<float>(-infinity));
+    for (const double temperature : {1.0, 2.5}) check_against_long_double(ruled_out, c, temperature);
   }
 }
 
@@ -99,17 +178,17 @@ TEST_CASE("soft_target of a single class is 0") {
 TEST_CASE("soft_target reads every kind of storage") {
   for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
-    for (const limbeck::index classes : {5, 200}) {
+    for (const limbeck::index classes : {3, 7, 40, 200}) {
       const auto check = [&](const auto& c, double tolerance, double gradient_tolerance) {
         const auto columns = static_cast<std::size_t>(c.columns);
-        const oracle::array s = oracle::of(c.student, 5, columns), t = oracle::of(c.teacher, 5, columns);
+        const oracle::array s = oracle::of(c.student, 19, columns), t = oracle::of(c.teacher, 19, columns);
         const auto got = c(soft_target_kl{.temperature = 2});
         CHECK(oracle::relative_distance(got.value, 4 * oracle::forward_kl(s, t, 2)) < tolerance);
         CHECK(oracle::relative_distance(got.gradient, 4 * oracle::forward_kl_gradient(s, t, 2)) < gradient_tolerance);
       };
-      check(random_case<float, bfloat16, float16>(5, classes), 3e-6, 2e-6);
-      check(random_case<float, float16, double, bfloat16>(5, classes), 3e-6, 4e-3);
-      check(random_case<double, float, bfloat16, float16>(5, classes), 1e-12, 5e-4);
+      check(random_case<float, bfloat16, float16>(19, classes), 3e-6, 2e-6);
+      check(random_case<float, float16, double, bfloat16>(19, classes), 3e-6, 4e-3);
+      check(random_case<double, float, bfloat16, float16>(19, classes), 1e-12, 5e-4);
     }
   }
 }
@@ -135,7 +214,7 @@ TEST_CASE("soft_target keeps the digits of rows that nearly agree") {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {3, 10, 1000}) {
       for (const double apart : {1e-2, 1e-4}) {
-        auto c = random_case<float>(4, classes);
+        auto c = random_case<float>(19, classes);
         for (std::size_t i = 0; i < c.student.size(); ++i)
           c.student[i] = c.teacher[i] + static_cast<float>(apart) * c.student[i];
         const auto rows = static_cast<std::size_t>(c.rows), columns = static_cast<std::size_t>(classes);
@@ -227,13 +306,14 @@ TEST_CASE("soft_target skips masked rows, whatever stands there") {
 }
 
 TEST_CASE("soft_target leaves padding columns alone") {
-  for (const limbeck::index classes : {5, 100}) {
-    const auto dense = random_case<float>(2, classes);
-    logit_case<float> padded{2, classes + 3, {}, {}};
+  for (const limbeck::index classes : {5, 20, 200}) {
+    const limbeck::index rows = 19;
+    const auto dense = random_case<float>(rows, classes);
+    logit_case<float> padded{rows, classes + 3, {}, {}};
     padded.teacher_columns = classes + 1;
     padded.valid_classes = classes;
     const float nothing = std::numeric_limits<float>::quiet_NaN();
-    for (limbeck::index i = 0; i < 2; ++i) {
+    for (limbeck::index i = 0; i < rows; ++i) {
       const auto row = [&](const std::vector<float>& from, std::vector<float>& to, limbeck::index more) {
         to.insert(to.end(), from.begin() + i * classes, from.begin() + (i + 1) * classes);
         to.insert(to.end(), static_cast<std::size_t>(more), nothing);
@@ -243,7 +323,7 @@ TEST_CASE("soft_target leaves padding columns alone") {
     }
     const auto a = dense(soft_target_kl{}), b = padded(soft_target_kl{});
     CHECK(a.value == b.value);
-    for (limbeck::index i = 0; i < 2; ++i)
+    for (limbeck::index i = 0; i < rows; ++i)
       for (limbeck::index k = 0; k < classes + 3; ++k)
         CHECK(b.gradient[static_cast<std::size_t>(i * (classes + 3) + k)] ==
               (k < classes ? a.gradient[static_cast<std::size_t>(i * classes + k)] : 0));
@@ -251,26 +331,26 @@ TEST_CASE("soft_target leaves padding columns alone") {
 }
 
 TEST_CASE("soft_target takes any strides and gives the same bits") {
-  for (const limbeck::index classes : {6, 150}) {
-    const auto c = random_case<float>(4, classes);
+  for (const limbeck::index classes : {2, 3, 6, 17, 40, 150}) {
+    const auto c = random_case<float>(37, classes);
     const auto plain = c(soft_target_reverse_kl{.temperature = 2});
-    std::vector<float> s(c.student.size() * 2), t(s.size()), g(s.size()), value(4);
+    std::vector<float> s(c.student.size() * 2), t(s.size()), g(s.size()), value(37);
     // column after column, every other element
-    const limbeck::dimensions<2> extents{{4, classes}}, strides{{2, 8}};
+    const limbeck::dimensions<2> extents{{37, classes}}, strides{{2, 2 * 37}};
     const limbeck::view<float, 2> sv(s.data(), extents, strides), tv(t.data(), extents, strides),
         gv(g.data(), extents, strides);
-    for (limbeck::index i = 0; i < 4; ++i)
+    for (limbeck::index i = 0; i < 37; ++i)
       for (limbeck::index k = 0; k < classes; ++k) {
         sv(i, k) = c.student[static_cast<std::size_t>(i * classes + k)];
         tv(i, k) = c.teacher[static_cast<std::size_t>(i * classes + k)];
       }
-    limbeck::sink<float, limbeck::cpu> out{limbeck::view<float, 1>(value.data(), 4)};
+    limbeck::sink<float, limbeck::cpu> out{limbeck::view<float, 1>(value.data(), 37)};
     out.gradient.logits = gv;
     const limbeck::signals<const float> student{sv}, teacher{tv};
     soft_target_reverse_kl{.temperature = 2}(limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<float>{},
                                              out);
     CHECK(value == plain.value);
-    for (limbeck::index i = 0; i < 4; ++i)
+    for (limbeck::index i = 0; i < 37; ++i)
       for (limbeck::index k = 0; k < classes; ++k)
         CHECK(gv(i, k) == plain.gradient[static_cast<std::size_t>(i * classes + k)]);
   }
@@ -279,40 +359,8 @@ TEST_CASE("soft_target takes any strides and gives the same bits") {
 TEST_CASE("soft_target has the same bits for any number of threads and any split of the batch") {
   for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
-    for (const limbeck::index classes : {2, 10, 100, 3000}) {
-      const limbeck::index rows = classes < 50 ? 5000 : 70;
-      auto c = random_case<float>(rows, classes);
-      for (limbeck::index i = 0; i < rows; ++i) c.row_sample.push_back(static_cast<std::int32_t>(i / 7));
-      for (limbeck::index i = 0; i < rows; ++i) c.row_weight.push_back(i % 5 == 0 ? 0.0F : 1.0F);
-      const auto whole = bits_of_case(c);
-      for (const int threads : {2, 3, 7}) {
-        const auto got = bits_of_case(c, threads);
-        CHECK(got.value == whole.value);
-        CHECK(got.gradient == whole.gradient);
-      }
-      // samples 0 to 2, then the rest
-      const limbeck::index cut = 21;
-      logit_case<float> first = c, second = c;
-      const auto keep = [&](auto& numbers, limbeck::index width, bool head) {
-        const auto middle = numbers.begin() + cut * width;
-        head ? numbers.erase(middle, numbers.end()) : numbers.erase(numbers.begin(), middle);
-      };
-      for (logit_case<float>* part : {&first, &second}) {
-        const bool head = part == &first;
-        keep(part->student, classes, head);
-        keep(part->teacher, classes, head);
-        keep(part->row_weight, 1, head);
-        keep(part->row_sample, 1, head);
-        part->rows = head ? cut : rows - cut;
-      }
-      for (auto& sample : second.row_sample) sample -= 3;
-      auto value = bits_of_case(first).value, gradient = bits_of_case(first).gradient;
-      const auto rest = bits_of_case(second);
-      value.insert(value.end(), rest.value.begin(), rest.value.end());
-      gradient.insert(gradient.end(), rest.gradient.begin(), rest.gradient.end());
-      CHECK(value == whole.value);
-      CHECK(gradient == whole.gradient);
-    }
+    for (const limbeck::index classes : {2, 3, 7, 10, 33, 100, 3000})
+      for (const bool masked : {false, true}) check_splits(classes, masked);
   }
 }
 

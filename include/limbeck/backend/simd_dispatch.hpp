@@ -123,5 +123,16 @@ void simd_dispatch(Args&&... args) {
   detail::run_baseline<Kernel>(args...);
 }
 
+/// Calls Kernel::run<Bytes>(args...) from within a kernel whose vectors have that size, as a function of its own: for
+/// what several kernels share and is too long to be inlined into each.
+template <class Kernel, int Bytes, class... Args>
+LIMBECK_HD void call_kernel(Args&&... args) {
+#if defined(__x86_64__) || defined(__i386__)
+  if constexpr (Bytes == 64) return detail::run_avx512<Kernel>(args...);
+  if constexpr (Bytes == 32) return detail::run_avx2<Kernel>(args...);
+#endif
+  detail::run_baseline<Kernel>(args...);
+}
+
 }  // inline namespace
 }  // namespace limbeck

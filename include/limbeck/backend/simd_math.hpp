@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "limbeck/backend/simd_vector.hpp"
 
@@ -54,20 +55,20 @@ LIMBECK_HD V polynomial(const V& x, typename V::scalar c0, typename V::scalar c1
 // x = n log(2) + r with |r| <= log(2) / 2, for |x| < 2^20.
 template <int W>
 struct reduced {
-  simd<float, W> shifted, n, r;  // the bits of `shifted` end in those of the integer n
+  simd<float, W> shifted, n, r;  // the bits of `shifted` end in those of the integer n + 127
 };
 template <int W>
 LIMBECK_HD reduced<W> reduce_by_log2(const simd<float, W>& x) {
   using V = simd<float, W>;
-  const V magic(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
+  const V magic(12583039.0F);  // 1.5 * 2^23 + 127: adding it rounds to an integer
   const V shifted = multiply_add(x, V(1.44269504F), magic);
   const V n = shifted - magic;
   return {shifted, n, multiply_add(n, V(2.12194440e-4F), multiply_add(n, V(-0.693359375F), x))};
 }
-// 2^(n + more), -126 <= n + more <= 127.
+// 2^(n + more), -126 <= n + more <= 127; 0 for -127.
 template <int W>
 LIMBECK_HD simd<float, W> power_of_two(const simd<float, W>& shifted, int more = 0) {
-  return from_bits<float, W>({(bits_of(shifted).lanes << 23) + ((127 + more) << 23)});
+  return from_bits<float, W>({(bits_of(shifted).lanes << 23) + (more << 23)});
 }
 // exp(r) - 1 for |r| <= log(2) / 2
 template <int W>
@@ -75,6 +76,12 @@ LIMBECK_HD simd<float, W> short_expm1(const simd<float, W>& r) {
   // 1.3e-7 of the bend, 7e-9 of exp(r)
   const simd<float, W> bend = polynomial(r, 0.499999996F, 0.166665771F, 0.0416668537F, 0.00836317022F, 0.00139012974F);
   return multiply_add(r * r, bend, r);
+}
+
+// 2^r - 1 for |r| <= 1/2: the same polynomial
+template <int W>
+LIMBECK_HD simd<float, W> short_exp2m1(const simd<float, W>& r) {
+  return r * polynomial(r, 0.693147181F, 0.240226505F, 0.0555038104F, 0.00961817229F, 0.0013381298F, 0.000154172921F);
 }
 
 }  // namespace detail
@@ -98,24 +105,51 @@ LIMBECK_HD simd<float, W> exp(const simd<float, W>& x) {
   // 2^n in two factors: n reaches from -151 to 128, beyond what one float can hold
   const auto below = x < V(0.0F);
   const V power =
-      detail::from_bits<float, W>({(detail::bits_of(shifted).lanes << 23) + (63 << 23) + (below.lanes & (128 << 23))});
+      detail::from_bits<float, W>({(detail::bits_of(shifted).lanes << 23) - (64 << 23) + (below.lanes & (128 << 23))});
   const V rest = where(below, V(5.42101086e-20F), V(1.84467441e+19F));  // 2^-64, 2^64
   return multiply_add(detail::short_expm1(r), power, power) * rest;
 }
 
-/// exp(x) for x <= 0 or NaN, as a softmax needs it; 0 where exp(x) is no normal number (x < -87.3).
+/// exp(x) for x <= 0 or NaN, as a softmax needs it; 0 where x < -87.7, which is below the normal numbers.
 template <int W>
 LIMBECK_HD simd<float, W> exp_below_one(const simd<float, W>& x) {
   using V = simd<float, W>;
-  const V least(-87.3365448F);
-  const auto [shifted, n, r] = detail::reduce_by_log2(max(x, least));
+  const auto [shifted, n, r] = detail::reduce_by_log2(max(x, V(-88.0296919F)));  // -127 log(2): there the power is 0
   const V power = detail::power_of_two(shifted);
-  return where(x < least, V(0.0F), multiply_add(detail::short_expm1(r), power, power));
+  return multiply_add(detail::short_expm1(r), power, power);
 }
 template <int W>
 LIMBECK_HD simd<double, W> exp_below_one(const simd<double, W>& x) {
   return exp(x);
 }
+
+/// exp(factor * x) for factor > 0 and x <= 0 or NaN, as a softmax at a temperature needs it; 0 where the product is
+/// below -87.7. In float right to 1.5 ulp of the result for a factor that is off by half an ulp.
+template <class V>
+class exp_of_multiple {
+  using T = typename V::scalar;
+
+ public:
+  LIMBECK_HD explicit exp_of_multiple(T factor) : factor_(factor), least_(T(0)) {
+    if constexpr (std::is_same_v<T, float>) {
+      factor_ = V(factor * 1.44269504F);  // of the exponent of 2
+      least_ = V(-127.0F) / factor_;      // there the power is 0
+    }
+  }
+  LIMBECK_HD V operator()(const V& x) const {
+    if constexpr (std::is_same_v<T, float>) {
+      const V inside = max(x, least_), magic(12583039.0F);
+      const V shifted = multiply_add(inside, factor_, magic), n = shifted - magic;
+      const V power = detail::power_of_two(shifted);
+      return multiply_add(detail::short_exp2m1(multiply_add(inside, factor_, -n)), power, power);
+    } else {
+      return exp(factor_ * x);
+    }
+  }
+
+ private:
+  V factor_, least_;
+};
 
 template <int W>
 LIMBECK_HD simd<float, W> expm1(const simd<float, W>& x) {

@@ -136,6 +136,25 @@ LIMBECK_HD void store_part(S* p, std::ptrdiff_t count, const simd<T, W>& v, std:
   for (std::ptrdiff_t i = 0; i < count; ++i) p[i * step] = static_cast<S>(lanes[i]);
 }
 
+/// The last `count` of at least V::width elements that end at `end`, and `fill` in the lanes behind them.
+template <class V, storable S>
+[[nodiscard]] LIMBECK_HD V load_last(const S* end, std::ptrdiff_t count, typename V::scalar fill) {
+  alignas(64) typename V::scalar lanes[2 * V::width];
+  store(lanes, load<V>(end - V::width));
+  store(lanes + V::width, V(fill));
+  return load<V>(static_cast<const typename V::scalar*>(lanes) + V::width - count);
+}
+/// The first `count` lanes to the last of at least V::width elements that end at `end`; those before are written as
+/// they were.
+template <storable S, class T, int W>
+LIMBECK_HD void store_last(S* end, std::ptrdiff_t count, const simd<T, W>& v) {
+  using V = simd<T, W>;
+  alignas(64) T lanes[2 * W];
+  store(lanes, load<V>(static_cast<const S*>(end - W)));
+  store(lanes + W - count, v);
+  store(end - W, load<V>(static_cast<const T*>(lanes)));
+}
+
 }  // namespace limbeck
 
 #if defined(__GNUC__) && !defined(__clang__)

@@ -34,7 +34,7 @@ struct cross_entropy_group {
     const V sum = Layout::summed(exp_sum.total());
     V value = log(sum) - onto_label * (logits_of_labels<Layout>(rows, group, given) - top);
     if (given.smoothing != A(0)) value -= onto_each * Layout::summed(logit_sum.total());
-    add_values(rows, group, value);
+    add_values<Layout>(rows, group, value);
     if (rows.gradients.empty()) return;
 
     const V taken = onto_label * sum;
@@ -43,7 +43,7 @@ struct cross_entropy_group {
       room[Layout::one_row ? label : label * V::width + lane] -= taken[lane];
     }
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows.gradients, rows.classes, group,
-                                                                          room + size);
+                                                                          room + size, room);
     const V factor = group.template factors<Layout>(), scale = V(A(1)) / sum;
     for (index k = 0; k < logits.count(); ++k)
       gradient.add(k, factor * (load<V>(static_cast<const A*>(room + k * V::width)) * scale - onto_each));

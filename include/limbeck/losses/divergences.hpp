@@ -18,18 +18,21 @@ struct compared {
 
   /// student - teacher. Does not cancel where they agree, nor overflow where they do not.
   [[nodiscard]] LIMBECK_HD T gap() const {
-    return where(close(), teacher * (log_ratio + log_ratio * log_ratio * expm1_bend(log_ratio)), student - teacher);
+    const T product = teacher * log_ratio;
+    return where(close(), product + product * log_ratio * expm1_bend(log_ratio), student - teacher);
   }
   /// gap() - teacher * log_ratio: never negative, and does not cancel. The gaps sum to 0 over the classes, so these sum
   /// to KL(teacher || student).
   [[nodiscard]] LIMBECK_HD T forward_excess() const {
-    const T product = where(teacher > T(0), teacher * log_ratio, T(0));
-    return where(close(), teacher * log_ratio * log_ratio * expm1_bend(log_ratio), student - teacher - product);
+    const T product = teacher * log_ratio;
+    return where(close(), product * log_ratio * expm1_bend(log_ratio),
+                 student - teacher - where(teacher > T(0), product, T(0)));
   }
   /// student * log_ratio - gap(): never negative, and does not cancel. Sums to KL(student || teacher).
   [[nodiscard]] LIMBECK_HD T reverse_excess() const {
-    const T product = where(student > T(0), student * log_ratio, T(0));
-    return where(close(), student * log_ratio * log_ratio * expm1_bend(-log_ratio), product - student + teacher);
+    const T product = student * log_ratio;
+    return where(close(), product * log_ratio * expm1_bend(-log_ratio),
+                 where(student > T(0), product, T(0)) - student + teacher);
   }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"
+#include "limbeck/backend/simd_columns.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 
@@ -92,6 +93,24 @@ struct row_group {
   }
 };
 
+/// Whether a vector has a row in every lane, the rows lie evenly and each is a run of numbers.
+template <class V, class S>
+[[nodiscard]] LIMBECK_HD bool lie_evenly(const view<S, 2>& rows, index classes, const row_group<V>& group) {
+  return group.count == V::width && group.row[V::width - 1] - group.row[0] == V::width - 1 && rows.stride(1) == 1 &&
+         rows.stride(0) >= classes;
+}
+/// Whether rows_to_columns may take them: what it reads behind a row still belongs to the matrix.
+template <class V, class S>
+[[nodiscard]] LIMBECK_HD bool columns_in_reach(const view<S, 2>& rows, index classes, const row_group<V>& group) {
+  const index end = (rows.extent(0) - 1) * rows.stride(0) + rows.extent(1);
+  return lie_evenly(rows, classes, group) &&
+         (classes >= V::width || (rows.stride(0) == classes && few_dense_columns(classes)) ||
+          group.row[V::width - 1] * rows.stride(0) + V::width <= end);
+}
+
+/// How far ahead of a sweep memory is asked for: a page, behind which the processor itself does not look.
+inline constexpr index bytes_ahead = 4096;
+
 /// The logits of a group of rows in the layout of the kernel, vector by vector: where they lie if the layout and the
 /// type allow it, otherwise in `room`, which holds padded(classes).
 template <class Layout, class V>
@@ -101,24 +120,17 @@ class staged_logits {
  public:
   template <class S>
   LIMBECK_HD staged_logits(const view<const S, 2>& logits, index classes, const row_group<V>& group, A* room)
-      : data_(room), full_(Layout::padded(classes) / V::width), rest_(0) {
+      : data_(room), room_(room), full_(Layout::padded(classes) / V::width), rest_(0) {
+    const S* first = logits.data() + group.row[0] * logits.stride(0);
     if constexpr (Layout::one_row) {
-      const S* row = logits.data() + group.row[0] * logits.stride(0);
       full_ = classes / V::width;
       rest_ = classes % V::width;
-      if constexpr (std::is_same_v<S, A>)
-        if (logits.stride(1) == 1) {
-          data_ = row;
-          return;
-        }
-      copy(row, logits.stride(1), classes, room);
+      take_row(first, logits.stride(1), classes);
+    } else if (columns_in_reach(logits, classes, group)) {
+      call_kernel<rows_to_columns, sizeof(V)>(first, logits.stride(0), classes, room);
     } else {
       for (int lane = 0; lane < V::width; ++lane) {
-        if (lane >= group.count) {
-          for (index c = 0; c < classes; ++c) room[c * V::width + lane] = A(0);
-          continue;
-        }
-        const S* row = logits.data() + group.row[lane] * logits.stride(0);
+        const S* row = logits.data() + group.row[lane < group.count ? lane : 0] * logits.stride(0);
         for (index c = 0; c < classes; ++c) room[c * V::width + lane] = static_cast<A>(row[c * logits.stride(1)]);
       }
     }
@@ -128,64 +140,83 @@ class staged_logits {
   [[nodiscard]] LIMBECK_HD index count() const { return full_ + (rest_ > 0); }
   /// Vector k; -infinity in the lanes behind the last class.
   [[nodiscard]] LIMBECK_HD V operator[](index k) const {
-    const A* p = data_ + k * V::width;
+    if constexpr (!Layout::one_row) return load<V>(data_ + k * V::width);
+    return load<V>((k == full_ ? room_ : data_) + k * V::width);
+  }
+  /// Asks for the memory that comes behind vector k: the rest of the row, or the next one.
+  LIMBECK_HD void prefetch(index k) const {
     if constexpr (Layout::one_row)
-      if (k == full_) return load_part<V>(p, rest_, -std::numeric_limits<A>::infinity());
-    return load<V>(p);
+      __builtin_prefetch(reinterpret_cast<const char*>(data_ + k * V::width) + bytes_ahead);
+  }
+  /// The largest of each lane in the vectors begin .. end, or `least` if none is larger.
+  [[nodiscard]] LIMBECK_HD V largest(index begin, index end, const V& least) const {
+    V top = least, other = least;
+    index k = begin;
+    for (; k + 1 < end; k += 2) {
+      top = max(top, (*this)[k]);  // NaN gets lost here, it comes back with the exponentials
+      other = max(other, (*this)[k + 1]);
+    }
+    if (k < end) top = max(top, (*this)[k]);
+    return max(top, other);
   }
   /// The largest logit: of the row in every lane, or of each lane's row.
   [[nodiscard]] LIMBECK_HD V top() const {
-    V top(-std::numeric_limits<A>::infinity()), other = top;
-    index k = 0;
-    for (; k + 1 < full_; k += 2) {
-      top = max(load<V>(data_ + k * V::width), top);  // NaN may get lost here, it comes back with the exponentials
-      other = max(load<V>(data_ + (k + 1) * V::width), other);
-    }
-    for (; k < count(); ++k) top = max((*this)[k], top);
-    return Layout::largest(max(top, other));
+    return Layout::largest(largest(0, count(), V(-std::numeric_limits<A>::infinity())));
   }
 
  private:
+  // In place, but for what does not fill a vector.
   template <class S>
-  LIMBECK_HD static void copy(const S* row, index step, index classes, A* room) {
-    index c = 0;
-    if (step == 1)
-      for (; c + V::width <= classes; c += V::width) store(room + c, load<V>(row + c));
-    for (; c < classes; ++c) room[c] = static_cast<A>(row[c * step]);
+  LIMBECK_HD void take_row(const S* row, index step, index classes) {
+    constexpr A nothing = -std::numeric_limits<A>::infinity();
+    const bool whole = step == 1 && classes >= V::width;
+    if constexpr (std::is_same_v<S, A>)
+      if (whole) data_ = row;
+    if (data_ == room_)
+      for (index k = 0; k < full_; ++k)
+        store(room_ + k * V::width, load_part<V>(row + k * V::width * step, V::width, nothing, step));
+    if (rest_ > 0)
+      store(room_ + full_ * V::width, whole ? load_last<V>(row + classes, rest_, nothing)
+                                            : load_part<V>(row + full_ * V::width * step, rest_, nothing, step));
   }
 
   const A* data_;
+  A* room_;
   index full_, rest_;
 };
 
-/// gradient += what `through` [padded(classes)] holds, vector by vector in the layout of the kernel, for the rows of
-/// the group; `factor` multiplied in already.
+/// gradient += what is added here vector by vector in the layout of the kernel, for the rows of the group; their factor
+/// multiplied in already. `room` holds padded(classes); `spare` as much and a vector more, which may lie on `room`.
 template <class Layout, class V, class G>
 class gradient_rows {
   using A = typename V::scalar;
 
  public:
-  LIMBECK_HD gradient_rows(const view<G, 2>& gradients, index classes, const row_group<V>& group, A* room)
-      : gradients_(gradients), group_(group), classes_(classes), room_(room) {
-    in_place_ = Layout::one_row && gradients.stride(1) == 1;
+  LIMBECK_HD gradient_rows(const view<G, 2>& gradients, index classes, const row_group<V>& group, A* room, A* spare)
+      : gradients_(gradients), group_(group), classes_(classes), room_(room), spare_(spare) {
+    if (Layout::one_row && gradients.stride(1) == 1 && classes >= V::width) {
+      row_ = gradients.data() + group.row[0] * gradients.stride(0);
+      full_ = classes / V::width;
+    }
   }
 
   LIMBECK_HD void add(index k, const V& through) const {
-    if constexpr (Layout::one_row)
-      if (in_place_) {
-        G* p = gradients_.data() + group_.row[0] * gradients_.stride(0) + k * V::width;
-        const index left = classes_ - k * V::width;
-        if (left >= V::width)
-          store(p, load<V>(static_cast<const G*>(p)) + through);
-        else
-          store_part(p, left, load_part<V>(static_cast<const G*>(p), left, A(0)) + through);
-        return;
-      }
-    store(room_ + k * V::width, through);
+    if (Layout::one_row && k < full_) {
+      G* p = row_ + k * V::width;
+      __builtin_prefetch(reinterpret_cast<const char*>(p) + bytes_ahead, 1);
+      store(p, load<V>(static_cast<const G*>(p)) + through);
+    } else {
+      store(room_ + k * V::width, through);
+    }
   }
   /// To be called after the last vector.
   LIMBECK_HD void finish() const {
-    if (in_place_) return;
+    if constexpr (Layout::one_row) {
+      if (full_ > 0) return finish_row();
+    } else if (lie_evenly(gradients_, classes_, group_) && gradients_.stride(0) == classes_) {
+      G* first = gradients_.data() + group_.row[0] * classes_;
+      return call_kernel<add_columns_to_rows, sizeof(V)>(static_cast<const A*>(room_), classes_, spare_, first);
+    }
     for (int lane = 0; lane < group_.count; ++lane) {
       const A* from = room_ + lane;
       const index step = Layout::one_row ? 1 : V::width;
@@ -198,30 +229,44 @@ class gradient_rows {
   }
 
  private:
+  LIMBECK_HD void finish_row() const {
+    const index rest = classes_ % V::width;
+    if (rest == 0) return;
+    G* const end = row_ + classes_;
+    store_last(end, rest,
+               load_last<V>(static_cast<const G*>(end), rest, A(0)) +
+                   load<V>(static_cast<const A*>(room_ + full_ * V::width)));
+  }
+
   const view<G, 2>& gradients_;
   const row_group<V>& group_;
   index classes_;
-  A* room_;
-  bool in_place_;
+  A *room_, *spare_;
+  G* row_ = nullptr;
+  index full_ = 0;  // vectors that lie in the gradient itself
 };
 
 /// value of each row's sample += factor * value.
-template <class V, class Rows>
+template <class Layout, class V, class Rows>
 LIMBECK_HD void add_values(const Rows& rows, const row_group<V>& group, const V& value) {
   if (rows.values.empty()) return;
-  for (int lane = 0; lane < group.count; ++lane)
-    rows.values(rows.sample(group.row[lane])) += group.factor[lane] * value[lane];
+  typename V::scalar share[V::width];  // stored, so that no compiler fuses product and sum here and not there
+  store(share, group.template factors<Layout>() * value);
+  if (rows.row_sample.empty())
+    for (int lane = 0; lane < group.count; ++lane) rows.values(group.row[lane]) += share[lane];
+  else
+    for (int lane = 0; lane < group.count; ++lane) rows.values(rows.row_sample(group.row[lane])) += share[lane];
 }
 
-/// Rows with fewer classes than this go side by side in a vector.
+/// Rows with fewer classes than this go side by side in a vector: as many as fill eight.
 template <class V>
-inline constexpr index few_classes = 4 * V::width;
+inline constexpr index few_classes = 8 * V::width;
 
 /// At least padded(classes), whatever the layout and the size of vectors.
 template <class A>
 [[nodiscard]] constexpr index room_for(index classes) {
   constexpr index most = 64 / sizeof(A);
-  return classes < 4 * most ? classes * most : classes + most;
+  return classes < 8 * most ? classes * most : classes + most;
 }
 
 /// Calls Body::run<Layout>(group, more...) for the rows begin .. end that count, group after group. `counts(row)` may
@@ -230,18 +275,21 @@ template <class Body, class V, class Rows, class Counts, class... More>
 LIMBECK_HD void for_row_groups(const Rows& rows, index begin, index end, const Counts& counts, More&... more) {
   row_group<V> group;
   const int most = rows.classes < few_classes<V> ? V::width : 1;
+  const bool alike = rows.row_weight.empty() && rows.sample_weight.empty();
+  int count = 0;
   for (index i = begin; i < end; ++i) {
-    const auto factor = rows.factor(i);
+    const auto factor = alike ? rows.scale : rows.factor(i);
     if (factor != 0 && counts(i)) {
-      group.row[group.count] = i;
-      group.factor[group.count++] = factor;
+      group.row[count] = i;
+      group.factor[count++] = factor;
     }
-    if (group.count < most && (i + 1 < end || group.count == 0)) continue;
+    if (count < most && (i + 1 < end || count == 0)) continue;
+    group.count = count;
     if (most == 1)
       Body::template run<across_classes<V>>(rows, group, more...);
     else
       Body::template run<across_rows<V>>(rows, group, more...);
-    group.count = 0;
+    count = 0;
   }
 }
 

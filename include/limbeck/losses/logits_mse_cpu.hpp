@@ -12,7 +12,7 @@ struct logits_mse_group {
     const staged_logits<Layout, V> student(rows.student, rows.classes, group, room);
     const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, group, room + size);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows.gradients, rows.classes, group,
-                                                                          room + 2 * size);
+                                                                          room + 2 * size, room);
     const V inverse(A(1) / temperature), factor = group.template factors<Layout>() * V(A(2) / temperature);
     long_sum<V> squares;
     for (index k = 0; k < student.count(); ++k) {
@@ -22,7 +22,7 @@ struct logits_mse_group {
       if (!rows.gradients.empty()) gradient.add(k, factor * d);
     }
     if (!rows.gradients.empty()) gradient.finish();
-    add_values(rows, group, Layout::summed(squares.total()));
+    add_values<Layout>(rows, group, Layout::summed(squares.total()));
   }
 };
 

@@ -114,7 +114,7 @@ class device_pair {
     pair_.student_top = seen.student.top;
     pair_.teacher_top = seen.teacher.top;
     pair_.take_sums(seen.student.sum, seen.teacher.sum);
-    if (pair_.nearly_agree(max(abs(pair_.apart(seen.least)), abs(pair_.apart(seen.most)))))
+    if (pair_.nearly_agree(seen.least, seen.most))
       pair_.drift = pair_.small_drift(sum_moved());
   }
 
@@ -128,7 +128,7 @@ class device_pair {
     A mine = 0;
     for (index c = threadIdx.x; c < classes_; c += blockDim.x) {
       const A z = student_[c], zt = teacher_[c];
-      mine += pair_.moved(exp(pair_.teacher_exponent(zt)), pair_.apart(z - zt));
+      mine += pair_.moved(exp(pair_.teacher_exponent(zt)) * pair_.teacher_scale, pair_.apart(z - zt));
     }
     return block_joined(mine, summed_up{});
   }

@@ -18,13 +18,16 @@ struct softened_pair {
   /// What the exponential is taken of; never above 0.
   [[nodiscard]] LIMBECK_HD V student_exponent(const V& z) const { return (z - student_top) * inverse_temperature; }
   [[nodiscard]] LIMBECK_HD V teacher_exponent(const V& z) const { return (z - teacher_top) * inverse_temperature; }
-  /// The difference of a class's softened logits less that of the tops; `difference` is z - z_t, NaN where both rule
-  /// the class out, which gives 0.
+  /// The difference of a class's softened logits less that of the tops; `difference` is z - z_t. NaN where both rule
+  /// the class out.
   [[nodiscard]] LIMBECK_HD V apart(const V& difference) const {
-    return where(difference == difference, (difference - (student_top - teacher_top)) * inverse_temperature, V(0));
+    return (difference - (student_top - teacher_top)) * inverse_temperature;
   }
-  /// Whether rows agree so far that log(student_sum / teacher_sum) would lose digits. `widest`: the largest |apart|.
-  [[nodiscard]] LIMBECK_HD static auto nearly_agree(const V& widest) { return widest < V(0.25); }
+  /// Whether rows agree so far that log(student_sum / teacher_sum) would lose digits. The least and the most that z -
+  /// z_t is among the classes that not both rule out.
+  [[nodiscard]] LIMBECK_HD auto nearly_agree(const V& least, const V& most) const {
+    return max(abs(apart(least)), abs(apart(most))) < V(0.25);
+  }
 
   /// Sums of the exponentials.
   LIMBECK_HD void take_sums(const V& of_student, const V& of_teacher) {
@@ -32,13 +35,13 @@ struct softened_pair {
     teacher_sum = of_teacher;
     student_scale = V(1) / student_sum;
     teacher_scale = V(1) / teacher_sum;
-    drift = log(student_sum / teacher_sum);
+    drift = log(student_sum * teacher_scale);
   }
-  /// A class's share of what small_drift() takes; for rows that nearly agree only.
-  [[nodiscard]] LIMBECK_HD static V moved(const V& teacher_exp, const V& d) {
-    return teacher_exp * (d + d * d * expm1_bend(d));
+  /// A class's share of what small_drift() takes, by its probability; for rows that nearly agree only.
+  [[nodiscard]] LIMBECK_HD static V moved(const V& teacher, const V& d) {
+    return where(d == d, teacher * (d + d * d * expm1_bend(d)), V(0));
   }
-  [[nodiscard]] LIMBECK_HD V small_drift(const V& sum_moved) const { return log1p(sum_moved / teacher_sum); }
+  [[nodiscard]] LIMBECK_HD static V small_drift(const V& sum_moved) { return log1p(sum_moved); }
 
   /// A class of logits z and zt, given the exponentials of its exponents and apart() of it.
   [[nodiscard]] LIMBECK_HD compared<V> at(const V& z, const V& zt, const V& student_exp, const V& teacher_exp,

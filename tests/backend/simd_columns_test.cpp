@@ -1,0 +1,64 @@
+// Columns as vectors: against the places that are meant, element by element, at every level.
+#include "limbeck/backend/simd_columns.hpp"
+
+#include <vector>
+
+#include "catch.hpp"
+#include "limbeck/backend/simd.hpp"
+
+namespace {
+
+using limbeck::index;
+using limbeck::simd_level;
+
+index lanes_of(simd_level level, std::size_t size) {
+  return (level == simd_level::avx512 ? 64 : level == simd_level::avx2 ? 32 : 16) / static_cast<index>(size);
+}
+
+template <class T>
+std::vector<T> numbered(index count) {
+  std::vector<T> x;
+  for (index i = 0; i < count; ++i) x.push_back(static_cast<T>(static_cast<float>(i % 251)));  // exact in bfloat16
+  return x;
+}
+
+struct both_ways {
+  template <int Bytes, class S, class A>
+  LIMBECK_HD static void run(const S* from, index step, index columns, A* across, A* spare, S* to) {
+    limbeck::call_kernel<limbeck::rows_to_columns, Bytes>(from, step, columns, across);
+    limbeck::call_kernel<limbeck::add_columns_to_rows, Bytes>(static_cast<const A*>(across), columns, spare, to);
+  }
+};
+
+template <class S, class A>
+void check(simd_level level) {
+  const limbeck::forced_simd_level forced(level);
+  const index rows = lanes_of(level, sizeof(A));
+  for (index columns = 1; columns <= 40; ++columns) {
+    for (const index step : {columns, columns + 3}) {
+      const bool reads_on = columns < rows && !(step == columns && limbeck::few_dense_columns(columns));
+      const auto from = numbered<S>((rows - 1) * step + (reads_on ? rows : columns));
+      std::vector<A> across(static_cast<std::size_t>(rows * columns)), spare(across.size() + rows);
+      std::vector<S> to(across.size(), S(1.0F));
+      limbeck::simd_dispatch<both_ways>(from.data(), step, columns, across.data(), spare.data(), to.data());
+      index wrong = 0;
+      for (index i = 0; i < rows; ++i)
+        for (index c = 0; c < columns; ++c) {
+          const float here = static_cast<float>(from[static_cast<std::size_t>(i * step + c)]);
+          wrong += static_cast<float>(across[static_cast<std::size_t>(c * rows + i)]) != here;
+          wrong += static_cast<float>(to[static_cast<std::size_t>(i * columns + c)]) != here + 1;
+        }
+      INFO(limbeck::name_of(level) << ", " << columns << " columns, step " << step);
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("rows become columns and are added back, for every number of columns", "", float, double,
+                   limbeck::bfloat16) {
+  using compute = std::conditional_t<std::is_same_v<TestType, double>, double, float>;
+  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512})
+    if (level <= limbeck::best_simd_level()) check<TestType, compute>(level);
+}
