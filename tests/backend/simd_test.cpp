@@ -139,7 +139,7 @@ struct exp_of_third {
 
 TEST_CASE("exp_of_multiple is exp of the product, and 0 where that is no normal number") {
   const std::vector<float> x = joined(spread(-260, 0, 400001), {0.0F, -0.0F, not_a_number});
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     const std::vector<float> y = applied<exp_of_third>(x);
     double worst = 0;
@@ -361,7 +361,7 @@ struct last_of_a_row {
 
 TEMPLATE_TEST_CASE("the end of a row is read and written, and nothing beside it", "", float, double,
                    limbeck::bfloat16) {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (limbeck::index count = 0; count <= 4; ++count) {
       std::vector<TestType> row;

@@ -152,7 +152,7 @@ TEST_CASE("soft_target agrees with the float64 reference at every level, for few
 }
 
 TEST_CASE("soft_target agrees with the reference where a row's top comes late or its first classes are ruled out") {
-  for (const simd_level level : levels_here()) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     auto c = random_case<float>(3, 5000);
     for (limbeck::index i = 0; i < 5000; ++i) {
