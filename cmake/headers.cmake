@@ -65,6 +65,7 @@ set(
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
   losses/softened_pair.hpp
+  losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp
   mappings/ends.hpp

@@ -21,10 +21,12 @@ struct cross_entropy {
 
   template <launchable E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S, backend_of<E>>& student, const signals<const U, backend_of<E>>&,
-                  const targets<A, backend_of<E>>& given, const sink<A, backend_of<E>, G>& out) const {
+                  const targets<A, backend_of<E>>& given, const sink<A, backend_of<E>, G>& out,
+                  gradient_holds before = gradient_holds::a_sum) const {
     expects(label_smoothing >= 0 && label_smoothing <= 1,
             [&] { return message("cross_entropy: label_smoothing ", label_smoothing, ", must be in 0 .. 1"); });
-    const auto rows = detail::rows_of<S, S>("cross_entropy", student, given, out, 1 / count_of(out.per, over));
+    const auto rows = detail::with_gradient(
+        detail::rows_of<S, S>("cross_entropy", student, given, out, 1 / count_of(out.per, over)), before);
     detail::expects_rows("cross_entropy", "labels", given.labels.extent(0), rows.count());
     detail::cross_entropy_rows(
         backend_of<E>{}, on,

@@ -42,8 +42,7 @@ struct cross_entropy_group {
       const index label = given.labels(group.row[lane]);
       room[Layout::one_row ? label : label * V::width + lane] -= taken[lane];
     }
-    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows.gradients, rows.classes, group,
-                                                                          room + size, room);
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, group, room + size, room);
     const V factor = group.template factors<Layout>(), scale = V(A(1)) / sum;
     for (index k = 0; k < logits.count(); ++k)
       gradient.add(k, factor * (load<V>(static_cast<const A*>(room + k * V::width)) * scale - onto_each));

@@ -20,6 +20,7 @@ struct logit_rows {
   view<G, 2, B> gradients{};
   index classes = 0;  ///< those that count; columns behind them are never touched
   A scale = 1;
+  bool fresh = false;  ///< the gradients hold anything: they are written, not added to; on the host only
 
   [[nodiscard]] LIMBECK_HD index count() const { return student.extent(0); }
   [[nodiscard]] LIMBECK_HD index sample(index row) const { return row_sample.empty() ? row : row_sample(row); }
@@ -103,6 +104,22 @@ template <class S, class U, class A, backend B, class G>
   });
   auto rows = rows_of<S, U, A, B, G>(loss, student, given, out, factor);
   rows.teacher = teacher.logits;
+  return rows;
+}
+
+/// The rows with gradients that hold what `before` says; throws contract_error where a device would have to write them.
+/// In columns that do not count zeros are written at once. To be called when all else is known to fit.
+template <class S, class U, class A, class G>
+[[nodiscard]] logit_rows<S, U, A, cpu, G> with_gradient(logit_rows<S, U, A, cpu, G> rows, gradient_holds before) {
+  rows.fresh = before == gradient_holds::anything && !rows.gradients.empty();
+  for (index i = 0; rows.fresh && i < rows.count(); ++i)
+    for (index c = rows.classes; c < rows.gradients.extent(1); ++c) rows.gradients(i, c) = G(A(0));
+  return rows;
+}
+template <class S, class U, class A, class G>
+[[nodiscard]] logit_rows<S, U, A, cuda, G> with_gradient(const logit_rows<S, U, A, cuda, G>& rows,
+                                                         gradient_holds before) {
+  expects(before == gradient_holds::a_sum, "losses on a device add to the gradient: fill it with zeros first");
   return rows;
 }
 

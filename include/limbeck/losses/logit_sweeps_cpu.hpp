@@ -111,6 +111,24 @@ template <class V, class S>
 /// How far ahead of a sweep memory is asked for: a page, behind which the processor itself does not look.
 inline constexpr index bytes_ahead = 4096;
 
+/// room[c] = row[c * step] for the columns begin .. classes, begin being a multiple of the vectors' width; behind them
+/// -infinity up to the end of a vector.
+struct stage_row {
+  template <int Bytes, class S, class A>
+  LIMBECK_HD static void run(const S* row, index step, index begin, index classes, A* room) {
+    using V = simd_of_bytes<A, Bytes>;
+    constexpr A nothing = -std::numeric_limits<A>::infinity();
+    index c = begin;
+    for (; step == 1 && c + V::width <= classes; c += V::width) store(room + c, load<V>(row + c));
+    if (step == 1 && classes >= V::width) {
+      if (c < classes) store(room + c, load_last<V>(row + classes, classes - c, nothing));
+      return;
+    }
+    for (const index end = across_classes<V>::padded(classes); c < end; ++c)
+      room[c] = c < classes ? static_cast<A>(row[c * step]) : nothing;
+  }
+};
+
 /// The logits of a group of rows in the layout of the kernel, vector by vector: where they lie if the layout and the
 /// type allow it, otherwise in `room`, which holds padded(classes).
 template <class Layout, class V>
@@ -125,7 +143,11 @@ class staged_logits {
     if constexpr (Layout::one_row) {
       full_ = classes / V::width;
       rest_ = classes % V::width;
-      take_row(first, logits.stride(1), classes);
+      const bool whole = logits.stride(1) == 1 && classes >= V::width;
+      if constexpr (std::is_same_v<S, A>)
+        if (whole) data_ = first;
+      if (rest_ > 0 || data_ == room)
+        call_kernel<stage_row, sizeof(V)>(first, logits.stride(1), data_ == room ? 0 : full_ * V::width, classes, room);
     } else if (columns_in_reach(logits, classes, group)) {
       call_kernel<rows_to_columns, sizeof(V)>(first, logits.stride(0), classes, room);
     } else {
@@ -165,38 +187,36 @@ class staged_logits {
   }
 
  private:
-  // In place, but for what does not fill a vector.
-  template <class S>
-  LIMBECK_HD void take_row(const S* row, index step, index classes) {
-    constexpr A nothing = -std::numeric_limits<A>::infinity();
-    const bool whole = step == 1 && classes >= V::width;
-    if constexpr (std::is_same_v<S, A>)
-      if (whole) data_ = row;
-    if (data_ == room_)
-      for (index k = 0; k < full_; ++k)
-        store(room_ + k * V::width, load_part<V>(row + k * V::width * step, V::width, nothing, step));
-    if (rest_ > 0)
-      store(room_ + full_ * V::width, whole ? load_last<V>(row + classes, rest_, nothing)
-                                            : load_part<V>(row + full_ * V::width * step, rest_, nothing, step));
-  }
-
   const A* data_;
   A* room_;
   index full_, rest_;
 };
 
-/// gradient += what is added here vector by vector in the layout of the kernel, for the rows of the group; their factor
-/// multiplied in already. `room` holds padded(classes); `spare` as much and a vector more, which may lie on `room`.
+/// Zeros in the columns begin .. end of a row.
+template <class G>
+void clear_row(const view<G, 2>& gradients, index row, index begin, index end) {
+  for (index c = begin; c < end; ++c) gradients(row, c) = G(0.0F);
+}
+
+/// gradient += what is added here, or = where the rows are fresh, vector by vector in the layout of the kernel, for the
+/// rows of the group; their factor multiplied in already. `room` holds padded(classes); `spare` as much and a vector
+/// more, which may lie on `room`.
 template <class Layout, class V, class G>
 class gradient_rows {
   using A = typename V::scalar;
 
  public:
-  LIMBECK_HD gradient_rows(const view<G, 2>& gradients, index classes, const row_group<V>& group, A* room, A* spare)
-      : gradients_(gradients), group_(group), classes_(classes), room_(room), spare_(spare) {
-    if (Layout::one_row && gradients.stride(1) == 1 && classes >= V::width) {
-      row_ = gradients.data() + group.row[0] * gradients.stride(0);
-      full_ = classes / V::width;
+  template <class Rows>
+  LIMBECK_HD gradient_rows(const Rows& rows, const row_group<V>& group, A* room, A* spare)
+      : gradients_(rows.gradients),
+        group_(group),
+        classes_(rows.classes),
+        room_(room),
+        spare_(spare),
+        fresh_(rows.fresh) {
+    if (Layout::one_row && gradients_.stride(1) == 1 && classes_ >= V::width) {
+      row_ = gradients_.data() + group.row[0] * gradients_.stride(0);
+      full_ = classes_ / V::width;
     }
   }
 
@@ -204,13 +224,14 @@ class gradient_rows {
     if (Layout::one_row && k < full_) {
       G* p = row_ + k * V::width;
       __builtin_prefetch(reinterpret_cast<const char*>(p) + bytes_ahead, 1);
-      store(p, load<V>(static_cast<const G*>(p)) + through);
+      store(p, fresh_ ? through : load<V>(static_cast<const G*>(p)) + through);
     } else {
       store(room_ + k * V::width, through);
     }
   }
   /// To be called after the last vector.
   LIMBECK_HD void finish() const {
+    clear_rest();
     if constexpr (Layout::one_row) {
       if (full_ > 0) return finish_row();
     } else if (lie_evenly(gradients_, classes_, group_) && gradients_.stride(0) == classes_) {
@@ -229,6 +250,11 @@ class gradient_rows {
   }
 
  private:
+  // Zeros where a fresh gradient is not written in place.
+  LIMBECK_HD void clear_rest() const {
+    for (int lane = 0; fresh_ && lane < group_.count; ++lane)
+      clear_row(gradients_, group_.row[lane], full_ * V::width, classes_);
+  }
   LIMBECK_HD void finish_row() const {
     const index rest = classes_ % V::width;
     if (rest == 0) return;
@@ -243,6 +269,7 @@ class gradient_rows {
   index classes_;
   A *room_, *spare_;
   G* row_ = nullptr;
+  bool fresh_;
   index full_ = 0;  // vectors that lie in the gradient itself
 };
 
@@ -282,6 +309,8 @@ LIMBECK_HD void for_row_groups(const Rows& rows, index begin, index end, const C
     if (factor != 0 && counts(i)) {
       group.row[count] = i;
       group.factor[count++] = factor;
+    } else if (rows.fresh) {
+      clear_row(rows.gradients, i, 0, rows.classes);
     }
     if (count < most && (i + 1 < end || count == 0)) continue;
     group.count = count;

@@ -21,11 +21,12 @@ struct logits_mse {
   template <launchable E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
-                  const sink<A, backend_of<E>, G>& out) const {
+                  const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
     expects(temperature > 0, [&] { return message("logits_mse: temperature ", temperature, ", must be positive"); });
+    const double factor = 1 / count_of(out.per, over);
     detail::logits_mse_rows(
         backend_of<E>{}, on, static_cast<A>(temperature),
-        detail::rows_of_both("logits_mse", student, teacher, given, out, 1 / count_of(out.per, over)));
+        detail::with_gradient(detail::rows_of_both("logits_mse", student, teacher, given, out, factor), before));
   }
 };
 

@@ -11,8 +11,7 @@ struct logits_mse_group {
     const index size = Layout::padded(rows.classes);
     const staged_logits<Layout, V> student(rows.student, rows.classes, group, room);
     const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, group, room + size);
-    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows.gradients, rows.classes, group,
-                                                                          room + 2 * size, room);
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, group, room + 2 * size, room);
     const V inverse(A(1) / temperature), factor = group.template factors<Layout>() * V(A(2) / temperature);
     long_sum<V> squares;
     for (index k = 0; k < student.count(); ++k) {

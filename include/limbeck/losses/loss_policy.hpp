@@ -48,6 +48,10 @@ struct sink {
   double progress = 0;  ///< the share of the run that is done, 0 to 1, for schedules
 };
 
+/// What lies in the gradient of the logits when a loss is called. Losses on class scores take it as a last argument on
+/// the host: with `anything` they write all of it, also where nothing counts, and read none of it.
+enum class gradient_holds { a_sum, anything };
+
 /// Says what it reads, so that the forward pass keeps that and no more.
 template <class L>
 concept some_loss = std::copyable<L> && requires(const L& loss) {

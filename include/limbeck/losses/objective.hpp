@@ -7,6 +7,7 @@
 
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/schedule.hpp"
+#include "limbeck/losses/write_gradient.hpp"
 
 namespace limbeck {
 
@@ -25,6 +26,16 @@ struct scaled {
     here.scale *= factor(out.progress);
     if (here.scale != 0) loss(on, student, teacher, given, here);
   }
+
+  /// The same for a gradient of the logits that may hold anything. A loss of factor 0 is called then: it writes zeros.
+  template <executor E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S>& student, const signals<const U>& teacher,
+                  const targets<A>& given, const sink<A, cpu, G>& out, gradient_holds before) const {
+    if (before == gradient_holds::a_sum) return (*this)(on, student, teacher, given, out);
+    sink<A, cpu, G> here = out;
+    here.scale *= factor(out.progress);
+    write_gradient(loss, on, student, teacher, given, here);
+  }
 };
 
 /// Losses that are called in turn and add to one sink. Its `reads` joins theirs.
@@ -38,6 +49,21 @@ struct sum {
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out) const {
     std::apply([&](const auto&... term) { (term(on, student, teacher, given, out), ...); }, terms);
+  }
+
+  /// The same for a gradient of the logits that may hold anything: the first term writes it, the others add.
+  template <executor E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S>& student, const signals<const U>& teacher,
+                  const targets<A>& given, const sink<A, cpu, G>& out, gradient_holds before) const {
+    bool first = before == gradient_holds::anything;
+    const auto call = [&](const auto& term) {
+      if (first)
+        write_gradient(term, on, student, teacher, given, out);
+      else
+        term(on, student, teacher, given, out);
+      first = false;
+    };
+    std::apply([&](const auto&... term) { (call(term), ...); }, terms);
   }
 
   /// The objective with the caller's counts in place of those of `out`.

@@ -28,11 +28,12 @@ struct soft_target {
   template <launchable E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
-                  const sink<A, backend_of<E>, G>& out) const {
+                  const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
     expects(temperature > 0, [&] { return message("soft_target: temperature ", temperature, ", must be positive"); });
     const double factor = (t_squared ? temperature * temperature : 1) / count_of(out.per, over);
-    detail::soft_target_rows(backend_of<E>{}, on, divergence, static_cast<A>(temperature),
-                             detail::rows_of_both("soft_target", student, teacher, given, out, factor));
+    detail::soft_target_rows(
+        backend_of<E>{}, on, divergence, static_cast<A>(temperature),
+        detail::with_gradient(detail::rows_of_both("soft_target", student, teacher, given, out, factor), before));
   }
 };
 using soft_target_kl = soft_target<forward_kl>;  // aliases, so that {.temperature = 2} works in clang 14

@@ -157,7 +157,7 @@ struct soft_target_group {
     using pairs_of = compared_rows<Layout, V>;
     const pairs_of pairs(rows, group, temperature, room);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
-        rows.gradients, rows.classes, group, room + pairs_of::kept_room(rows.classes), room);
+        rows, group, room + pairs_of::kept_room(rows.classes), room);
     const V factor = group.template factors<Layout>() * V(A(1) / temperature);
     const bool wanted = !rows.gradients.empty();
     V value(0), slope_sum(0);

@@ -1,0 +1,31 @@
+// A loss whose gradient of the logits is written, not added to, wherever that saves a pass over memory.
+#pragma once
+
+#include "limbeck/losses/loss_policy.hpp"
+
+namespace limbeck {
+
+/// A loss that can write the gradient of the logits.
+template <class L, class E, class S, class U, class A, class G>
+concept writes_gradient =
+    requires(const L& loss, const E& on, const signals<const S>& student, const signals<const U>& teacher,
+             const targets<A>& given,
+             const sink<A, cpu, G>& out) { loss(on, student, teacher, given, out, gradient_holds::anything); };
+
+/// Calls the loss for a gradient of the logits that holds anything; all of it is written. A loss that can only add
+/// finds zeros there. The other gradients are added to as ever. For one micro-batch of a caller's own: a model's pass
+/// hands out gradients of zeros.
+template <class L, executor E, class S, class U, class A, class G>
+void write_gradient(const L& loss, const E& on, const signals<const S>& student, const signals<const U>& teacher,
+                    const targets<A>& given, const sink<A, cpu, G>& out) {
+  if constexpr (writes_gradient<L, E, S, U, A, G>) {
+    loss(on, student, teacher, given, out, gradient_holds::anything);
+  } else {
+    const view<G, 2>& gradient = out.gradient.logits;
+    for (index i = 0; i < gradient.extent(0); ++i)
+      for (index c = 0; c < gradient.extent(1); ++c) gradient(i, c) = G(0.0F);
+    loss(on, student, teacher, given, out);
+  }
+}
+
+}  // namespace limbeck

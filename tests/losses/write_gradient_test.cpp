@@ -1,0 +1,126 @@
+// Gradients that are written instead of added to: equal to what is added to zeros, whatever lay there before.
+#include "limbeck/losses/write_gradient.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "catch.hpp"
+#include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/objective.hpp"
+#include "limbeck/losses/soft_target.hpp"
+#include "losses/logit_case.hpp"
+
+namespace {
+
+using limbeck_test::logit_case;
+
+/// The loss, writing to a gradient of NaN.
+template <class Loss>
+struct written {
+  Loss loss;
+  limbeck::signal_set reads = loss.reads;
+
+  template <limbeck::launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const limbeck::signals<const S>& student, const limbeck::signals<const U>& teacher,
+                  const limbeck::targets<A>& given, const limbeck::sink<A, limbeck::cpu, G>& out) const {
+    for (limbeck::index i = 0; i < out.gradient.logits.extent(0); ++i)
+      for (limbeck::index c = 0; c < out.gradient.logits.extent(1); ++c)
+        out.gradient.logits(i, c) = G(std::numeric_limits<float>::quiet_NaN());
+    limbeck::write_gradient(loss, on, student, teacher, given, out);
+  }
+};
+
+// A loss of a stranger that can only add.
+struct sum_of_logits {
+  static constexpr limbeck::signal_set reads = limbeck::signal::logits;
+
+  template <limbeck::launchable E, class S, class U, class A, class G>
+  void operator()(const E&, const limbeck::signals<const S>& student, const limbeck::signals<const U>&,
+                  const limbeck::targets<A>&, const limbeck::sink<A, limbeck::cpu, G>& out) const {
+    for (limbeck::index i = 0; i < student.logits.extent(0); ++i) out.gradient.logits(i, 0) += G(1.0F);
+  }
+};
+
+template <class S, class G>
+logit_case<float, S, S, G> case_of(limbeck::index classes, limbeck::index padding, bool masked) {
+  const limbeck::index rows = 37, columns = classes + padding;
+  const auto size = static_cast<std::size_t>(rows * columns);
+  logit_case<float, S, S, G> c{rows, columns, limbeck_test::random_numbers<S>(size, -3, 3, 1),
+                               limbeck_test::random_numbers<S>(size, -3, 3, 2)};
+  c.valid_classes = classes;
+  for (limbeck::index i = 0; i < rows; ++i) {
+    c.labels.push_back(masked && i % 4 == 1 ? -100 : static_cast<std::int32_t>(i % classes));
+    if (masked) c.row_weight.push_back(i % 3 == 0 ? 0.0F : 1.5F);
+  }
+  return c;
+}
+
+template <class C, class Loss>
+void check(const C& c, const Loss& loss) {
+  const auto want = c(loss), got = c(written<Loss>{loss});
+  CHECK(got.value == want.value);
+  limbeck::index wrong = 0;
+  for (std::size_t i = 0; i < want.gradient.size(); ++i)
+    wrong += !(static_cast<float>(got.gradient[i]) == static_cast<float>(want.gradient[i]));
+  CHECK(wrong == 0);
+}
+
+template <class S, class G>
+void check_all() {
+  using limbeck::simd_level;
+  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
+    if (level > limbeck::best_simd_level()) continue;
+    const limbeck::forced_simd_level forced(level);
+    for (const limbeck::index classes : {1, 2, 3, 7, 16, 40, 150, 1100})
+      for (const limbeck::index padding : {0, 3})
+        for (const bool masked : {false, true}) {
+          INFO(limbeck::name_of(level) << ", " << classes << " classes, padding " << padding << ", masked " << masked);
+          const auto c = case_of<S, G>(classes, padding, masked);
+          check(c, limbeck::soft_target_kl{.temperature = 2});
+          check(c, limbeck::soft_target_reverse_kl{});
+          check(c, limbeck::cross_entropy{.label_smoothing = 0.1});
+          check(c, limbeck::logits_mse{});
+        }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("losses on logits write the gradient that they would have added to zeros") {
+  check_all<float, float>();
+  check_all<limbeck::bfloat16, limbeck::bfloat16>();
+}
+
+TEST_CASE("the first term of an objective writes the gradient and the others add") {
+  const auto c = case_of<float, float>(20, 2, true);
+  check(c, 0.7 * limbeck::soft_target_kl{.temperature = 2} + 0.3 * limbeck::cross_entropy{} + limbeck::logits_mse{});
+  check(c, 0.0 * limbeck::soft_target_kl{} + 0.3 * limbeck::cross_entropy{});
+  check(c, limbeck::term(sum_of_logits{}) + 0.3 * limbeck::cross_entropy{});
+  check(c, 0.5 * limbeck::term(sum_of_logits{}));
+}
+
+TEST_CASE("a strided gradient is written in its own places alone") {
+  const limbeck::index rows = 18;
+  for (const limbeck::index classes : {3, 200}) {
+    const auto size = static_cast<std::size_t>(rows * classes);
+    const auto s = limbeck_test::random_numbers<float>(size, -3, 3, 1),
+               t = limbeck_test::random_numbers<float>(size, -3, 3, 2);
+    const auto sums = logit_case<float>{rows, classes, s, t}(limbeck::soft_target_kl{});
+    std::vector<float> gradient(2 * size, 5.0F);
+    const limbeck::dimensions<2> extents{{rows, classes}}, strides{{2, 2 * rows}};
+    limbeck::sink<float, limbeck::cpu> out;
+    out.gradient.logits = limbeck::view<float, 2>(gradient.data(), extents, strides);
+    const limbeck::signals<const float> student{limbeck::view<const float, 2>(s.data(), rows, classes)},
+        teacher{limbeck::view<const float, 2>(t.data(), rows, classes)};
+    limbeck::write_gradient(limbeck::soft_target_kl{}, limbeck::cpu_executor<>{2}, student, teacher,
+                            limbeck::targets<float>{}, out);
+    limbeck::index wrong = 0;
+    for (limbeck::index i = 0; i < rows; ++i)
+      for (limbeck::index k = 0; k < classes; ++k) {
+        wrong += !(out.gradient.logits(i, k) == sums.gradient[static_cast<std::size_t>(i * classes + k)]);
+        wrong += gradient[static_cast<std::size_t>(2 * (k * rows + i) + 1)] != 5;
+      }
+    CHECK(wrong == 0);
+  }
+}
