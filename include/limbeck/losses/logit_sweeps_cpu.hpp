@@ -207,12 +207,13 @@ class gradient_rows {
 
  public:
   template <class Rows>
-  LIMBECK_HD gradient_rows(const Rows& rows, const row_group<V>& group, A* room, A* spare)
+  LIMBECK_HD gradient_rows(const Rows& rows, const row_group<V>& group, A* room, A* spare, index ahead = bytes_ahead)
       : gradients_(rows.gradients),
         group_(group),
         classes_(rows.classes),
         room_(room),
         spare_(spare),
+        ahead_(ahead),
         fresh_(rows.fresh) {
     if (Layout::one_row && gradients_.stride(1) == 1 && classes_ >= V::width) {
       row_ = gradients_.data() + group.row[0] * gradients_.stride(0);
@@ -223,7 +224,7 @@ class gradient_rows {
   LIMBECK_HD void add(index k, const V& through) const {
     if (Layout::one_row && k < full_) {
       G* p = row_ + k * V::width;
-      __builtin_prefetch(reinterpret_cast<const char*>(p) + bytes_ahead, 1);
+      __builtin_prefetch(reinterpret_cast<const char*>(p) + ahead_, 1);
       store(p, fresh_ ? through : load<V>(static_cast<const G*>(p)) + through);
     } else {
       store(room_ + k * V::width, through);
@@ -269,6 +270,7 @@ class gradient_rows {
   index classes_;
   A *room_, *spare_;
   G* row_ = nullptr;
+  index ahead_;
   bool fresh_;
   index full_ = 0;  // vectors that lie in the gradient itself
 };

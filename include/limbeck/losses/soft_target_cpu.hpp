@@ -52,6 +52,8 @@ class compared_rows {
     [[nodiscard]] LIMBECK_HD V student(index k) const { return of.kept(0, k) * pair.student_scale; }
   };
   [[nodiscard]] LIMBECK_HD index blocks() const { return Layout::one_row ? blocks_of(student_.count() * V::width) : 1; }
+  /// Whether a second look at the blocks had better begin at the end: that is what the caches hold of a long row.
+  [[nodiscard]] LIMBECK_HD bool backwards() const { return kept_room(student_.count() * V::width) > 1 << 18; }
   [[nodiscard]] LIMBECK_HD block operator[](index b) const {
     block here{*this, pair_, begin_of(b), end_of(b)};
     if constexpr (Layout::one_row) {
@@ -157,13 +159,13 @@ struct soft_target_group {
     using pairs_of = compared_rows<Layout, V>;
     const pairs_of pairs(rows, group, temperature, room);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
-        rows, group, room + pairs_of::kept_room(rows.classes), room);
+        rows, group, room + pairs_of::kept_room(rows.classes), room, pairs.backwards() ? -bytes_ahead : bytes_ahead);
     const V factor = group.template factors<Layout>() * V(A(1) / temperature);
     const bool wanted = !rows.gradients.empty();
     V value(0), slope_sum(0);
     if constexpr (requires { D::slope_sum; }) slope_sum = V(D::slope_sum);
-    for (index b = 0; b < pairs.blocks(); ++b) {
-      const auto here = pairs[b];
+    for (index i = 0; i < pairs.blocks(); ++i) {
+      const auto here = pairs[pairs.backwards() ? pairs.blocks() - 1 - i : i];
       V value_part(0), slope_part(0);
       for (index k = here.begin; k < here.end; ++k) {
         const divergence_term<V> term = divergence(here[k]);
