@@ -10,7 +10,8 @@ from pathlib import Path
 
 COMPONENTS = ["limbeck", "blas", "onednn", "xtensor", "text", "io", "training", "cuda"]
 OF_FOLDER = {"data": "text", "io": "io", "training": "training", "recipes": "training"}  # others: limbeck
-OF_HEADER = {"backend/blas.hpp": "blas", "backend/onednn.hpp": "onednn", "interop/xtensor.hpp": "xtensor"}
+OF_HEADER = {"backend/blas.hpp": "blas", "backend/onednn.hpp": "onednn", "backend/onednn_bf16.hpp": "onednn",
+             "interop/xtensor.hpp": "xtensor"}
 OPENING = """\
 # The headers of every component, under include/limbeck, each named once: this installs them and compiles each alone.
 # `tests/house/headers.py . --write` brings the lists up to date; the test of the same name fails where they are not.
