@@ -1,6 +1,6 @@
 // limbeck's losses and AdamW as the C functions that kd_losses.py and adamw.py of peerbench call, each with a value and
-// a fresh gradient for the student. A loss adds to what is there, so every call sets gradient and values to zero first,
-// which is part of its time. Threads: as many as OpenMP gives.
+// a fresh gradient for the student. Gradients of logits are written; other losses add to what is there, so every call sets
+// gradient and values to zero first, which is part of its time. Threads: as many as OpenMP gives.
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -49,15 +49,14 @@ double sum_of(view<const float, 1> values) {
   return std::accumulate(values.data(), values.data() + values.extent(0), 0.0);
 }
 
-/// The loss of all rows; the gradient is written.
+/// The loss of all rows; the gradient is written, whatever was there.
 template <class Loss>
 double run(const Loss& loss, const logits_case& of) {
   const index rows = of.gradient.extent(0);
   float_sink out{.value = zero_values(rows)};
   out.gradient.logits = of.gradient;
   if (of.given.row_weight.empty()) out.per.rows = static_cast<double>(rows);
-  limbeck::ops::fill(here(), 0.0F, of.gradient);
-  loss(here(), of.student, of.teacher, of.given, out);
+  limbeck::write_gradient(loss, here(), of.student, of.teacher, of.given, out);
   return sum_of(out.value);
 }
 

@@ -16,3 +16,4 @@
 #include "limbeck/losses/schedule.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/softened_pair.hpp"
+#include "limbeck/losses/write_gradient.hpp"
