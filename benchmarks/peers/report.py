@@ -108,19 +108,26 @@ def table(of):
     return "\n".join(lines) + "\n"
 
 
+def vectors(flags):
+    """The widest that the processor has, and whether it multiplies bfloat16."""
+    wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "SSE2"
+    return wide + ("" if {"avx512_bf16", "amx_bf16"}.isdisjoint(flags) else " with bfloat16")
+
+
 def page(found, of):
     machines = [f["machine"] for f in found.values() if "machine" in f]
-    told = "".join(f"{m['cpu']}, {m['threads']} threads, PyTorch {m['torch']}, {', '.join(m['isa'])}.\n" for m in machines[:1])
+    told = "".join(f"{m['cpu']}, {m['threads']} threads, PyTorch {m['torch']}, {vectors(m['isa'])}.\n" for m in machines[:1])
     return f"""# limbeck beside its peers
 
 Written by `benchmarks/peers/run.py`, whose head says how to run it again; the table is of its last run. Both sides run in turn
-in one process, on the same data and as many threads; of each peer the quickest configuration counts. {told}
+in one process, on the same data and as many threads; of each peer the quickest configuration counts.
+{told}
 ![How many times better limbeck is](peers.svg)
 
 {table(of)}
-A step is one of `train_step.py` of peerbench. Losses set the student's gradient to zero themselves, as PyTorch's do; their
-limit is a triad over buffers of the same sizes, where these are larger than caches. A step's limit is that of multiply-adds in registers.
-Memory is the largest resident memory less interpreter, libraries, weights, gradients and moments.
+A step is one of `train_step.py` of peerbench; its limit is that of multiply-adds in registers. Losses give a fresh gradient, as
+PyTorch's do; their limit is a triad over buffers of the same sizes, where these are larger than caches. Memory is the largest
+resident memory less interpreter, libraries, weights, gradients and moments.
 """
 
 
