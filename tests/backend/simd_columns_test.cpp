@@ -38,7 +38,8 @@ void check(simd_level level) {
     for (const index step : {columns, columns + 3}) {
       const bool reads_on = columns < rows && !(step == columns && limbeck::few_dense_columns(columns));
       const auto from = numbered<S>((rows - 1) * step + (reads_on ? rows : columns));
-      std::vector<A> across(static_cast<std::size_t>(rows * columns)), spare(across.size() + rows);
+      std::vector<A> across(static_cast<std::size_t>(rows * columns)),
+          spare(across.size() + static_cast<std::size_t>(rows));
       std::vector<S> to(across.size(), S(1.0F));
       limbeck::simd_dispatch<both_ways>(from.data(), step, columns, across.data(), spare.data(), to.data());
       index wrong = 0;
