@@ -1,6 +1,6 @@
 // limbeck's losses and AdamW as the C functions that kd_losses.py and adamw.py of peerbench call, each with a value and
-// a fresh gradient for the student. Gradients of logits are written; other losses add to what is there, so every call sets
-// gradient and values to zero first, which is part of its time. Threads: as many as OpenMP gives.
+// a fresh gradient for the student. Gradients of logits are written; other losses add to what is there, so every call
+// sets gradient and values to zero first, which is part of its time. Threads: as many as OpenMP gives.
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
