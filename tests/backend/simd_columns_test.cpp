@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "limbeck/backend/simd.hpp"
+#include "simd_levels.hpp"
 
 namespace {
 
@@ -60,6 +61,5 @@ void check(simd_level level) {
 TEMPLATE_TEST_CASE("rows become columns and are added back, for every number of columns", "", float, double,
                    limbeck::bfloat16) {
   using compute = std::conditional_t<std::is_same_v<TestType, double>, double, float>;
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512})
-    if (level <= limbeck::best_simd_level()) check<TestType, compute>(level);
+  for (const simd_level level : limbeck_test::simd_levels()) check<TestType, compute>(level);
 }

@@ -10,6 +10,7 @@
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "losses/logit_case.hpp"
+#include "simd_levels.hpp"
 
 namespace {
 
@@ -68,9 +69,7 @@ void check(const C& c, const Loss& loss) {
 
 template <class S, class G>
 void check_all(const auto&... losses) {
-  using limbeck::simd_level;
-  for (const simd_level level : {simd_level::baseline, simd_level::avx2, simd_level::avx512}) {
-    if (level > limbeck::best_simd_level()) continue;
+  for (const limbeck::simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {1, 2, 3, 7, 16, 40, 150, 1100})
       for (const limbeck::index padding : {0, 3})

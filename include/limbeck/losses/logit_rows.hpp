@@ -107,13 +107,19 @@ template <class S, class U, class A, backend B, class G>
   return rows;
 }
 
+/// Zeros in the columns begin .. end of a row.
+template <class G>
+void clear_row(const view<G, 2>& gradients, index row, index begin, index end) {
+  for (index c = begin; c < end; ++c) gradients(row, c) = G(0.0F);
+}
+
 /// The rows with gradients that hold what `before` says; throws contract_error where a device would have to write them.
 /// In columns that do not count zeros are written at once. To be called when all else is known to fit.
 template <class S, class U, class A, class G>
 [[nodiscard]] logit_rows<S, U, A, cpu, G> with_gradient(logit_rows<S, U, A, cpu, G> rows, gradient_holds before) {
   rows.fresh = before == gradient_holds::anything && !rows.gradients.empty();
   for (index i = 0; rows.fresh && i < rows.count(); ++i)
-    for (index c = rows.classes; c < rows.gradients.extent(1); ++c) rows.gradients(i, c) = G(A(0));
+    clear_row(rows.gradients, i, rows.classes, rows.gradients.extent(1));
   return rows;
 }
 template <class S, class U, class A, class G>

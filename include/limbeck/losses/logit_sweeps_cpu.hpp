@@ -57,7 +57,6 @@ template <class V>
 struct across_classes {
   using scalar = typename V::scalar;
   static constexpr bool one_row = true;
-  static constexpr int rows_at_once = 1;
   static constexpr index padded(index classes) { return (classes + V::width - 1) / V::width * V::width; }
 
   LIMBECK_HD static V summed(const V& v) { return V(horizontal_sum(v)); }
@@ -69,7 +68,6 @@ template <class V>
 struct across_rows {
   using scalar = typename V::scalar;
   static constexpr bool one_row = false;
-  static constexpr int rows_at_once = V::width;
   static constexpr index padded(index classes) { return classes * V::width; }
 
   LIMBECK_HD static V summed(const V& v) { return v; }
@@ -191,12 +189,6 @@ class staged_logits {
   A* room_;
   index full_, rest_;
 };
-
-/// Zeros in the columns begin .. end of a row.
-template <class G>
-void clear_row(const view<G, 2>& gradients, index row, index begin, index end) {
-  for (index c = begin; c < end; ++c) gradients(row, c) = G(0.0F);
-}
 
 /// gradient += what is added here, or = where the rows are fresh, vector by vector in the layout of the kernel, for the
 /// rows of the group; their factor multiplied in already. `room` holds padded(classes); `spare` as much and a vector
