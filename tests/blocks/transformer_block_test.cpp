@@ -51,7 +51,7 @@ void check_gradients(double dropout, const std::vector<sample_rows>& rows, index
     for (index c = 0; c < width; ++c) dy(tokens - 1, c) = 0;  // the last token is nobody's
   const cpu_executor<> on{2};
   arena memory;
-  const auto k = layer.template keep<double>(memory, tokens);
+  const auto k = layer.template keep<double>(memory, batch);
   const auto value = [&] {
     layer.forward(on, look_at<block>(weights.seen_flat()), batch, mode, 6, x.seen(), k, {}, memory, y.all());
     double sum = inner_product(y.seen(), dy.seen());
@@ -93,6 +93,51 @@ TEST_CASE("the gradients of a pre-norm, causal layer agree with central differen
   }
 }
 
+/// A layer that answers for each sample's first token alone: what a whole layer gives there, and its gradients.
+template <class Placement, class Mask>
+void check_first_tokens(double dropout) {
+  using block = transformer_block<Placement, Mask>;
+  const block layer{{width, heads}, {width, inner}, {width, 1e-3}, {width, 1e-3}};
+  const std::vector<sample_rows> rows = {{0, 4, 4}, {4, 0, 0}, {4, 1, 1}, {6, 3, 2}};  // token 5 is nobody's
+  const std::vector<sample_rows> queries = {{0, 1, 1}, {1, 0, 0}, {1, 1, 1}, {2, 1, 1}};
+  const std::vector<std::int32_t> tokens = {0, 4, 6};
+  batch_layout<> batch{view<const sample_rows, 1>(rows.data(), rows.size()), 9, 4, true};
+  const batch_layout<> whole = batch;
+  batch.queries = view<const sample_rows, 1>(queries.data(), queries.size());
+  batch.query_tokens = view<const std::int32_t, 1>(tokens.data(), tokens.size());
+  const pass_mode mode{.keeps = true, .dropout = dropout, .attention_dropout = dropout, .seed = 1, .step = 2};
+  matrix<> x(9, width, 1), weights(1, parameter_count, 2), y(3, width), all(9, width), gradient(1, parameter_count);
+  const matrix<> dy(3, width, 3);
+  const cpu_executor<> on{2};
+  arena memory;
+  const auto p = look_at<block>(weights.seen_flat());
+  const auto k = layer.template keep<double>(memory, batch);
+  const auto value = [&] {
+    layer.forward(on, p, batch, mode, 6, x.seen(), k, {}, memory, y.all());
+    return inner_product(y.seen(), dy.seen());
+  };
+  (void)value();
+  if (dropout == 0) {
+    layer.forward(on, p, whole, mode, 6, x.seen(), layer.template keep<double>(memory, whole), {}, memory, all.all());
+    for (index i = 0; i < 3; ++i)
+      CHECK(largest_gap(row_block(y.seen(), i, 1), row_block(all.seen(), tokens[static_cast<std::size_t>(i)], 1)) <
+            1e-13);
+  }
+  matrix<> dx(9, width, 4);  // only the rows of dy mean anything
+  ops::copy(on, dy.seen(), row_block(dx.all(), 0, 3));
+  layer.backward(on, p, batch, mode, 6, x.seen(), k, {}, look_at<block>(gradient.flat()), memory, dx.all());
+  CHECK(slope_error(x, dx, value) < 1e-7);
+  CHECK(slope_error(weights, gradient, value) < 1e-7);
+}
+
+TEST_CASE("a layer may answer for first tokens alone: the same rows, and gradients as central differences have them") {
+  for (const double dropout : {0.0, 0.3}) {
+    check_first_tokens<post_norm, bidirectional_mask>(dropout);
+    check_first_tokens<pre_norm, bidirectional_mask>(dropout);
+    check_first_tokens<pre_norm, causal_mask>(dropout);
+  }
+}
+
 TEST_CASE("feed_forward may write where it reads") {
   const feed_forward<> net{width, inner};
   const matrix<> w1(inner, width, 1), w2(width, inner, 2), b1(1, inner, 3), b2(1, width, 4);
@@ -125,7 +170,7 @@ TEST_CASE("a layer gives its sublayers streams of their own, and a step masks of
   arena memory;
   const auto run = [&](double dropout, double attention_dropout, std::uint64_t step, std::uint32_t site) {
     matrix<> y(4, width);
-    const auto k = layer.keep<double>(memory, 4);
+    const auto k = layer.keep<double>(memory, batch);
     layer.forward(cpu_executor<>{}, look_at<block>(weights.seen_flat()), batch,
                   {.dropout = dropout, .attention_dropout = attention_dropout, .seed = 1, .step = step}, site, x.seen(),
                   k, {}, memory, y.all());

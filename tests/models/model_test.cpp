@@ -75,6 +75,40 @@ TEST_CASE("a sample has the same logits alone and in a batch") {
   CHECK(largest_gap(last.logits, row_block(together.seen(), 2, 1)) < 1e-13);
 }
 
+TEST_CASE("logits alone cost the last layer its first tokens only, and are the same") {
+  const auto check = [](auto model, const owned_batch& batch) {
+    trial t(std::move(model));
+    matrix<> logits(3, t.model.head().classes());
+    const auto layers = t.model.backbone().sizes().layers;
+    const double value = t.differentiate(batch, signal::logits | signal::embeddings);
+    CHECK(t.pass.layout.answers() == 3);
+    CHECK(t.pass.backbone.layer[static_cast<std::size_t>(layers - 1)].middle.extent(0) == 3);
+    ops::copy(t.on, read_only(t.pass.seen.logits), logits.all());
+    const matrix<> gradient = t.gradient;
+
+    // The same objective with the layers read as well, and nothing wanted of them.
+    t.gradient.fill(0);
+    const auto seen = t.forward(batch, signal::logits | signal::embeddings | signal::hidden, {.keeps = true});
+    CHECK(t.pass.layout.answers() == batch.seen().ids.extent(0));
+    CHECK(largest_gap(seen.logits, logits.seen()) < 1e-13);
+    signals<const double> read = seen;
+    read.hidden = {};
+    CHECK(objective<double>(batch, read, &t.pass.gradient) == Approx(value).epsilon(1e-12));
+    t.model.backward(t.on, t.weights.seen_flat(), t.pass, t.gradient.flat());
+    CHECK(largest_gap(t.gradient.seen(), gradient.seen()) < 1e-12);
+  };
+  for (const owned_batch* batch : {&packed, &right_padded, &left_padded}) {
+    check(make_bert_classifier(sizes, 3), *batch);
+    check(make_distilbert_classifier(sizes, 2), without_types(*batch));
+  }
+}
+
+TEST_CASE("a language model reads every token, whatever else is read") {
+  trial t(make_gpt2_language_model(sizes));
+  (void)t.forward(without_types(packed), signal::logits, inference);
+  CHECK(t.pass.layout.answers() == 7);
+}
+
 TEST_CASE("a sample without rows has the logits of a first token of zeros, and passes nothing back") {
   trial t(make_bert_classifier(sizes, 2));
   const owned_batch batch{.ids = {1, 2}, .rows = {{0, 2, 2}, {2, 0, 0}}};
@@ -123,7 +157,9 @@ TEST_CASE("an inference has the bits of a pass that keeps, for every signal") {
       CHECK(same_bits(kept.values[l], left.values[l]));
     }
     const auto only_logits = other.forward(batch, signal::logits, inference);
-    CHECK(same_bits(kept.logits, only_logits.logits));
+    CHECK(largest_gap(kept.logits, only_logits.logits) < 1e-13);  // of products of other sizes
+    const auto kept_logits = t.forward(batch, signal::logits, {.keeps = true});
+    CHECK(same_bits(kept_logits.logits, only_logits.logits));
   };
   check(make_bert_classifier(sizes, 3), packed);
   check(make_bert_masked_language_model(sizes), left_padded);

@@ -59,12 +59,13 @@ struct workplace {
     return {data, heads, view<const block, 1>(at.data(), at.size()), causal};
   }
   view<double, 2> third(matrix<>& of, index which) const { return column_block(of.all(), which * width, width); }
-  /// Whether token t belongs to a sample.
-  bool taken(index t) const {
+  /// The sample that token t belongs to; null where there is none.
+  const sample_rows* sample_of(index t) const {
     for (const sample_rows& s : rows)
-      if (t >= s.begin && t < s.begin + s.length) return true;
-    return false;
+      if (t >= s.begin && t < s.begin + s.length) return &s;
+    return nullptr;
   }
+  bool taken(index t) const { return sample_of(t) != nullptr; }
 
   void forward(const attention_shape& shape, int threads = 1, bool keeps = true) {
     ops::attention(cpu_executor<>{threads}, shape, seen(rows), read_only(third(qkv, 0)), read_only(third(qkv, 1)),
@@ -201,6 +202,53 @@ TEST_CASE("the gradients of attention agree with central differences, in every l
           w.backward(shape, 2, wants_maps);
           CHECK(slope_error(w.qkv, w.dqkv, [&] { return w.value(shape, wants_maps); }) < 1e-7);
         }
+      }
+}
+
+/// The rows of `of` that belong to each sample's first `most` tokens, one behind the other.
+matrix<> first_rows(const view<const double, 2>& of, const std::vector<sample_rows>& rows, index most) {
+  std::vector<index> tokens;
+  for (const sample_rows& s : rows)
+    for (index r = 0; r < std::min(most, s.length); ++r) tokens.push_back(s.begin + r);
+  matrix<> out(static_cast<index>(tokens.size()), of.extent(1));
+  for (index i = 0; i < out.rows(); ++i)
+    std::copy_n(&of(tokens[static_cast<std::size_t>(i)], 0), out.columns(), &out(i, 0));
+  return out;
+}
+
+TEST_CASE("attention for the first queries of each sample gives their rows, and what they pass back") {
+  for (const auto& layout : layouts())
+    for (const bool causal : {false, true})
+      for (const index most : {1, 2}) {
+        INFO(layout.name << (causal ? ", causal" : "") << ", " << most << " queries a sample");
+        workplace w(layout.tokens, 2, 3, layout.rows);
+        std::vector<sample_rows> queries;
+        index count = 0;
+        for (const sample_rows& s : w.rows) {
+          queries.push_back({count, std::min(most, s.length), 0});
+          count += queries.back().length;
+        }
+        for (index t = 0; t < w.tokens; ++t)  // nothing comes back to the other rows
+          if (const sample_rows* s = w.sample_of(t); s == nullptr || t - s->begin >= most)
+            std::fill_n(&w.dcontext(t, 0), w.width, 0.0);
+        const attention_shape shape{.heads = 2, .causal = causal};
+        w.forward(shape, 1, false);
+        w.backward(shape, 1, false);
+
+        const matrix<> q = first_rows(read_only(w.third(w.qkv, 0)), w.rows, most);
+        const matrix<> dcontext = first_rows(w.dcontext.seen(), w.rows, most);
+        matrix<> context(count, w.width), log_sum(count, 2), dq(count, w.width), dkv(w.tokens, 2 * w.width);
+        const cpu_executor<> on{2};
+        ops::attention(on, shape, seen(w.rows), q.seen(), read_only(w.third(w.qkv, 1)), read_only(w.third(w.qkv, 2)),
+                       context.all(), log_sum.all(), square_blocks<double>{}, square_blocks<double>{}, seen(queries));
+        CHECK(same_bits(context.seen(), first_rows(w.context.seen(), w.rows, most).seen()));
+        CHECK(same_bits(log_sum.seen(), first_rows(w.log_sum.seen(), w.rows, most).seen()));
+        ops::attention_backward(
+            on, shape, seen(w.rows), q.seen(), read_only(w.third(w.qkv, 1)), read_only(w.third(w.qkv, 2)),
+            log_sum.seen(), dcontext.seen(), square_blocks<const double>{}, square_blocks<const double>{}, dq.all(),
+            column_block(dkv.all(), 0, w.width), column_block(dkv.all(), w.width, w.width), seen(queries));
+        CHECK(same_bits(dq.seen(), first_rows(read_only(w.third(w.dqkv, 0)), w.rows, most).seen()));
+        CHECK(largest_gap(dkv.seen(), read_only(column_block(w.dqkv.all(), w.width, 2 * w.width))) < 1e-14);
       }
 }
 

@@ -1,25 +1,20 @@
 // The first half of a transformer layer: tokens look at tokens.
 #pragma once
 
+#include <cstdint>
+
 #include "limbeck/backend/arena.hpp"
+#include "limbeck/blocks/batch_layout.hpp"
 #include "limbeck/blocks/masks.hpp"
 #include "limbeck/blocks/pass.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/ops/attention.hpp"
 #include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/embedding.hpp"
 #include "limbeck/ops/linear.hpp"
 
 namespace limbeck {
-
-/// Where the samples of a batch lie, with what follows from it.
-template <backend B = cpu>
-struct batch_layout {
-  view<const sample_rows, 1, B> rows{};  ///< [samples]
-  index tokens = 0;                      ///< rows of every [tokens, width] matrix
-  index longest = 0;                     ///< rows of the longest sample
-  bool gaps = false;                     ///< some tokens belong to no sample
-};
 
 /// The maps that a pass keeps of one layer; empty: none.
 template <class T, backend B = cpu>
@@ -50,28 +45,48 @@ struct self_attention {
   /// What the backward pass needs.
   template <class T, backend B = cpu>
   struct kept {
-    view<T, 2, B> qkv;      ///< [tokens, 3 * width]
-    view<T, 2, B> context;  ///< [tokens, width]
-    view<T, 2, B> log_sum;  ///< [tokens, heads]
+    view<T, 2, B> qkv;      ///< [tokens, 3 * width]; of a narrowed layer [tokens, 2 * width]: keys and values
+    view<T, 2, B> context;  ///< [answers, width]
+    view<T, 2, B> log_sum;  ///< [answers, heads]
+    view<T, 2, B> asked;    ///< [answers, width], narrowed only: the rows of x that answer
+    view<T, 2, B> q;        ///< [answers, width], narrowed only: their queries
 
+    /// Queries, keys, values.
     [[nodiscard]] view<T, 2, B> third(index which) const {
-      return column_block(qkv, which * (qkv.extent(1) / 3), qkv.extent(1) / 3);
+      const index width = context.extent(1), apart = 3 - qkv.extent(1) / width;
+      return which < apart ? q : column_block(qkv, (which - apart) * width, width);
     }
   };
   template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, index tokens) const {
-    return {memory.matrix<T>(tokens, 3 * width), memory.matrix<T>(tokens, width), memory.matrix<T>(tokens, heads)};
+  [[nodiscard]] kept<T> keep(arena& memory, const batch_layout<>& batch) const {
+    const index answers = batch.answers();
+    kept<T> k{memory.matrix<T>(batch.tokens, (batch.narrowed() ? 2 : 3) * width),
+              memory.matrix<T>(answers, width),
+              memory.matrix<T>(answers, heads),
+              {},
+              {}};
+    if (batch.narrowed()) {
+      k.asked = memory.matrix<T>(answers, width);
+      k.q = memory.matrix<T>(answers, width);
+    }
+    return k;
   }
 
-  /// x, y: [tokens, width]; y may be x. `maps` keeps scores and probabilities where not empty.
+  /// x [tokens, width], y [answers, width]; y may be x. `maps` keeps scores and probabilities where not empty.
   template <launchable E, class T, backend B = backend_of<E>>
   void forward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_maps<T, B>& maps,
                view<T, 2, B> y) const {
-    ops::linear(on, x, p.qkv, p.qkv_bias, k.qkv);
-    if (batch.gaps) ops::fill(on, T(0), k.context);
+    if (batch.narrowed()) {
+      ops::gather_rows(on, x, batch.query_tokens, k.asked);
+      ops::linear(on, read_only(k.asked), weights(p, 0, 1), biases(p, 0, 1), k.q);
+      ops::linear(on, x, weights(p, 1, 2), biases(p, 1, 2), k.qkv);
+    } else {
+      ops::linear(on, x, p.qkv, p.qkv_bias, k.qkv);
+      if (batch.gaps) ops::fill(on, T(0), k.context);
+    }
     ops::attention(on, shape(batch, mode, site), batch.rows, read_only(k.third(0)), read_only(k.third(1)),
-                   read_only(k.third(2)), k.context, k.log_sum, maps.scores, maps.probabilities);
+                   read_only(k.third(2)), k.context, k.log_sum, maps.scores, maps.probabilities, batch.queries);
     ops::linear(on, read_only(k.context), p.out, p.out_bias, y);
   }
 
@@ -83,20 +98,36 @@ struct self_attention {
                 const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory, view<T, 2, B> dx,
                 bool add = false) const {
     const auto before = memory.here();
-    const kept<T, B> dk{memory.matrix<T>(batch.tokens, 3 * width), memory.matrix<T>(batch.tokens, width), {}};
+    const kept<T, B> dk = keep<T>(memory, batch);
     ops::linear_backward(on, read_only(k.context), p.out, dy, d.out, d.out_bias, dk.context);
     if (batch.gaps) ops::fill(on, T(0), dk.qkv);
     ops::attention_backward(on, shape(batch, mode, site), batch.rows, read_only(k.third(0)), read_only(k.third(1)),
                             read_only(k.third(2)), read_only(k.log_sum), read_only(dk.context), wanted.scores,
-                            wanted.probabilities, dk.third(0), dk.third(1), dk.third(2));
+                            wanted.probabilities, dk.third(0), dk.third(1), dk.third(2), batch.queries);
     const view<const T, 2, B> wishes[] = {wanted.queries, wanted.keys, wanted.values};
     for (index which = 0; which < 3; ++which)
       if (!wishes[which].empty()) ops::add(on, wishes[which], dk.third(which));
-    ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx, add);
+    if (batch.narrowed()) {
+      ops::linear_backward(on, x, weights(p, 1, 2), read_only(dk.qkv), weights(d, 1, 2), biases(d, 1, 2), dx, add);
+      ops::linear_backward(on, read_only(k.asked), weights(p, 0, 1), read_only(dk.q), weights(d, 0, 1), biases(d, 0, 1),
+                           dk.asked);
+      ops::scatter_rows(on, read_only(dk.asked), batch.query_tokens, dx);
+    } else {
+      ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx, add);
+    }
     memory.rewind(before);
   }
 
  private:
+  /// `count` of the projections to query, key, value, from `first` on.
+  template <class T, backend B>
+  [[nodiscard]] view<T, 2, B> weights(const parameters<T, B>& p, index first, index count) const {
+    return row_block(p.qkv, first * width, count * width);
+  }
+  template <class T, backend B>
+  [[nodiscard]] view<T, 1, B> biases(const parameters<T, B>& p, index first, index count) const {
+    return view<T, 1, B>(p.qkv_bias.data() + first * width, count * width);
+  }
   template <backend B>
   [[nodiscard]] ops::attention_shape shape(const batch_layout<B>& batch, const pass_mode& mode,
                                            std::uint32_t site) const {

@@ -1,11 +1,13 @@
 // A transformer layer: attention and feed-forward, each with a residual path and a norm.
 #pragma once
 
+#include "limbeck/blocks/batch_layout.hpp"
 #include "limbeck/blocks/feed_forward.hpp"
 #include "limbeck/blocks/norm.hpp"
 #include "limbeck/blocks/self_attention.hpp"
 #include "limbeck/ops/dropout.hpp"
 #include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/embedding.hpp"
 
 namespace limbeck {
 
@@ -37,24 +39,28 @@ struct transformer_block {
   template <class T, backend B = cpu>
   struct kept {
     typename self_attention<Mask>::template kept<T, B> attention;
-    view<T, 2, B> middle;  ///< [tokens, width]: what the feed-forward reads
+    view<T, 2, B> middle;  ///< [answers, width]: what the feed-forward reads
     typename feed_forward<Activation>::template kept<T, B> forward_net;
     norm::kept<T, B> attention_norm, output_norm;
     view<T, 2, B> normed_input;  ///< [tokens, width], pre-norm only: what the attention reads
   };
   template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, index tokens, bool keeps = true) const {
-    kept<T> k{attention.template keep<T>(memory, tokens),          memory.matrix<T>(tokens, attention.width),
-              forward_net.template keep<T>(memory, tokens, keeps), attention_norm.keep<T>(memory, tokens, keeps),
-              output_norm.keep<T>(memory, tokens, keeps),          {}};
-    if constexpr (Placement::first) k.normed_input = memory.matrix<T>(tokens, attention.width);
+  [[nodiscard]] kept<T> keep(arena& memory, const batch_layout<>& batch, bool keeps = true) const {
+    const index answers = batch.answers();
+    kept<T> k{attention.template keep<T>(memory, batch),
+              memory.matrix<T>(answers, attention.width),
+              forward_net.template keep<T>(memory, answers, keeps),
+              attention_norm.keep<T>(memory, Placement::first ? batch.tokens : answers, keeps),
+              output_norm.keep<T>(memory, answers, keeps),
+              {}};
+    if constexpr (Placement::first) k.normed_input = memory.matrix<T>(batch.tokens, attention.width);
     return k;
   }
 
   /// Sites of random streams that a layer uses, counted from its first.
   static constexpr std::uint32_t sites = 3;
 
-  /// y [tokens, width] from x [tokens, width], which it may not overlap. `memory` lends what is only needed meanwhile.
+  /// y [answers, width] from x [tokens, width], which it may not overlap. `memory` lends what is only needed meanwhile.
   template <launchable E, class T, backend B = backend_of<E>>
   void forward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_maps<T, B>& maps,
@@ -62,7 +68,9 @@ struct transformer_block {
     if constexpr (Placement::first) {
       attention_norm.forward(on, p.attention_norm, x, k.attention_norm, k.normed_input);
       attention.forward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, maps, y);
-      ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), x, y);
+      if (batch.narrowed()) ops::gather_rows(on, x, batch.query_tokens, k.middle);
+      ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), batch.narrowed() ? read_only(k.middle) : x,
+                       y);
       output_norm.forward(on, p.output_norm, read_only(y), k.output_norm, k.middle);
       const auto mark = memory.here();
       const view<T, 2, B> fed = memory.matrix<T>(y.extent(0), y.extent(1));
@@ -71,44 +79,48 @@ struct transformer_block {
       memory.rewind(mark);
     } else {
       attention.forward(on, p.attention, batch, mode, site, x, k.attention, maps, y);
-      attention_norm.forward_residual(on, p.attention_norm, mode, site + 1, read_only(y), x, k.attention_norm,
-                                      k.middle);
+      attention_norm.forward_residual(on, p.attention_norm, mode, site + 1, read_only(y),
+                                      batch.narrowed() ? read_only(k.attention.asked) : x, k.attention_norm, k.middle);
       forward_net.forward(on, p.forward_net, read_only(k.middle), k.forward_net, y);
       output_norm.forward_residual(on, p.output_norm, mode, site + 2, read_only(y), read_only(k.middle), k.output_norm,
                                    y);
     }
   }
 
-  /// Turns `d` [tokens, width] from dy into dx, with what losses want of the attention. Gradients of the parameters are
-  /// added to `dp`.
+  /// Turns `d` [tokens, width] from dy, its first rows in a narrowed layer, into dx, with what losses want of the
+  /// attention. Gradients of the parameters are added to `dp`.
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                 std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_wishes<T, B>& wanted,
                 const parameters<T, B>& dp, arena& memory, view<T, 2, B> d) const {
     const auto mark = memory.here();
-    const view<T, 2, B> branch = memory.matrix<T>(d.extent(0), d.extent(1));
+    const index answers = batch.answers();
+    const view<T, 2, B> branch = memory.matrix<T>(answers, d.extent(1)), dy = row_block(d, 0, answers);
+    const view<T, 2, B> top = batch.narrowed() ? memory.matrix<T>(answers, d.extent(1)) : d;
     if constexpr (Placement::first) {
-      const view<T, 2, B> through = memory.matrix<T>(d.extent(0), d.extent(1));
-      ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(d), branch);
+      const view<T, 2, B> through = memory.matrix<T>(answers, d.extent(1)), below = batch.narrowed() ? d : through;
+      if (batch.narrowed()) ops::copy(on, read_only(dy), top);
+      ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(top), branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
                            memory, through);
       output_norm.backward(on, p.output_norm, k.output_norm, read_only(through), dp.output_norm, through);
-      ops::add(on, read_only(through), d);
-      ops::dropout(on, mode.dropout, mode.at(site + 1), read_only(d), branch);
+      ops::add(on, read_only(through), top);
+      ops::dropout(on, mode.dropout, mode.at(site + 1), read_only(top), branch);
       attention.backward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, read_only(branch),
-                         wanted, dp.attention, memory, through);
-      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(through), dp.attention_norm, through);
-      ops::add(on, read_only(through), d);
+                         wanted, dp.attention, memory, below);
+      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(below), dp.attention_norm, below);
+      if (!batch.narrowed()) ops::add(on, read_only(through), d);
     } else {
-      output_norm.backward_residual(on, p.output_norm, mode, site + 2, k.output_norm, read_only(d), dp.output_norm, d,
-                                    branch);
+      output_norm.backward_residual(on, p.output_norm, mode, site + 2, k.output_norm, read_only(dy), dp.output_norm,
+                                    top, branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
-                           memory, d, true);
-      attention_norm.backward_residual(on, p.attention_norm, mode, site + 1, k.attention_norm, read_only(d),
-                                       dp.attention_norm, d, branch);
+                           memory, top, true);
+      attention_norm.backward_residual(on, p.attention_norm, mode, site + 1, k.attention_norm, read_only(top),
+                                       dp.attention_norm, top, branch);
       attention.backward(on, p.attention, batch, mode, site, x, k.attention, read_only(branch), wanted, dp.attention,
-                         memory, d, true);
+                         memory, d, !batch.narrowed());
     }
+    if (batch.narrowed()) ops::scatter_rows(on, read_only(top), batch.query_tokens, d);
     memory.rewind(mark);
   }
 };

@@ -13,17 +13,20 @@ namespace limbeck {
 /// value and branches once a layer.
 enum class signal_set : unsigned {};
 
-namespace signal {
-inline constexpr signal_set none{0}, logits{1}, embeddings{2}, hidden{4}, scores{8}, probabilities{16}, queries{32},
-    keys{64}, values{128};
-}  // namespace signal
-
 [[nodiscard]] constexpr signal_set operator|(signal_set a, signal_set b) {
   return signal_set{unsigned(a) | unsigned(b)};
 }
 [[nodiscard]] constexpr signal_set operator&(signal_set a, signal_set b) {
   return signal_set{unsigned(a) & unsigned(b)};
 }
+
+namespace signal {
+inline constexpr signal_set none{0}, logits{1}, embeddings{2}, hidden{4}, scores{8}, probabilities{16}, queries{32},
+    keys{64}, values{128};
+/// What every layer leaves, for every token.
+inline constexpr signal_set of_layers = hidden | scores | probabilities | queries | keys | values;
+}  // namespace signal
+
 /// Whether any member of `wanted` is in `set`.
 [[nodiscard]] constexpr bool has(signal_set set, signal_set wanted) { return (set & wanted) != signal::none; }
 

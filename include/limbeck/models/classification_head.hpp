@@ -36,6 +36,9 @@ class classification_head {
 
   [[nodiscard]] index classes() const { return classes_; }
 
+  /// Of the last hidden state only the first token of each sample is read.
+  static constexpr bool reads_first_tokens = true;
+
   /// What the backward pass needs, [samples, width] each.
   template <class T>
   struct kept {

@@ -41,6 +41,8 @@ class language_head {
  public:
   explicit language_head(slot word_embeddings) : words_(word_embeddings) {}
 
+  static constexpr bool reads_first_tokens = false;  ///< but those of token_batch::logit_tokens
+
   template <class T>
   struct kept {
     view<const T, 2> rows;
@@ -73,6 +75,8 @@ class language_head {
 /// logits = norm(gelu(transform(hidden))) E' + bias: BERT's masked language model head.
 class masked_language_head {
  public:
+  static constexpr bool reads_first_tokens = false;  ///< but those of token_batch::logit_tokens
+
   /// Declares transform [width, width], its norm, and a bias a word.
   masked_language_head(slot word_embeddings, double epsilon, const model_names& names, parameter_table& table)
       : words_(word_embeddings), norm_{word_embeddings.columns, epsilon} {

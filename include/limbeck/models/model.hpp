@@ -41,8 +41,9 @@ class model {
   [[nodiscard]] const Backbone& backbone() const { return backbone_; }
   [[nodiscard]] const Head& head() const { return head_; }
 
-  /// Runs the model and returns the signals that `reads` names, as views into `p`, valid until its next pass. Throws
-  /// contract_error where the batch does not fit the model.
+  /// Runs the model and returns the signals that `reads` names, as views into `p`, valid until its next pass. Where
+  /// nothing of the layers is read, the last one computes what the head looks at and no more. Throws contract_error
+  /// where the batch does not fit the model.
   template <launchable E, class T>
   signals<const T> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, signal_set reads,
                            const pass_mode& mode, pass<T>& p) const {
@@ -52,11 +53,12 @@ class model {
     p.mode = mode;
     p.batch = batch;
     p.layout = layout_of(batch);
+    if (Head::reads_first_tokens && !has(reads, signal::of_layers)) p.layout = first_tokens_of(p.layout, p.memory);
     p.seen = {};
     p.gradient = {};
     const view<T, 2> last = backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
     if (has(reads, signal::logits))
-      head_.forward(on, weights, batch, p.layout, mode, read_only(last), p.memory, p.head, p.seen);
+      head_.forward(on, weights, batch, p.layout.output(), mode, read_only(last), p.memory, p.head, p.seen);
     if (mode.keeps) p.gradient = zero_like(on, p.seen, p.memory);
     return p.seen;
   }
@@ -70,8 +72,8 @@ class model {
     if (p.gradient.logits.empty())
       ops::fill(on, T(0), dlast);
     else
-      head_.backward(on, weights, p.batch, p.layout, p.mode, p.head, read_only(p.gradient.logits), dlast, gradient,
-                     p.memory);
+      head_.backward(on, weights, p.batch, p.layout.output(), p.mode, p.head, read_only(p.gradient.logits),
+                     row_block(dlast, 0, p.layout.answers()), gradient, p.memory);
     backbone_.backward(on, weights, p.batch, p.layout, p.mode, p.backbone, p.gradient, dlast, gradient, p.memory);
     p.memory.rewind(mark);
   }

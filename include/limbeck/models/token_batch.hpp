@@ -6,7 +6,7 @@
 #include <string>
 
 #include "limbeck/backend/arena.hpp"
-#include "limbeck/blocks/self_attention.hpp"
+#include "limbeck/blocks/batch_layout.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/view.hpp"
 
@@ -47,6 +47,21 @@ struct token_batch {
   }
   out.gaps = covered < out.tokens;
   return out;
+}
+
+/// The layout for a last layer of which only each sample's first token is wanted.
+[[nodiscard]] inline batch_layout<cpu> first_tokens_of(batch_layout<cpu> batch, arena& memory) {
+  const view<sample_rows, 1> queries = memory.vector<sample_rows>(batch.rows.extent(0));
+  const view<std::int32_t, 1> tokens = memory.vector<std::int32_t>(batch.rows.extent(0));
+  index count = 0;
+  for (index i = 0; i < batch.rows.extent(0); ++i) {
+    const bool any = batch.rows(i).length > 0;
+    queries(i) = {count, any ? 1 : 0, any ? 1 : 0};
+    if (any) tokens(count++) = static_cast<std::int32_t>(batch.rows(i).begin);
+  }
+  batch.queries = queries;
+  batch.query_tokens = view<const std::int32_t, 1>(tokens.data(), count);
+  return batch;
 }
 
 /// Positions that count from 0 in each sample; 0 for tokens of no sample.

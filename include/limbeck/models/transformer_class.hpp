@@ -51,13 +51,15 @@ class transformer {
   };
 
   /// Runs the stack and fills the members of `seen` that `reads` names. Returns the last hidden state, [tokens, width],
-  /// in `memory`. An inference holds two layers at a time, and the signals that are read.
+  /// in `memory`; where `layout` is narrowed, and nothing of the layers is read, the last layer answers for those
+  /// tokens alone. An inference holds two layers at a time, and the signals that are read.
   template <launchable E, class T>
   view<T, 2> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
                      const pass_mode& mode, signal_set reads, arena& memory, kept<T>& k, signals<T>& seen) const;
 
-  /// From the gradient with respect to the last hidden state (`d`, used up) and to the signals (`wanted`, members
-  /// may be empty) to that of the parameters, added to `gradient`.
+  /// From the gradient with respect to the last hidden state (`d` [tokens, width], of which a narrowed layout fills the
+  /// first rows; used up) and to the signals (`wanted`, members may be empty) to that of the parameters, added to
+  /// `gradient`.
   template <launchable E, class T>
   void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
                 const pass_mode& mode, const kept<T>& k, const signals<T>& wanted, view<T, 2> d, view<T, 1> gradient,

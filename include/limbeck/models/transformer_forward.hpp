@@ -118,13 +118,15 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
   for (std::size_t l = 0; l < layers; ++l) {
     const attention_maps<T> kept_maps{maps(signal::scores, seen.scores, l),
                                       maps(signal::probabilities, seen.probabilities, l)};
-    const view<T, 2> y = stays ? memory.matrix<T>(layout.tokens, sizes_.width) : spare[l % 2];
+    const batch_layout<> here = l + 1 < layers ? layout.whole() : layout;
+    const view<T, 2> y =
+        stays ? memory.matrix<T>(here.answers(), sizes_.width) : row_block(spare[l % 2], 0, here.answers());
     const view<T, 2> qkv = qkv_stays && !mode.keeps ? memory.matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2>{};
     const auto mark = memory.here();
     k.input[l] = x;
-    k.layer[l] = layer_block().template keep<T>(memory, layout.tokens, mode.keeps);
+    k.layer[l] = layer_block().template keep<T>(memory, here, mode.keeps);
     if (!qkv.empty()) k.layer[l].attention.qkv = qkv;
-    layer_block().forward(on, look_at(static_cast<index>(l), weights), layout, mode,
+    layer_block().forward(on, look_at(static_cast<index>(l), weights), here, mode,
                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps,
                           memory, y);
     if (qkv_stays) {
@@ -137,8 +139,8 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
     if (!seen.hidden.empty()) seen.hidden[l] = y;
   }
   if (final_gain_.rows > 0) {
-    const view<T, 2> normed = memory.matrix<T>(layout.tokens, sizes_.width);
-    k.final_norm = layer_norm().template keep<T>(memory, layout.tokens, mode.keeps);
+    const view<T, 2> normed = memory.matrix<T>(layout.answers(), sizes_.width);
+    k.final_norm = layer_norm().template keep<T>(memory, layout.answers(), mode.keeps);
     layer_norm().forward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, read_only(x), k.final_norm,
                          normed);
     x = normed;
@@ -156,11 +158,12 @@ void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const
   const auto mark = memory.here();
   const auto layers = static_cast<std::size_t>(sizes_.layers);
   if (!wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[layers - 1]), d);
+  const view<T, 2> last = row_block(d, 0, layout.answers());
   if (final_gain_.rows > 0)
-    layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(d),
-                          {final_gain_.vector(gradient), final_bias_.vector(gradient)}, d);
+    layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(last),
+                          {final_gain_.vector(gradient), final_bias_.vector(gradient)}, last);
   for (std::size_t l = layers; l-- > 0;) {
-    layer_block().backward(on, look_at(static_cast<index>(l), weights), layout, mode,
+    layer_block().backward(on, look_at(static_cast<index>(l), weights), l + 1 < layers ? layout.whole() : layout, mode,
                            static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l],
                            detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, d);
     if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), d);

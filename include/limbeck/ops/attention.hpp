@@ -13,14 +13,16 @@ namespace limbeck::ops {
 /// arXiv:1706.03762, 3.2.1). q, k, v, context: [tokens, width], head h in columns h * d .. (h + 1) * d; log_sum
 /// [tokens, heads] receives each row's log of the softmax's denominator, for the backward pass. Works on blocks of
 /// query rows: no length x length memory is needed unless `scores` (before mask and softmax) or `probabilities`
-/// (before dropout) are not empty and keep the maps. A row without a key gives 0.
+/// (before dropout) are not empty and keep the maps. A row without a key gives 0. `queries` not empty: q, context and
+/// log_sum hold only the first queries(i).length rows of each sample, at queries(i).begin.
 template <launchable E, class T, backend B = backend_of<E>>
 void attention(const E& on, const attention_shape& shape, view<const sample_rows, 1, B> rows, view<const T, 2, B> q,
                view<const T, 2, B> k, view<const T, 2, B> v, view<T, 2, B> context, view<T, 2, B> log_sum,
-               const square_blocks<T, B>& scores, const square_blocks<T, B>& probabilities) {
+               const square_blocks<T, B>& scores, const square_blocks<T, B>& probabilities,
+               view<const sample_rows, 1, B> queries = {}) {
   shape.check(q.extent(1));
-  detail::attention_forward(B{}, on, shape, rows, detail::attention_input<T, B>{q, k, v}, context, log_sum, scores,
-                            probabilities);
+  detail::attention_forward(B{}, on, shape, detail::attention_rows<B>{rows, queries},
+                            detail::attention_input<T, B>{q, k, v}, context, log_sum, scores, probabilities);
 }
 
 /// What flows back through attention(): dq, dk, dv are written at the samples' rows, from d context and, where not
@@ -30,10 +32,12 @@ void attention_backward(const E& on, const attention_shape& shape, view<const sa
                         view<const T, 2, B> q, view<const T, 2, B> k, view<const T, 2, B> v,
                         view<const T, 2, B> log_sum, view<const T, 2, B> dcontext,
                         const square_blocks<const T, B>& dscores, const square_blocks<const T, B>& dprobabilities,
-                        view<T, 2, B> dq, view<T, 2, B> dk, view<T, 2, B> dv) {
+                        view<T, 2, B> dq, view<T, 2, B> dk, view<T, 2, B> dv,
+                        view<const sample_rows, 1, B> queries = {}) {
   shape.check(q.extent(1));
-  detail::attention_backward_samples(B{}, on, shape, rows, detail::attention_input<T, B>{q, k, v}, log_sum, dcontext,
-                                     dscores, dprobabilities, detail::attention_gradient<T, B>{dq, dk, dv});
+  detail::attention_backward_samples(B{}, on, shape, detail::attention_rows<B>{rows, queries},
+                                     detail::attention_input<T, B>{q, k, v}, log_sum, dcontext, dscores, dprobabilities,
+                                     detail::attention_gradient<T, B>{dq, dk, dv});
 }
 
 }  // namespace limbeck::ops

@@ -27,24 +27,36 @@ struct attention_gradient {
   view<T, 2, B> dq, dk, dv;
 };
 
+/// Where keys and values lie, and queries; queries empty: at the same rows.
+template <backend B>
+struct attention_rows {
+  view<const sample_rows, 1, B> keys, queries;
+};
+
 /// One head of one sample: its rows and columns of any [tokens, width] matrix.
 struct head_of_sample {
-  sample_rows rows;
+  sample_rows rows, queries;  ///< of keys and values; of queries
   index sample, head, width;  ///< width: of the head
 
   template <class T>
   [[nodiscard]] LIMBECK_HD T* row(const view<T, 2>& of, index which) const {
     return of.data() + (rows.begin + which) * of.stride(0) + head * width;
   }
+  /// The same of a matrix with a row a query.
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T* query(const view<T, 2>& of, index which) const {
+    return of.data() + (queries.begin + which) * of.stride(0) + head * width;
+  }
 };
 
 /// Calls body(head_of_sample) for every head of every sample, on the threads of the call.
 template <class Provider, class Body>
-void for_each_head(const cpu_executor<Provider>& on, const attention_shape& shape, view<const sample_rows, 1> rows,
+void for_each_head(const cpu_executor<Provider>& on, const attention_shape& shape, const attention_rows<cpu>& rows,
                    index width, Body&& body) {
-  parallel_each(on.threads, rows.extent(0) * shape.heads, [&](index item) {
+  parallel_each(on.threads, rows.keys.extent(0) * shape.heads, [&](index item) {
     const index sample = item / shape.heads, head = item % shape.heads;
-    if (rows(sample).length > 0) body(head_of_sample{rows(sample), sample, head, width / shape.heads});
+    const sample_rows keys = rows.keys(sample), queries = rows.queries.empty() ? keys : rows.queries(sample);
+    if (keys.length > 0) body(head_of_sample{keys, queries, sample, head, width / shape.heads});
   });
 }
 
@@ -61,7 +73,7 @@ struct head_memory {
 
   struct tag {};
   head_memory(const head_of_sample& h, bool backward) : keys(room_for(h.rows.keys)), width(room_for(h.width)) {
-    const index block = std::min(attention_block, h.rows.length) * keys, across = h.width * keys,
+    const index block = std::min(attention_block, h.queries.length) * keys, across = h.width * keys,
                 tall = std::max(attention_block, keys) * width;
     T* at = thread_scratch<tag, T>(3 * block + 2 * across + 4 * tall + 64);
     const auto take = [&](index count) {
@@ -100,14 +112,14 @@ struct copy_rows_kernel {
   }
 };
 
-/// Rows first .. first + count of a head as the right factor of a product: in place, unless reading whole vectors would
-/// leave the matrix; then copied to `spare`. The lanes behind the head's columns hold anything.
+/// `count` rows of a head, from `first` on, as the right factor of a product: in place, unless reading whole vectors
+/// would leave the matrix; then copied to `spare`. The lanes behind the head's columns hold anything.
 template <class T>
-rows_of_vectors<const T> right_factor(const head_of_sample& h, const view<const T, 2>& of, index first, index count,
+rows_of_vectors<const T> right_factor(const head_of_sample& h, const view<const T, 2>& of, const T* first, index count,
                                       const head_memory<T>& m, T* spare) {
   constexpr index lanes = 64 / sizeof(T);
-  if (h.head * h.width + (h.width + lanes - 1) / lanes * lanes <= of.extent(1)) return {h.row(of, first), of.stride(0)};
-  simd_dispatch<copy_rows_kernel>(h.row(of, first), of.stride(0), spare, m.width, count, h.width);
+  if (h.head * h.width + (h.width + lanes - 1) / lanes * lanes <= of.extent(1)) return {first, of.stride(0)};
+  simd_dispatch<copy_rows_kernel>(first, of.stride(0), spare, m.width, count, h.width);
   return {spare, m.width};
 }
 
@@ -135,11 +147,11 @@ struct across_kernel {
   }
 };
 
-/// out [count, keys] = scale * rows of `of` times what lies across.
+/// out [count, keys] = scale * rows of `of`, a row a query, times what lies across.
 template <class T>
 void times_across(const head_of_sample& h, const view<const T, 2>& of, index first, index count, T scale,
                   const T* across, const head_memory<T>& m, T* out) {
-  small_product<T>({h.row(of, first), of.stride(0), 1}, {across, m.keys}, {out, m.keys}, count, h.width, h.rows.keys,
+  small_product<T>({h.query(of, first), of.stride(0), 1}, {across, m.keys}, {out, m.keys}, count, h.width, h.rows.keys,
                    scale, false);
 }
 
@@ -198,7 +210,7 @@ struct factors_kernel {
   LIMBECK_HD static void run(const block_of_rows& b, const attention_shape& shape, const dropping<T>& drop, T* factor,
                              index row) {
     for (index r = 0; r < b.count; ++r)
-      dropout_factors<Bytes>(drop, shape.first_word(b.head.rows.begin + b.first + r, b.head.head), b.head.rows.keys,
+      dropout_factors<Bytes>(drop, shape.first_word(b.head.queries.begin + b.first + r, b.head.head), b.head.rows.keys,
                              factor + r * row);
   }
 };
@@ -224,7 +236,7 @@ struct softmax_block_kernel {
     using V = simd_of_bytes<T, Bytes>;
     const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
-      log_sum(b.head.rows.begin + b.first + r, b.head.head) =
+      log_sum(b.head.queries.begin + b.first + r, b.head.head) =
           softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns);
   }
 };
@@ -240,9 +252,9 @@ struct attention_forward_call {
   void operator()(const head_of_sample& h) const {
     const head_memory<T> m(h, false);
     simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
-    const rows_of_vectors<const T> values = right_factor(h, in.v, 0, h.rows.keys, m, m.rows);
-    for (index first = 0; first < h.rows.length; first += attention_block) {
-      const block_of_rows b{h, first, std::min(attention_block, h.rows.length - first), shape.causal};
+    const rows_of_vectors<const T> values = right_factor(h, in.v, h.row(in.v, 0), h.rows.keys, m, m.rows);
+    for (index first = 0; first < h.queries.length; first += attention_block) {
+      const block_of_rows b{h, first, std::min(attention_block, h.queries.length - first), shape.causal};
       times_across<T>(h, in.q, first, b.count, scale_of<T>(h), m.keys_across, m, m.scores);
       keep_block<T>(b, m.scores, m, scores);
       simd_dispatch<softmax_block_kernel>(b, m, log_sum);
@@ -251,14 +263,15 @@ struct attention_forward_call {
       drop_block(b, drop, m, m.scores);
       small_product<T>({m.scores, m.keys, 1}, values, {m.more_rows, m.width}, b.count, h.rows.keys, h.width, T(1),
                        false);
-      simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.row(context, first), context.stride(0), b.count, h.width);
+      simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.query(context, first), context.stride(0), b.count,
+                                      h.width);
     }
   }
 };
 
 template <class Provider, class T>
 void attention_forward(cpu, const cpu_executor<Provider>& on, const attention_shape& shape,
-                       view<const sample_rows, 1> rows, const attention_input<T, cpu>& in, view<T, 2> context,
+                       const attention_rows<cpu>& rows, const attention_input<T, cpu>& in, view<T, 2> context,
                        view<T, 2> log_sum, const square_blocks<T, cpu>& scores,
                        const square_blocks<T, cpu>& probabilities) {
   for_each_head(on, shape, rows, in.q.extent(1),
@@ -274,7 +287,7 @@ struct softmax_again_kernel {
     const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
       softmax_row_again<V>(m.scores + r * m.keys, b.visible(r), columns,
-                           log_sum(b.head.rows.begin + b.first + r, b.head.head));
+                           log_sum(b.head.queries.begin + b.first + r, b.head.head));
   }
 };
 /// From d probabilities to d scores.
@@ -301,8 +314,8 @@ struct attention_backward_call {
     const head_memory<T> m(h, true);
     simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
     simd_dispatch<across_kernel>(h, in.v, m, m.values_across);
-    for (index first = 0; first < h.rows.length; first += attention_block) {
-      const block_of_rows b{h, first, std::min(attention_block, h.rows.length - first), shape.causal};
+    for (index first = 0; first < h.queries.length; first += attention_block) {
+      const block_of_rows b{h, first, std::min(attention_block, h.queries.length - first), shape.causal};
       score_gradient(b, m);
       products(b, m);
     }
@@ -336,19 +349,19 @@ struct attention_backward_call {
     const index keys = h.rows.keys;
     const T scale = scale_of<T>(h);
     const bool more = b.first > 0;  // later blocks of rows add to dk and dv
-    small_product<T>({m.gradient, m.keys, 1}, right_factor(h, in.k, 0, keys, m, m.rows), {m.more_rows, m.width},
-                     b.count, keys, h.width, scale, false);
-    simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.row(out.dq, b.first), out.dq.stride(0), b.count, h.width);
-    small_product<T>({m.gradient, 1, m.keys}, right_factor(h, in.q, b.first, b.count, m, m.rows), {m.dkeys, m.width},
-                     keys, b.count, h.width, scale, more);
-    small_product<T>({m.scores, 1, m.keys}, right_factor(h, dcontext, b.first, b.count, m, m.rows),
+    small_product<T>({m.gradient, m.keys, 1}, right_factor(h, in.k, h.row(in.k, 0), keys, m, m.rows),
+                     {m.more_rows, m.width}, b.count, keys, h.width, scale, false);
+    simd_dispatch<copy_rows_kernel>(m.more_rows, m.width, h.query(out.dq, b.first), out.dq.stride(0), b.count, h.width);
+    small_product<T>({m.gradient, 1, m.keys}, right_factor(h, in.q, h.query(in.q, b.first), b.count, m, m.rows),
+                     {m.dkeys, m.width}, keys, b.count, h.width, scale, more);
+    small_product<T>({m.scores, 1, m.keys}, right_factor(h, dcontext, h.query(dcontext, b.first), b.count, m, m.rows),
                      {m.dvalues, m.width}, keys, b.count, h.width, T(1), more);
   }
 };
 
 template <class Provider, class T>
 void attention_backward_samples(cpu, const cpu_executor<Provider>& on, const attention_shape& shape,
-                                view<const sample_rows, 1> rows, const attention_input<T, cpu>& in,
+                                const attention_rows<cpu>& rows, const attention_input<T, cpu>& in,
                                 view<const T, 2> log_sum, view<const T, 2> dcontext,
                                 const square_blocks<const T, cpu>& dscores,
                                 const square_blocks<const T, cpu>& dprobabilities,
