@@ -83,6 +83,7 @@ set(
   models/parameter_table.hpp
   models/student_spec.hpp
   models/token_batch.hpp
+  models/touched_rows.hpp
   models/transformer.hpp
   models/transformer_class.hpp
   models/transformer_forward.hpp
@@ -182,6 +183,7 @@ set(
   training/console.hpp
   training/distiller.hpp
   training/evaluation.hpp
+  training/gradient_norm.hpp
   training/interruption.hpp
   training/learning_rate.hpp
   training/metrics.hpp

@@ -2,6 +2,7 @@
 #include "limbeck/training/adamw.hpp"
 
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/training/gradient_norm.hpp"
 #include "measure.hpp"
 
 namespace {

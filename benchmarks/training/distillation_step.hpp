@@ -67,15 +67,16 @@ class distillation_step {
     limbeck::normaliser per = limbeck::counts_of(batch.tokens().rows);
     per.rows = static_cast<double>(batch.rows.size());
     value_.assign(batch.rows.size(), 0);
-    limbeck::ops::fill(on_, 0.0F, gradient_.all());
+    touched_.clear(on_, gradient_.all());
     const auto seen =
         student_.forward(on_, read_only(weights_.all()), batch.tokens(), goal_.reads,
                          {.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step_++}, pass_);
     if (!stored_) run_teacher(b);
     goal_(on_, seen, limbeck::signals<const float>(shown_[stored_ ? b : 0].seen), batch.given(), per,
           limbeck::sink<float, cpu>{.value = view<float, 1>(value_.data(), value_.size()), .gradient = pass_.gradient});
+    touched_.mark(batch.tokens().ids);
     student_.backward(on_, read_only(weights_.all()), pass_, gradient_.all());
-    optimiser_.update(on_, 1e-5, 1, read_only(gradient_.all()), weights_.all());
+    optimiser_.update(on_, 1e-5, 1, read_only(gradient_.all()), weights_.all(), touched_);
     double sum = 0;
     for (const float v : value_) sum += static_cast<double>(v);
     return sum;
@@ -106,6 +107,7 @@ class distillation_step {
   limbeck::parameter_table table_ = student_.parameters();
   limbeck::slot projection_ = table_.declare("projection.weight", 384, 312);
   buffer<float> weights_{table_.size()}, gradient_{table_.size()}, theirs_{teacher_.parameters().size()};
+  limbeck::touched_rows touched_ = limbeck::touched_rows_of(student_);
   limbeck::adamw<float> optimiser_{table_, {.weight_decay = 0.01}};
   bert_classifier::pass<float> pass_;
   std::vector<bert_classifier::pass<float>> shown_;

@@ -10,6 +10,7 @@
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/student_spec.hpp"
 #include "limbeck/models/token_batch.hpp"
+#include "limbeck/models/touched_rows.hpp"
 #include "limbeck/models/transformer.hpp"
 #include "limbeck/models/transformer_class.hpp"
 #include "limbeck/models/transformer_forward.hpp"

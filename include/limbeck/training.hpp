@@ -6,6 +6,7 @@
 #include "limbeck/training/console.hpp"
 #include "limbeck/training/distiller.hpp"
 #include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/learning_rate.hpp"
 #include "limbeck/training/metrics.hpp"

@@ -8,6 +8,7 @@
 #include "golden_case.hpp"
 #include "golden_files.hpp"
 #include "limbeck/training/adamw.hpp"
+#include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/learning_rate.hpp"
 
 namespace {

@@ -16,6 +16,7 @@
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/training/adamw.hpp"
 #include "limbeck/training/distiller.hpp"
+#include "limbeck/training/gradient_norm.hpp"
 #include "training/small_run.hpp"
 
 namespace limbeck {
@@ -62,14 +63,14 @@ class distillation {
   void operator()(const batch_list& micro_batches) {
     micro_.assign(micro_batches.begin(), micro_batches.end());
     const normaliser counts = counts_of_step(micro_, set_, 2);
-    std::fill_n(gradients_.data(), gradients_.count(), 0.0F);
+    step_->clear(on_, gradients_.all());
     std::fill(values_.begin(), values_.end(), 0.0);
     for (const auto& chosen : micro_)
       step_->accumulate(on_, set_, chosen, counts,
                         {.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 5, .step = number_++}, 0.5,
                         read_only(weights_.all()), gradients_.all(), values_);
-    const double norm = norm_of(on_, read_only(gradients_.all()));
-    optimiser_->update(on_, 1e-3, clip_scale(norm, 1), read_only(gradients_.all()), weights_.all());
+    const double norm = norm_of(on_, read_only(gradients_.all()), step_->touched());
+    optimiser_->update(on_, 1e-3, clip_scale(norm, 1), read_only(gradients_.all()), weights_.all(), step_->touched());
   }
 
   [[nodiscard]] std::vector<float> weights() const { return {weights_.data(), weights_.data() + weights_.count()}; }

@@ -24,6 +24,9 @@ enum class pooling { tanh, relu };
 /// logits = classifier(dropout(activation(pooler(first token)))): a row a sample. A regressor has one class.
 class classification_head {
  public:
+  static constexpr bool reads_first_tokens = true;  ///< of the last hidden state, and no others
+  static constexpr bool reads_words = false;  ///< the word embeddings: their gradient is of the batch's tokens alone
+
   /// Declares pooler [width, width] and classifier [classes, width].
   classification_head(index width, index classes, pooling activation, const model_names& names, parameter_table& table)
       : width_(width), classes_(classes), activation_(activation) {
@@ -35,9 +38,6 @@ class classification_head {
   }
 
   [[nodiscard]] index classes() const { return classes_; }
-
-  /// Of the last hidden state only the first token of each sample is read.
-  static constexpr bool reads_first_tokens = true;
 
   /// What the backward pass needs, [samples, width] each.
   template <class T>

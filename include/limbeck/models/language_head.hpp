@@ -39,9 +39,10 @@ void return_rows(const E& on, const token_batch<>& batch, view<const T, 2> drows
 /// logits = hidden E', E the word embeddings: GPT-2's language head. A row a token of token_batch::logit_tokens.
 class language_head {
  public:
-  explicit language_head(slot word_embeddings) : words_(word_embeddings) {}
-
   static constexpr bool reads_first_tokens = false;  ///< but those of token_batch::logit_tokens
+  static constexpr bool reads_words = true;          ///< all of them: every word embedding has a gradient
+
+  explicit language_head(slot word_embeddings) : words_(word_embeddings) {}
 
   template <class T>
   struct kept {
@@ -75,7 +76,7 @@ class language_head {
 /// logits = norm(gelu(transform(hidden))) E' + bias: BERT's masked language model head.
 class masked_language_head {
  public:
-  static constexpr bool reads_first_tokens = false;  ///< but those of token_batch::logit_tokens
+  static constexpr bool reads_first_tokens = false, reads_words = true;  ///< as language_head
 
   /// Declares transform [width, width], its norm, and a bias a word.
   masked_language_head(slot word_embeddings, double epsilon, const model_names& names, parameter_table& table)

@@ -30,6 +30,7 @@ struct parameter {
 struct slot {
   index offset = 0, rows = 0, columns = 0;
 
+  friend bool operator==(const slot&, const slot&) = default;
   template <class T, backend B>
   [[nodiscard]] view<T, 2, B> matrix(view<T, 1, B> flat) const {
     return view<T, 2, B>(flat.data() + offset, rows, columns);

@@ -1,16 +1,20 @@
-// AdamW: Adam with decoupled weight decay, as one sweep over flat buffers.
+// AdamW: Adam with decoupled weight decay, as one sweep over flat buffers that leaves out what cannot change.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
 #include <vector>
 
 #include "limbeck/backend/buffer.hpp"
-#include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"
-#include "limbeck/backend/threads.hpp"
+#include "limbeck/core/error.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/touched_rows.hpp"
 
 namespace limbeck {
 
@@ -43,6 +47,15 @@ struct adamw_kernel {
     for (; i < count; ++i) p[i] = update(s, g[i], m[i], v[i], p[i]);
   }
 
+  /// Whether all that an update does to a parameter without gradient and moments is to multiply it by `keep`: the
+  /// formula takes 0 from it, and not 0 / 0 where epsilon is 0.
+  template <class T>
+  [[nodiscard]] static bool only_decays(const adamw_step<T>& s) {
+    T m = 0, v = 0;
+    const T left = update(s, T(0), m, v, T(-0.0));
+    return left == 0 && std::signbit(left);  // -0 less 0 is -0
+  }
+
  private:
   template <class V, class T>
   LIMBECK_HD static V update(const adamw_step<T>& s, const V& gradient, V& m, V& v, const V& p) {
@@ -53,42 +66,22 @@ struct adamw_kernel {
   }
 };
 
-/// Sums of squares of one chunk, in double: no overflow below 1e150, and few digits lost.
-struct square_sum_kernel {
+/// x *= factor.
+struct decay_kernel {
   template <int Bytes, class T>
-  LIMBECK_HD static void run(const T* x, index count, double& sum) {
+  LIMBECK_HD static void run(T factor, index count, T* x) {
     using V = simd_of_bytes<T, Bytes>;
-    using D = simd<double, V::width>;
-    D total(0.0);
     index i = 0;
-    for (; i + D::width <= count; i += D::width) {
-      const D here = load<D>(x + i);
-      total += here * here;
-    }
-    sum = horizontal_sum(total);
-    for (; i < count; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    for (; i + V::width <= count; i += V::width) store(x + i, load<V>(x + i) * V(factor));
+    for (; i < count; ++i) x[i] *= factor;
   }
 };
 
-struct norm_sums {};
+/// A gradient of 0 that stays in the nearest cache.
+template <class T>
+alignas(64) inline constexpr T no_gradient[512]{};
 
 }  // namespace detail
-
-/// The L2 norm of a buffer, summed in double chunk by chunk: the same bits for every thread count.
-template <class Provider, class T>
-[[nodiscard]] double norm_of(const cpu_executor<Provider>& on, view<const T, 1> x) {
-  constexpr index chunk_size = 1 << 14;
-  const index chunks = (x.extent(0) + chunk_size - 1) / chunk_size;
-  double* const sums = thread_scratch<detail::norm_sums, double>(chunks);
-  parallel_for(on.threads, chunks, [&](index begin, index end) {
-    for (index c = begin; c < end; ++c)
-      simd_dispatch<detail::square_sum_kernel>(x.data() + c * chunk_size,
-                                               std::min(chunk_size, x.extent(0) - c * chunk_size), sums[c]);
-  });
-  double total = 0;
-  for (index c = 0; c < chunks; ++c) total += sums[c];
-  return std::sqrt(total);
-}
 
 /// The moments of AdamW for the parameters of one table.
 template <class T>
@@ -101,45 +94,93 @@ class adamw {
 
   [[nodiscard]] const adamw_options& options() const { return options_; }
   [[nodiscard]] index updates() const { return updates_; }
-  [[nodiscard]] view<T, 1> first_moment() { return first_.all(); }
-  [[nodiscard]] view<T, 1> second_moment() { return second_.all(); }
+  [[nodiscard]] view<const T, 1> first_moment() const { return first_.all(); }
+  [[nodiscard]] view<const T, 1> second_moment() const { return second_.all(); }
+  /// To be filled before the next update; behind it a view must be asked for anew.
+  [[nodiscard]] view<T, 1> first_moment() { return moments_change(first_); }
+  [[nodiscard]] view<T, 1> second_moment() { return moments_change(second_); }
   /// For a resumed run: the moments are filled by the caller.
   void resume_at(index updates) { updates_ = updates; }
 
-  /// One update of `weights` from `gradient` times `gradient_scale` (clipping) at learning rate `rate`.
+  /// One update of `weights` from `gradient` times `gradient_scale` (clipping) at learning rate `rate`. The gradient of
+  /// rows that were not touched must be 0 and is not read; the bits are those of an update that reads it.
   template <class Provider>
   void update(const cpu_executor<Provider>& on, double rate, double gradient_scale, view<const T, 1> gradient,
-              view<T, 1> weights) {
+              view<T, 1> weights, const touched_rows& touched = {}) {
     ++updates_;
-    const double n = static_cast<double>(updates_);
+    look_for_moments(touched.table());
     for (const run_of_parameters& r : runs_) {
-      const detail::adamw_step<T> step{.beta1 = static_cast<T>(options_.beta1),
-                                       .beta2 = static_cast<T>(options_.beta2),
-                                       .share1 = static_cast<T>(1 - options_.beta1),
-                                       .share2 = static_cast<T>(1 - options_.beta2),
-                                       .epsilon = static_cast<T>(options_.epsilon),
-                                       .rate = static_cast<T>(rate),
-                                       .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
-                                       .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
-                                       .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
-                                       .gradient_scale = static_cast<T>(gradient_scale)};
-      // In whole chunks: where a vector loop ends must not depend on the threads, for its rest may be rounded
-      // otherwise.
-      constexpr index chunk_size = 1 << 14;
-      parallel_for(on.threads, (r.count + chunk_size - 1) / chunk_size, [&](index begin, index end) {
-        const index at = r.offset + begin * chunk_size;
-        simd_dispatch<detail::adamw_kernel>(step, std::min(end * chunk_size, r.count) - begin * chunk_size,
-                                            gradient.data() + at, first_.data() + at, second_.data() + at,
-                                            weights.data() + at);
+      const detail::adamw_step<T> step = step_of(r, rate, gradient_scale);
+      const bool may_rest = detail::adamw_kernel::only_decays(step);
+      const auto state = [&](index row) {
+        if (touched(row)) return row_state::touched;
+        return may_rest && moved_[static_cast<std::size_t>(row)] == 0 ? row_state::at_rest : row_state::moving;
+      };
+      touched.sweep(on, r.offset, r.offset + r.count, state, [&](index begin, index end, row_state of_rows) {
+        if (of_rows == row_state::touched) update_piece(step, begin, end - begin, gradient.data() + begin, weights);
+        if (of_rows == row_state::moving) move_on(step, begin, end, weights);
+        if (of_rows == row_state::at_rest && step.keep != 1)
+          simd_dispatch<detail::decay_kernel>(step.keep, end - begin, weights.data() + begin);
       });
     }
+    for (std::size_t row = 0; row < moved_.size(); ++row)
+      if (touched(static_cast<index>(row))) moved_[row] = 1;
   }
 
  private:
+  /// Of a row of the table: it has no moments and no gradient; moments alone; a gradient.
+  enum class row_state : std::uint8_t { at_rest, moving, touched };
   struct run_of_parameters {
     index offset, count;
     bool decays;
   };
+
+  [[nodiscard]] detail::adamw_step<T> step_of(const run_of_parameters& r, double rate, double gradient_scale) const {
+    const double n = static_cast<double>(updates_);
+    return {.beta1 = static_cast<T>(options_.beta1),
+            .beta2 = static_cast<T>(options_.beta2),
+            .share1 = static_cast<T>(1 - options_.beta1),
+            .share2 = static_cast<T>(1 - options_.beta2),
+            .epsilon = static_cast<T>(options_.epsilon),
+            .rate = static_cast<T>(rate),
+            .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
+            .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
+            .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
+            .gradient_scale = static_cast<T>(gradient_scale)};
+  }
+  void update_piece(const detail::adamw_step<T>& step, index begin, index count, const T* gradient,
+                    view<T, 1> weights) {
+    simd_dispatch<detail::adamw_kernel>(step, count, gradient, first_.data() + begin, second_.data() + begin,
+                                        weights.data() + begin);
+  }
+  /// An update with a gradient of 0.
+  void move_on(const detail::adamw_step<T>& step, index begin, index end, view<T, 1> weights) {
+    constexpr index most = std::size(detail::no_gradient<T>);
+    for (; begin < end; begin += most)
+      update_piece(step, begin, std::min(most, end - begin), detail::no_gradient<T>, weights);
+  }
+
+  [[nodiscard]] view<T, 1> moments_change(buffer<T>& moments) {
+    table_ = {};
+    return moments.all();
+  }
+  /// Which rows of the table have moments. Known from update to update, as long as both look at one table.
+  void look_for_moments(const slot& table) {
+    if (table == table_) return;
+    const index end = table.offset + table.rows * table.columns;
+    expects(end <= first_.count(), [&] {
+      return message("adamw: the table that was touched ends at ", end, ", the parameters at ", first_.count());
+    });
+    table_ = table;
+    moved_.resize(static_cast<std::size_t>(table.rows));
+    const auto all_0 = [&](const T* x) {
+      return std::all_of(x, x + table.columns, [](T value) { return value == 0 && !std::signbit(value); });
+    };
+    for (index row = 0; row < table.rows; ++row) {
+      const index at = table.offset + row * table.columns;
+      moved_[static_cast<std::size_t>(row)] = all_0(first_.data() + at) && all_0(second_.data() + at) ? 0 : 1;
+    }
+  }
   void add_run(const parameter& p) {
     if (!runs_.empty() && runs_.back().decays == p.decays())
       runs_.back().count += p.count();
@@ -150,12 +191,9 @@ class adamw {
   adamw_options options_;
   buffer<T> first_, second_;
   std::vector<run_of_parameters> runs_;
+  slot table_{};                     ///< in which rows were left out last
+  std::vector<std::uint8_t> moved_;  ///< of its rows: whether their moments may be other than 0
   index updates_ = 0;
 };
-
-/// What gradients are multiplied by so that their norm is at most `limit`: at most 1; 1 where `limit` is 0.
-[[nodiscard]] constexpr double clip_scale(double norm, double limit) {
-  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1;
-}
 
 }  // namespace limbeck

@@ -70,7 +70,7 @@ namespace detail {
 /// Writes weights (projections and all), both moments, the position, and the settings of the run, which a resumed run
 /// must repeat. Atomic: a kill leaves the last checkpoint whole. Throws file_error.
 inline void save_checkpoint(const std::filesystem::path& file, const parameter_table& table, const json& settings,
-                            const run_position& at, view<const float, 1> weights, adamw<float>& optimiser) {
+                            const run_position& at, view<const float, 1> weights, const adamw<float>& optimiser) {
   const std::vector<std::int64_t> shape{table.size()};
   const auto record = [&](const char* name, const float* data) {
     return tensor_record{name, dtype::f32, tensor_shape(shape.begin(), shape.end()), data};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "limbeck/models/model.hpp"
+#include "limbeck/models/touched_rows.hpp"
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/terms.hpp"
 
@@ -44,7 +45,7 @@ template <class Model, launchable E, class T>
 class distiller {
  public:
   distiller(const Model& student, taught_by<Model, T> teacher, std::vector<named_term<E, T>> terms)
-      : student_(&student), teacher_(teacher), terms_(std::move(terms)) {
+      : student_(&student), teacher_(teacher), terms_(std::move(terms)), touched_(touched_rows_of(student)) {
     for (const auto& term : terms_) {
       reads_ = reads_ | term.loss.reads;
       if (!term.reads_labels) teacher_reads_ = teacher_reads_ | term.loss.reads;
@@ -57,6 +58,12 @@ class distiller {
   /// `logits`: [samples, classes], of the set that accumulate() is given.
   void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
 
+  /// Sets to 0 what accumulate() may have added to since the last call; all of it the first time. Where a caller's own
+  /// zeros serve instead, touched() must not be told to others.
+  void clear(const E& on, view<T, 1> gradient) { touched_.clear(on, gradient); }
+  /// Where the gradient may differ from 0.
+  [[nodiscard]] const touched_rows& touched() const { return touched_; }
+
   /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to
   /// `values` [terms]. `counts` are those of the whole step. Throws contract_error where kept logits are of more or
   /// fewer samples than `set`.
@@ -67,6 +74,7 @@ class distiller {
       return message("distiller: kept logits of ", teacher_.logits.extent(0), " samples, the set has ", set.size());
     });
     batch_.fill(set, chosen);
+    touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
     const signals<const T> shown = teacher_signals(on, chosen);
     for (std::size_t t = 0; t < terms_.size(); ++t) {
@@ -105,6 +113,7 @@ class distiller {
   const Model* student_;
   taught_by<Model, T> teacher_;
   std::vector<named_term<E, T>> terms_;
+  touched_rows touched_;
   signal_set reads_ = signal::none, teacher_reads_ = signal::none;
   typename Model::template pass<T> student_pass_, teacher_pass_;
   sample_batch<T> batch_;

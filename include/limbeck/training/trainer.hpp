@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "limbeck/io/run_record.hpp"
-#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/training/adamw.hpp"
 #include "limbeck/training/checkpoint.hpp"
 #include "limbeck/training/console.hpp"
 #include "limbeck/training/distiller.hpp"
 #include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/learning_rate.hpp"
 #include "limbeck/training/training_options.hpp"
@@ -141,7 +141,7 @@ class trainer {
     for (index b = first; b < std::min(first + options_.accumulate, order.size()); ++b) micro_.push_back(order[b]);
     const normaliser counts = counts_of_step(micro_, train, student_.head().classes());
     const double progress = static_cast<double>(at_.updates) / static_cast<double>(rate_.updates);
-    ops::fill(on_, 0.0F, gradients_);
+    step_.clear(on_, gradients_);
     values_.assign(step_.terms().size(), 0);
     for (const auto& chosen : micro_)
       step_.accumulate(on_, train, chosen, counts,
@@ -152,11 +152,11 @@ class trainer {
                         .step = static_cast<std::uint64_t>(at_.micro_batches++)},
                        progress, read_only(weights_), gradients_, values_);
     expects_finite();
-    const double norm = norm_of(on_, read_only(gradients_)), rate = rate_(at_.updates);
+    const double norm = norm_of(on_, read_only(gradients_), step_.touched()), rate = rate_(at_.updates);
     if (!std::isfinite(norm))
       throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
                                last_good_state());
-    optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_);
+    optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_, step_.touched());
     note(norm, rate);
     ++at_.updates;
     ++at_.step_of_epoch;
