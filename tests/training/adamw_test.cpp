@@ -9,11 +9,13 @@
 
 #include "catch.hpp"
 #include "central_difference.hpp"
+#include "simd_levels.hpp"
+#include "training/sparse_gradient.hpp"
 
 namespace limbeck {
 namespace {
 
-using limbeck_test::matrix, limbeck_test::same_bits;
+using limbeck_test::matrix, limbeck_test::same_bits, limbeck_test::sparse_gradient;
 
 /// Weights and others of sizes that fill no vector, one of them beyond what one thread takes.
 parameter_table some_parameters() {
@@ -133,25 +135,135 @@ TEST_CASE("an optimiser that is given moments and a count goes on as the one the
   CHECK(second.updates() == 6);
 }
 
-TEST_CASE("norm_of is the L2 norm with the same bits for every number of threads") {
-  for (const index count : {index{1}, index{3}, index{16}, index{100003}}) {
-    const matrix<float> x(1, count, 4, 3);
-    long double sum = 0;
-    for (index i = 0; i < count; ++i)
-      sum += static_cast<long double>(x.data()[i]) * static_cast<long double>(x.data()[i]);
-    const double one = norm_of(cpu_executor<>{1}, x.seen_flat());
-    CHECK(one == Approx(static_cast<double>(std::sqrt(sum))).epsilon(1e-14));
-    for (const int threads : {2, 3, 16}) CHECK(norm_of(cpu_executor<>{threads}, x.seen_flat()) == one);
+/// Weights and moments after a few updates, one behind the other; each update told what was touched, or not.
+template <class T>
+matrix<T> trained(bool told, int threads, const parameter_table& table, const slot& words,
+                  const adamw_options& options = {}, double rate = 0.01) {
+  matrix<T> out(3, table.size());
+  const view<T, 1> weights(out.data(), table.size());
+  std::copy_n(matrix<T>(1, table.size(), 3).data(), table.size(), out.data());
+  weights(words.offset + 1) = T(-0.0);
+  adamw<T> optimiser(table, options);
+  for (std::uint64_t s = 0; s < 4; ++s) {
+    sparse_gradient<T> gradient(words, table.size(), s + 1);
+    optimiser.update(cpu_executor<>{threads}, rate / static_cast<double>(s + 1), 0.5, gradient.numbers.seen_flat(),
+                     weights, told ? gradient.touched : touched_rows{});
   }
-  CHECK(norm_of(cpu_executor<>{}, view<const double, 1>(nullptr, 0)) == 0);
+  std::copy_n(optimiser.first_moment().data(), table.size(), &out(1, 0));
+  std::copy_n(optimiser.second_moment().data(), table.size(), &out(2, 0));
+  return out;
 }
 
-TEST_CASE("clip_scale shortens what is longer than the limit and leaves the rest") {
-  CHECK(clip_scale(4, 1) == Approx(0.25).epsilon(1e-6));
-  CHECK(4 * clip_scale(4, 1) <= 1);
-  CHECK(clip_scale(0.5, 1) == 1);
-  CHECK(clip_scale(0, 1) == 1);
-  CHECK(clip_scale(1e9, 0) == 1);  // no limit
+/// Words of `width` numbers behind `before` others, and parameters behind them that fill no vector.
+slot words_among_others(parameter_table& table, index before, index rows, index width) {
+  if (before > 0) (void)table.declare("before.weight", before, 1);
+  const slot words = table.declare("words.weight", rows, width);
+  (void)table.declare("behind.weight", 3, 7);
+  (void)table.declare("behind.bias", 5, 0, initial::zero);
+  return words;
+}
+
+TEMPLATE_TEST_CASE("rows that were not touched have the bits of an update that reads their gradient of 0", "", float,
+                   double) {
+  struct shape {
+    index before, rows, width;
+  };
+  for (const simd_level level : limbeck_test::simd_levels()) {
+    const forced_simd_level forced(level);
+    for (const shape& s : {shape{0, 1200, 48}, shape{0, 700, 37}, shape{13, 500, 312}, shape{5, 4000, 3}}) {
+      parameter_table table;
+      const slot words = words_among_others(table, s.before, s.rows, s.width);
+      INFO(name_of(level) << ", rows of " << s.width);
+      const matrix<TestType> whole = trained<TestType>(false, 1, table, words);
+      for (const int threads : {1, 2, 3, 16})
+        CHECK(same_bits(whole.seen(), trained<TestType>(true, threads, table, words).seen()));
+    }
+  }
+}
+
+TEST_CASE("what is left out has the same bits without decay, with a decay of 1 and where moments get lost") {
+  parameter_table table;
+  const slot words = words_among_others(table, 3, 300, 20);
+  const auto check = [&](const adamw_options& options, double rate) {
+    CHECK(same_bits(trained<float>(false, 1, table, words, options, rate).seen(),
+                    trained<float>(true, 2, table, words, options, rate).seen()));
+  };
+  check({.weight_decay = 0}, 0.01);
+  check({.weight_decay = 0.01}, 1e-9);  // 1 - rate * decay is 1
+  check({.weight_decay = 1}, 1);        // and here 0, or less
+  check({.weight_decay = 3}, 1);
+  check({.weight_decay = 0.01}, 0);
+  check({.weight_decay = 0.01}, -0.01);
+  check({.beta1 = 0, .beta2 = 0}, 0.01);
+  check({.beta1 = 1e-30, .beta2 = 1e-30}, 0.01);  // moments are 0 again behind the next update
+}
+
+TEST_CASE("an epsilon of 0 makes NaN of a weight without gradient and moments, told or not") {
+  parameter_table table;
+  const slot words = words_among_others(table, 0, 300, 20);
+  const matrix<float> whole = trained<float>(false, 1, table, words, {.epsilon = 0}),
+                      told = trained<float>(true, 1, table, words, {.epsilon = 0});
+  index lost = 0;
+  for (index i = 0; i < whole.count(); ++i) {
+    REQUIRE(std::isnan(whole.data()[i]) == std::isnan(told.data()[i]));
+    REQUIRE((std::isnan(whole.data()[i]) || whole.data()[i] == told.data()[i]));
+    lost += std::isnan(whole.data()[i]) ? 1 : 0;
+  }
+  CHECK(lost >= 60 * 20);
+}
+
+TEST_CASE("an update does not read the gradient of rows that were not touched") {
+  parameter_table table;
+  const slot words = words_among_others(table, 0, 1000, 48);
+  const cpu_executor<> on{2};
+  matrix<float> weights(1, table.size(), 1), again = weights;
+  adamw<float> one(table), other(table);
+  for (std::uint64_t s = 0; s < 3; ++s) {
+    sparse_gradient<float> gradient(words, table.size(), s + 1);
+    one.update(on, 0.01, 1, gradient.numbers.seen_flat(), weights.flat(), gradient.touched);
+    gradient.spoil();
+    other.update(on, 0.01, 1, gradient.numbers.seen_flat(), again.flat(), gradient.touched);
+  }
+  CHECK(same_bits(weights.seen(), again.seen()));
+  for (index i = 0; i < weights.count(); ++i) REQUIRE(std::isfinite(again.data()[i]));
+}
+
+TEST_CASE("moments from elsewhere count: a caller's, and those of updates that were told nothing or another table") {
+  parameter_table table;
+  const slot words = words_among_others(table, 0, 200, 24), part{0, 100, 24};
+  const cpu_executor<> on;
+  const auto run = [&](bool told) {
+    matrix<float> out(3, table.size());
+    const view<float, 1> weights(out.data(), table.size());
+    adamw<float> optimiser(table);
+    const auto update = [&](const slot& rows, std::uint64_t seed, bool tell) {
+      const sparse_gradient<float> gradient(rows, table.size(), seed);
+      optimiser.update(on, 0.01, 1, gradient.numbers.seen_flat(), weights, tell ? gradient.touched : touched_rows{});
+    };
+    update(words, 1, told);
+    update(part, 2, false);
+    update(words, 3, told);
+    update(part, 4, told);
+    update(words, 5, told);
+    optimiser.first_moment()(199 * 24) = 0.5F;
+    update(words, 6, told);
+    optimiser.second_moment()(198 * 24 + 23) = 0.5F;
+    update(words, 7, told);
+    std::copy_n(optimiser.first_moment().data(), table.size(), &out(1, 0));
+    std::copy_n(optimiser.second_moment().data(), table.size(), &out(2, 0));
+    return out;
+  };
+  CHECK(same_bits(run(false).seen(), run(true).seen()));
+}
+
+TEST_CASE("a table beyond the parameters is refused with both ends") {
+  parameter_table table;
+  (void)table.declare("words.weight", 10, 4);
+  matrix<float> weights(1, table.size());
+  adamw<float> optimiser(table);
+  CHECK_THROWS_WITH(
+      optimiser.update(cpu_executor<>{}, 0.1, 1, weights.seen_flat(), weights.flat(), touched_rows(slot{4, 10, 4})),
+      "adamw: the table that was touched ends at 44, the parameters at 40");
 }
 
 }  // namespace
