@@ -1,6 +1,7 @@
 // A whole distillation step on models, losses and an optimiser of limbeck: what a training loop of one's own calls.
 #include <limbeck/limbeck.hpp>
 #include <limbeck/training/adamw.hpp>
+#include <limbeck/training/gradient_norm.hpp>
 
 #include <cstdint>
 #include <cstdio>
@@ -19,6 +20,7 @@ int main() {
   limbeck::initialise(table, 1, weights.all());
   limbeck::initialise(teacher.parameters(), 2, theirs.all());  // a real one comes from a file
   limbeck::adamw<float> optimiser(table, {.weight_decay = 0.01});
+  limbeck::touched_rows touched = limbeck::touched_rows_of(student);  // of its words: those that have a gradient
 
   // Two samples, of three and of two tokens, one behind the other.
   const std::int32_t ids[] = {2, 17, 3, 2, 3}, labels[] = {0, 2};
@@ -38,7 +40,7 @@ int main() {
   per.rows = 2;  // every sample has one row of logits
 
   for (std::uint64_t step = 0; step < 3; ++step) {
-    gradient.fill(0);
+    touched.clear(on, gradient.all());
     value.fill(0);
     const limbeck::pass_mode training{.keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 7, .step = step};
     const auto seen = student.forward(on, limbeck::read_only(weights.all()), batch, goal.reads, training, student_pass);
@@ -46,9 +48,11 @@ int main() {
         teacher.forward(on, limbeck::read_only(theirs.all()), batch, goal.reads, limbeck::inference, teacher_pass);
     goal(on, seen, shown, given, per,
          limbeck::sink<float, limbeck::cpu>{.value = value.all(), .gradient = student_pass.gradient});
+    touched.mark(batch.ids);
     student.backward(on, limbeck::read_only(weights.all()), student_pass, gradient.all());
-    const double norm = limbeck::norm_of(on, limbeck::read_only(gradient.all()));
-    optimiser.update(on, 1e-3, limbeck::clip_scale(norm, 1), limbeck::read_only(gradient.all()), weights.all());
+    const double norm = limbeck::norm_of(on, limbeck::read_only(gradient.all()), touched);
+    optimiser.update(on, 1e-3, limbeck::clip_scale(norm, 1), limbeck::read_only(gradient.all()), weights.all(),
+                     touched);
     std::printf("loss %.5f\n", static_cast<double>(value.data()[0] + value.data()[1]));
   }
 }

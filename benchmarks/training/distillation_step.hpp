@@ -2,6 +2,7 @@
 // both forward passes, five losses, the backward pass and AdamW. What the benchmarks of the step, and their peers, run.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -52,12 +53,21 @@ class distillation_step {
   /// Bytes of all weights, gradients and moments.
   [[nodiscard]] double parameter_bytes() const { return floats(4 * weights_.count() + theirs_.count()); }
   /// What a step cannot do without, in the mean of the batches. Of memory: weights, gradients and moments; states may
-  /// stay in caches, and of the tables of words only the gradients are counted.
+  /// stay in caches, and of the tables of words what an update reads and writes is counted: the gradients of the
+  /// batch's words, the moments of those of all batches, and every weight, for it decays.
   [[nodiscard]] work of_a_step() const {
     constexpr index words = 30522;
-    return {.read = floats(3 * weights_.count() - 2 * words * 312 + (stored_ ? 0 : theirs_.count() - words * 384)),
-            .written = floats(gradient_.count()),
-            .updated = floats(3 * weights_.count()),
+    const index rest = weights_.count() - words * 312;
+    std::vector<std::int32_t> ids;
+    index of_a_batch = 0;
+    for (const random_batch& b : batches_) {
+      ids.insert(ids.end(), b.ids.begin(), b.ids.end());
+      of_a_batch += distinct(b.ids);
+    }
+    const double gradients = floats(rest) + floats(of_a_batch * 312) / static_cast<double>(batches());
+    return {.read = floats(2 * rest + (stored_ ? 0 : theirs_.count() - words * 384)) + gradients,
+            .written = gradients,
+            .updated = floats(weights_.count() + 2 * (rest + distinct(ids) * 312)),
             .flops = flops() / static_cast<double>(batches())};
   }
 
@@ -85,6 +95,10 @@ class distillation_step {
  private:
   using executor = limbeck::cpu_executor<Provider>;
 
+  [[nodiscard]] static index distinct(std::vector<std::int32_t> ids) {
+    std::sort(ids.begin(), ids.end());
+    return std::unique(ids.begin(), ids.end()) - ids.begin();
+  }
   void run_teacher(std::size_t b) {
     (void)teacher_.forward(on_, read_only(theirs_.all()), batches_[b].tokens(), goal_.reads, limbeck::inference,
                            shown_[stored_ ? b : 0]);

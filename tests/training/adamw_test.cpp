@@ -228,30 +228,48 @@ TEST_CASE("an update does not read the gradient of rows that were not touched") 
   for (index i = 0; i < weights.count(); ++i) REQUIRE(std::isfinite(again.data()[i]));
 }
 
-TEST_CASE("moments from elsewhere count: a caller's, and those of updates that were told nothing or another table") {
+/// Weights that are 0 at first, and updates of them that are told what was touched, or not.
+struct words_and_optimiser {
   parameter_table table;
-  const slot words = words_among_others(table, 0, 200, 24), part{0, 100, 24};
-  const cpu_executor<> on;
-  const auto run = [&](bool told) {
-    matrix<float> out(3, table.size());
-    const view<float, 1> weights(out.data(), table.size());
-    adamw<float> optimiser(table);
-    const auto update = [&](const slot& rows, std::uint64_t seed, bool tell) {
-      const sparse_gradient<float> gradient(rows, table.size(), seed);
-      optimiser.update(on, 0.01, 1, gradient.numbers.seen_flat(), weights, tell ? gradient.touched : touched_rows{});
-    };
-    update(words, 1, told);
-    update(part, 2, false);
-    update(words, 3, told);
-    update(part, 4, told);
-    update(words, 5, told);
-    optimiser.first_moment()(199 * 24) = 0.5F;
-    update(words, 6, told);
-    optimiser.second_moment()(198 * 24 + 23) = 0.5F;
-    update(words, 7, told);
-    std::copy_n(optimiser.first_moment().data(), table.size(), &out(1, 0));
-    std::copy_n(optimiser.second_moment().data(), table.size(), &out(2, 0));
-    return out;
+  slot words = words_among_others(table, 0, 200, 24);
+  matrix<float> state{3, table.size()};  // weights, moments
+  adamw<float> optimiser{table};
+
+  void update(const slot& rows, std::uint64_t seed, bool tell) {
+    const sparse_gradient<float> gradient(rows, table.size(), seed);
+    optimiser.update(cpu_executor<>{}, 0.01, 1, gradient.numbers.seen_flat(),
+                     view<float, 1>(state.data(), table.size()), tell ? gradient.touched : touched_rows{});
+  }
+  const matrix<float>& end() {
+    std::copy_n(optimiser.first_moment().data(), table.size(), &state(1, 0));
+    std::copy_n(optimiser.second_moment().data(), table.size(), &state(2, 0));
+    return state;
+  }
+};
+
+TEST_CASE("moments of updates that were told nothing, or another table, count") {
+  const auto run = [](bool told) {
+    words_and_optimiser r;
+    r.update(r.words, 1, told);
+    r.update(r.words, 2, false);
+    r.update(r.words, 3, told);
+    r.update({0, 100, 24}, 4, told);
+    r.update(r.words, 5, told);
+    return r.end();
+  };
+  CHECK(same_bits(run(false).seen(), run(true).seen()));
+}
+
+TEST_CASE("moments that a caller fills in count, be it with -0") {
+  const auto run = [](bool told) {
+    words_and_optimiser r;
+    r.update(r.words, 1, told);
+    r.optimiser.first_moment()(199 * 24) = 0.5F;
+    r.optimiser.first_moment()(197 * 24) = -0.0F;
+    r.update(r.words, 2, told);
+    r.optimiser.second_moment()(198 * 24 + 23) = 0.5F;
+    r.update(r.words, 3, told);
+    return r.end();
   };
   CHECK(same_bits(run(false).seen(), run(true).seen()));
 }

@@ -58,8 +58,8 @@ class distiller {
   /// `logits`: [samples, classes], of the set that accumulate() is given.
   void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
 
-  /// Sets to 0 what accumulate() may have added to since the last call; all of it the first time. Where a caller's own
-  /// zeros serve instead, touched() must not be told to others.
+  /// Sets to 0 what accumulate() may have added to since the last call; all of it the first time. `gradient`: the one
+  /// that accumulate() is given.
   void clear(const E& on, view<T, 1> gradient) { touched_.clear(on, gradient); }
   /// Where the gradient may differ from 0.
   [[nodiscard]] const touched_rows& touched() const { return touched_; }
