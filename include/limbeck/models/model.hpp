@@ -53,7 +53,7 @@ class model {
     p.mode = mode;
     p.batch = batch;
     p.layout = layout_of(batch);
-    if (Head::reads_first_tokens && !has(reads, signal::of_layers)) p.layout = first_tokens_of(p.layout, p.memory);
+    if (first_tokens_do() && !has(reads, signal::of_layers)) p.layout = first_tokens_of(p.layout, p.memory);
     p.seen = {};
     p.gradient = {};
     const view<T, 2> last = backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
@@ -79,6 +79,13 @@ class model {
   }
 
  private:
+  /// Whether the head looks at first tokens alone; one that does not say so may look at all.
+  [[nodiscard]] static constexpr bool first_tokens_do() {
+    if constexpr (requires { Head::reads_first_tokens; })
+      return Head::reads_first_tokens;
+    else
+      return false;
+  }
   template <class E, class T>
   static signals<T> zero_like(const E& on, const signals<T>& seen, arena& memory);
 

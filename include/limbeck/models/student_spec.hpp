@@ -153,8 +153,9 @@ template <class T>
   model_config config = student_config(spec, teacher);
   bert_classifier model = make_classifier(config);
   buffer<T> mine(model.parameters().size());
-  initialise(model.parameters(), seed, mine.all());
-  if (!spec.from_teacher.empty()) {
+  if (spec.from_teacher.empty()) {
+    initialise(model.parameters(), seed, mine.all());
+  } else {
     expects(weights.extent(0) >= table.size(), [&] {
       return message("initialise_student: ", weights.extent(0), " weights given, the teacher's table has ",
                      table.size());

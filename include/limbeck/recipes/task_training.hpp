@@ -176,8 +176,9 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   if (teacher != nullptr) context.teacher = teacher->config.sizes;
   const term_builder builder({options.losses.begin(), options.losses.end()}, context, table);
   buffer<float> weights(table.size()), gradients(table.size());
-  initialise(table, options.training.seed + 1, weights.all());
   std::copy_n(student.weights.data(), student.model.parameters().size(), weights.data());
+  for (std::size_t p = student.model.parameters().entries().size(); p < table.entries().size(); ++p)
+    initialise_parameter(table.entries()[p], p, options.training.seed + 1, weights.all());
   auto terms = builder.template build<E, float>(read_only(weights.all()), gradients.all());
 
   const sample_set train = detail::training_samples(texts, options, student.pieces, out);
