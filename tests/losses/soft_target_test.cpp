@@ -175,6 +175,29 @@ TEST_CASE("soft_target of a single class is 0") {
   CHECK(got.gradient == std::vector<float>{0, 0, 0});
 }
 
+TEST_CASE("soft_target does not hide a NaN") {
+  for (const simd_level level : limbeck_test::simd_levels()) {
+    const limbeck::forced_simd_level forced(level);
+    for (const limbeck::index classes : {2, 4, 200}) {
+      for (const bool in_student : {true, false}) {
+        auto c = random_case<float>(40, classes);
+        (in_student ? c.student : c.teacher)[static_cast<std::size_t>(17 * classes + 1)] =
+            std::numeric_limits<float>::quiet_NaN();
+        INFO(classes << " classes, " << (in_student ? "student" : "teacher"));
+        const auto check = [&](const auto& loss) {
+          const auto got = c(loss);
+          for (limbeck::index i = 0; i < 40; ++i) {  // its own row alone
+            CHECK(std::isnan(got.value[static_cast<std::size_t>(i)]) == (i == 17));
+            CHECK(std::isnan(got.gradient[static_cast<std::size_t>(i * classes)]) == (i == 17));
+          }
+        };
+        check(soft_target_kl{.temperature = 2});
+        check(soft_target_reverse_kl{.temperature = 2});
+      }
+    }
+  }
+}
+
 TEST_CASE("soft_target reads every kind of storage") {
   for (const simd_level level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);

@@ -74,6 +74,15 @@ LIMBECK_HD void find_rows(const R (&columns)[Columns], R& found, std::integer_se
 
 inline constexpr index most_few_columns = 4;
 
+// Asks for memory some groups ahead of one of `count` numbers; of longer ones the processor sees enough itself.
+template <class T>
+LIMBECK_HD void ask_ahead(const T* p, index count) {
+  constexpr index ahead = 4096, line = 64;
+  const index bytes = count * static_cast<index>(sizeof(T));
+  if (bytes <= ahead / 2)
+    for (index at = ahead; at < ahead + bytes; at += line) __builtin_prefetch(reinterpret_cast<const char*>(p) + at);
+}
+
 }  // namespace detail
 
 /// Whether rows that lie end to end are taken apart vector by vector, and nothing behind them is read.
@@ -81,12 +90,23 @@ inline constexpr index most_few_columns = 4;
   return columns > 1 && columns <= detail::most_few_columns;
 }
 
-/// to[c * width + i] = from[i * step + c], for as many rows i as a vector has lanes and `columns` columns c >= 1. Where
-/// there are fewer columns than lanes, a whole vector is read from each row on.
+/// to[c * width + i] = from[i * step + c], for as many rows i as a vector has lanes and `columns` columns c >= 1; then
+/// for the next rows, `groups` times. Where there are fewer columns than lanes, a whole vector is read from each row
+/// on.
 struct rows_to_columns {
   template <int Bytes, storable S, class A>
-  LIMBECK_HD static void run(const S* from, index step, index columns, A* to) {
+  LIMBECK_HD static void run(const S* from, index step, index columns, A* to, int groups) {
     using V = simd_of_bytes<A, Bytes>;
+    for (int g = 0; g < groups; ++g) {
+      const S* first = from + g * V::width * step;
+      detail::ask_ahead(first, V::width * step);
+      group<V>(first, step, columns, to + g * V::width * columns);
+    }
+  }
+
+ private:
+  template <class V, class S, class A>
+  LIMBECK_HD static void group(const S* from, index step, index columns, A* to) {
     constexpr index width = V::width;
     if (step == columns && few_dense_columns(columns)) return dense<V, 2>(from, columns, to);
     if (2 * columns <= width) return block<V, V::width / 2>(from, step, columns, to);
@@ -96,8 +116,6 @@ struct rows_to_columns {
       if (c + width == columns) return;
     }
   }
-
- private:
   template <class V, int Columns, class S, class A>
   LIMBECK_HD static void block(const S* from, index step, index columns, A* to) {
     typename V::vector square[V::width];
@@ -125,16 +143,25 @@ struct rows_to_columns {
   }
 };
 
-/// to[i * columns + c] += from[c * width + i], for as many rows i as a vector has lanes. `spare` holds as much as
-/// `from` and a vector more, which may lie on `from`.
+/// to[i * columns + c] += from[c * width + i], for as many rows i as a vector has lanes; then for the next rows,
+/// `groups` times. `spare` holds what a group does and a vector more.
 struct add_columns_to_rows {
   template <int Bytes, storable G, class A>
-  LIMBECK_HD static void run(const A* from, index columns, A* spare, G* to) {
+  LIMBECK_HD static void run(const A* from, index columns, A* spare, G* to, int groups) {
     using V = simd_of_bytes<A, Bytes>;
+    for (int g = 0; g < groups; ++g) {
+      const index at = g * V::width * columns;
+      detail::ask_ahead(to + at, V::width * columns);
+      group<V>(from + at, columns, spare, to + at);
+    }
+  }
+
+ private:
+  template <class V, class G, class A>
+  LIMBECK_HD static void group(const A* from, index columns, A* spare, G* to) {
     constexpr index width = V::width;
-    if (few_dense_columns(columns))
-      dense<V, 2>(from, columns, spare);
-    else if (2 * columns <= width)
+    if (few_dense_columns(columns)) return dense<V, 2>(from, columns, to);
+    if (2 * columns <= width)
       block<V, V::width / 2>(from, columns, columns, spare);
     else if (columns < width)
       block<V, V::width>(from, columns, columns, spare);
@@ -144,7 +171,6 @@ struct add_columns_to_rows {
       store(to + i, load<V>(static_cast<const G*>(to + i)) + load<V>(static_cast<const A*>(spare + i)));
   }
 
- private:
   // Row after row, so that a row overwrites what the one before it left behind its columns.
   template <class V, int Columns, class A>
   LIMBECK_HD static void block(const A* from, index columns, index step, A* to) {
@@ -156,20 +182,20 @@ struct add_columns_to_rows {
 #pragma GCC unroll 16
     for (int i = 0; i < V::width; ++i) store(to + i * step, V(square[i]));
   }
-  template <class V, int Columns, class A>
-  LIMBECK_HD static void dense(const A* from, index columns, A* to) {
+  template <class V, int Columns, class A, class G>
+  LIMBECK_HD static void dense(const A* from, index columns, G* to) {
     if (columns == Columns)
       put_together<V>(from, to, detail::lane_sequence<Columns>{});
     else if constexpr (Columns < detail::most_few_columns)
       dense<V, Columns + 1>(from, columns, to);
   }
-  template <class V, class A, int... C>
-  LIMBECK_HD static void put_together(const A* from, A* to, std::integer_sequence<int, C...>) {
+  template <class V, class A, class G, int... C>
+  LIMBECK_HD static void put_together(const A* from, G* to, std::integer_sequence<int, C...>) {
     constexpr int count = sizeof...(C);
     const typename V::vector columns[count] = {load<V>(from + C * V::width).lanes...};
     typename V::vector found[count] = {(void(C), columns[0])...};
     (detail::find_rows<count, C, 1>(columns, found[C], detail::lane_sequence<V::width>{}), ...);
-    (store(to + C * V::width, V(found[C])), ...);
+    (store(to + C * V::width, load<V>(static_cast<const G*>(to + C * V::width)) + V(found[C])), ...);
   }
 };
 

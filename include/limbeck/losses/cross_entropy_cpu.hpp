@@ -16,11 +16,14 @@ struct label_rows {
 };
 
 struct cross_entropy_group {
+  static constexpr bool takes_many = false;
+
   template <class Layout, class Rows, class V, class A>
-  LIMBECK_HD static void run(const Rows& rows, const row_group<V>& group, const label_rows<A, cpu>& given,
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const label_rows<A, cpu>& given,
                              A* const& room) {
     const index size = Layout::padded(rows.classes);
-    const staged_logits<Layout, V> logits(rows.student, rows.classes, group, room + size);
+    const row_group<V>& group = groups[0];
+    const staged_logits<Layout, V> logits(rows.student, rows.classes, groups, room + size);
     const V top = logits.top(), onto_label(A(1) - given.smoothing);
     const V onto_each(given.smoothing / static_cast<A>(rows.classes));
 
@@ -34,7 +37,7 @@ struct cross_entropy_group {
     const V sum = Layout::summed(exp_sum.total());
     V value = log(sum) - onto_label * (logits_of_labels<Layout>(rows, group, given) - top);
     if (given.smoothing != A(0)) value -= onto_each * Layout::summed(logit_sum.total());
-    add_values<Layout>(rows, group, value);
+    add_values<Layout>(rows, groups, &value);
     if (rows.gradients.empty()) return;
 
     const V taken = onto_label * sum;
@@ -42,7 +45,7 @@ struct cross_entropy_group {
       const index label = given.labels(group.row[lane]);
       room[Layout::one_row ? label : label * V::width + lane] -= taken[lane];
     }
-    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, group, room + size, room);
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, groups, room + size, room);
     const V factor = group.template factors<Layout>(), scale = V(A(1)) / sum;
     for (index k = 0; k < logits.count(); ++k)
       gradient.add(k, factor * (load<V>(static_cast<const A*>(room + k * V::width)) * scale - onto_each));

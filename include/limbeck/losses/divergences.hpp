@@ -86,7 +86,8 @@ struct soft_label_cross_entropy {
 struct reverse_kl {
   template <class T>
   [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
-    return {c.reverse_excess(), where(is_finite(c.log_ratio), c.student * c.log_ratio, T(0))};
+    const T not_compared = where(c.log_ratio == c.log_ratio, T(0), c.log_ratio);  // a NaN stays one
+    return {c.reverse_excess(), where(is_finite(c.log_ratio), c.student * c.log_ratio, not_compared)};
   }
 };
 

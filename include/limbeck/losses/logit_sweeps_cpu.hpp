@@ -61,7 +61,6 @@ struct across_classes {
 
   LIMBECK_HD static V summed(const V& v) { return V(horizontal_sum(v)); }
   LIMBECK_HD static V largest(const V& v) { return V(horizontal_max(v)); }
-  LIMBECK_HD static bool holds(const typename V::mask& m) { return m[0]; }  // of a value that all lanes share
 };
 /// A vector holds one class of V::width rows.
 template <class V>
@@ -72,15 +71,14 @@ struct across_rows {
 
   LIMBECK_HD static V summed(const V& v) { return v; }
   LIMBECK_HD static V largest(const V& v) { return v; }
-  LIMBECK_HD static bool holds(const typename V::mask& m) { return any(m); }
 };
 
 /// The rows that a kernel works on at one time.
 template <class V>
 struct row_group {
   using scalar = typename V::scalar;
-  index row[V::width];
-  scalar factor[V::width];
+  alignas(64) index row[V::width] = {};
+  alignas(64) scalar factor[V::width] = {};
   int count = 0;
 
   /// The factors as the layout wants them; 0 in lanes without a row.
@@ -89,21 +87,44 @@ struct row_group {
     if constexpr (Layout::one_row) return V(factor[0]);
     return load_part<V>(factor, count, scalar(0));
   }
+  /// `rows` rows from `first` on, all of one factor.
+  LIMBECK_HD void take(index first, int rows, scalar of_each) {
+    count = rows;
+    for (int lane = 0; lane < V::width; ++lane) row[lane] = first + lane;
+    for (int lane = 0; lane < V::width; ++lane) factor[lane] = of_each;
+  }
 };
 
-/// Whether a vector has a row in every lane, the rows lie evenly and each is a run of numbers.
+inline constexpr int most_groups_at_once = 8;
+
+/// Groups that a kernel works on at one time.
+template <class V>
+struct row_groups {
+  static constexpr int most = most_groups_at_once;
+  row_group<V> group[most];
+  int count = 0;
+
+  [[nodiscard]] LIMBECK_HD const row_group<V>& operator[](int g) const { return group[g]; }
+  /// How many groups from g on have a row in every lane, and one row follows the other through all of them.
+  [[nodiscard]] LIMBECK_HD int run_from(int g) const {
+    int end = g;
+    while (end < count && group[end].count == V::width &&
+           group[end].row[V::width - 1] - group[g].row[0] == (end - g + 1) * V::width - 1)
+      ++end;
+    return end - g;
+  }
+};
+
+/// How many groups from g on rows_to_columns may take at once: rows must be runs of numbers, and what it reads behind
+/// one must still belong to the matrix.
 template <class V, class S>
-[[nodiscard]] LIMBECK_HD bool lie_evenly(const view<S, 2>& rows, index classes, const row_group<V>& group) {
-  return group.count == V::width && group.row[V::width - 1] - group.row[0] == V::width - 1 && rows.stride(1) == 1 &&
-         rows.stride(0) >= classes;
-}
-/// Whether rows_to_columns may take them: what it reads behind a row still belongs to the matrix.
-template <class V, class S>
-[[nodiscard]] LIMBECK_HD bool columns_in_reach(const view<S, 2>& rows, index classes, const row_group<V>& group) {
+[[nodiscard]] LIMBECK_HD int columns_in_reach(const view<S, 2>& rows, index classes, const row_groups<V>& groups,
+                                              int g) {
+  const int run = groups.run_from(g);
+  if (run == 0 || rows.stride(1) != 1 || rows.stride(0) < classes) return 0;
+  if (classes >= V::width || (rows.stride(0) == classes && few_dense_columns(classes))) return run;
   const index end = (rows.extent(0) - 1) * rows.stride(0) + rows.extent(1);
-  return lie_evenly(rows, classes, group) &&
-         (classes >= V::width || (rows.stride(0) == classes && few_dense_columns(classes)) ||
-          group.row[V::width - 1] * rows.stride(0) + V::width <= end);
+  return run - (groups[g + run - 1].row[V::width - 1] * rows.stride(0) + V::width > end);
 }
 
 /// How far ahead of a sweep memory is asked for: a page, behind which the processor itself does not look.
@@ -135,10 +156,10 @@ class staged_logits {
 
  public:
   template <class S>
-  LIMBECK_HD staged_logits(const view<const S, 2>& logits, index classes, const row_group<V>& group, A* room)
-      : data_(room), room_(room), full_(Layout::padded(classes) / V::width), rest_(0) {
-    const S* first = logits.data() + group.row[0] * logits.stride(0);
+  LIMBECK_HD staged_logits(const view<const S, 2>& logits, index classes, const row_groups<V>& groups, A* room)
+      : data_(room), room_(room), full_(groups.count * Layout::padded(classes) / V::width), rest_(0) {
     if constexpr (Layout::one_row) {
+      const S* first = logits.data() + groups[0].row[0] * logits.stride(0);
       full_ = classes / V::width;
       rest_ = classes % V::width;
       const bool whole = logits.stride(1) == 1 && classes >= V::width;
@@ -146,13 +167,9 @@ class staged_logits {
         if (whole) data_ = first;
       if (rest_ > 0 || data_ == room)
         call_kernel<stage_row, sizeof(V)>(first, logits.stride(1), data_ == room ? 0 : full_ * V::width, classes, room);
-    } else if (columns_in_reach(logits, classes, group)) {
-      call_kernel<rows_to_columns, sizeof(V)>(first, logits.stride(0), classes, room);
     } else {
-      for (int lane = 0; lane < V::width; ++lane) {
-        const S* row = logits.data() + group.row[lane < group.count ? lane : 0] * logits.stride(0);
-        for (index c = 0; c < classes; ++c) room[c * V::width + lane] = static_cast<A>(row[c * logits.stride(1)]);
-      }
+      for (int g = 0; g < groups.count;)
+        g += stage_columns(logits, classes, groups, g, room + g * Layout::padded(classes));
     }
   }
 
@@ -185,6 +202,23 @@ class staged_logits {
   }
 
  private:
+  // Group g, and as many more as can be had with it; returns how many.
+  template <class S>
+  LIMBECK_HD static int stage_columns(const view<const S, 2>& logits, index classes, const row_groups<V>& groups, int g,
+                                      A* room) {
+    const row_group<V>& group = groups[g];
+    if (const int run = columns_in_reach(logits, classes, groups, g); run > 0) {
+      const S* first = logits.data() + group.row[0] * logits.stride(0);
+      call_kernel<rows_to_columns, sizeof(V)>(first, logits.stride(0), classes, room, run);
+      return run;
+    }
+    for (int lane = 0; lane < V::width; ++lane) {
+      const S* row = logits.data() + group.row[lane < group.count ? lane : 0] * logits.stride(0);
+      for (index c = 0; c < classes; ++c) room[c * V::width + lane] = static_cast<A>(row[c * logits.stride(1)]);
+    }
+    return 1;
+  }
+
   const A* data_;
   A* room_;
   index full_, rest_;
@@ -199,16 +233,16 @@ class gradient_rows {
 
  public:
   template <class Rows>
-  LIMBECK_HD gradient_rows(const Rows& rows, const row_group<V>& group, A* room, A* spare, index ahead = bytes_ahead)
+  LIMBECK_HD gradient_rows(const Rows& rows, const row_groups<V>& groups, A* room, A* spare, index ahead = bytes_ahead)
       : gradients_(rows.gradients),
-        group_(group),
+        groups_(groups),
         classes_(rows.classes),
         room_(room),
         spare_(spare),
         ahead_(ahead),
         fresh_(rows.fresh) {
     if (Layout::one_row && gradients_.stride(1) == 1 && classes_ >= V::width) {
-      row_ = gradients_.data() + group.row[0] * gradients_.stride(0);
+      row_ = gradients_.data() + groups[0].row[0] * gradients_.stride(0);
       full_ = classes_ / V::width;
     }
   }
@@ -227,26 +261,38 @@ class gradient_rows {
     clear_rest();
     if constexpr (Layout::one_row) {
       if (full_ > 0) return finish_row();
-    } else if (lie_evenly(gradients_, classes_, group_) && gradients_.stride(0) == classes_) {
-      G* first = gradients_.data() + group_.row[0] * classes_;
-      return call_kernel<add_columns_to_rows, sizeof(V)>(static_cast<const A*>(room_), classes_, spare_, first);
+      add_scattered(0);
+    } else {
+      for (int g = 0; g < groups_.count;) {
+        const int run = gradients_.stride(1) == 1 && gradients_.stride(0) == classes_ ? groups_.run_from(g) : 0;
+        if (run > 0)
+          call_kernel<add_columns_to_rows, sizeof(V)>(static_cast<const A*>(room_ + g * V::width * classes_), classes_,
+                                                      spare_, gradients_.data() + groups_[g].row[0] * classes_, run);
+        else
+          add_scattered(g);
+        g += std::max(run, 1);
+      }
     }
-    for (int lane = 0; lane < group_.count; ++lane) {
-      const A* from = room_ + lane;
+  }
+
+ private:
+  LIMBECK_HD void add_scattered(int g) const {
+    const row_group<V>& group = groups_[g];
+    for (int lane = 0; lane < group.count; ++lane) {
+      const A* from = room_ + g * Layout::padded(classes_) + lane;
       const index step = Layout::one_row ? 1 : V::width;
-      G* to = gradients_.data() + group_.row[lane] * gradients_.stride(0);
+      G* to = gradients_.data() + group.row[lane] * gradients_.stride(0);
       for (index c = 0; c < classes_; ++c) {
         G& place = to[c * gradients_.stride(1)];
         place = static_cast<G>(static_cast<A>(place) + from[c * step]);
       }
     }
   }
-
- private:
   // Zeros where a fresh gradient is not written in place.
   LIMBECK_HD void clear_rest() const {
-    for (int lane = 0; fresh_ && lane < group_.count; ++lane)
-      clear_row(gradients_, group_.row[lane], full_ * V::width, classes_);
+    for (int g = 0; fresh_ && g < groups_.count; ++g)
+      for (int lane = 0; lane < groups_[g].count; ++lane)
+        clear_row(gradients_, groups_[g].row[lane], full_ * V::width, classes_);
   }
   LIMBECK_HD void finish_row() const {
     const index rest = classes_ % V::width;
@@ -258,7 +304,7 @@ class gradient_rows {
   }
 
   const view<G, 2>& gradients_;
-  const row_group<V>& group_;
+  const row_groups<V>& groups_;
   index classes_;
   A *room_, *spare_;
   G* row_ = nullptr;
@@ -267,16 +313,36 @@ class gradient_rows {
   index full_ = 0;  // vectors that lie in the gradient itself
 };
 
-/// value of each row's sample += factor * value.
+/// to[i] += from[i].
+struct add_numbers {
+  template <int Bytes, class A>
+  LIMBECK_HD static void run(const A* from, index count, A* to) {
+    using V = simd_of_bytes<A, Bytes>;
+    index i = 0;
+    for (; i + V::width <= count; i += V::width)
+      store(to + i, load<V>(static_cast<const A*>(to + i)) + load<V>(from + i));
+    for (; i < count; ++i) to[i] += from[i];
+  }
+};
+
+/// value of each row's sample += factor * value; a value a group.
 template <class Layout, class V, class Rows>
-LIMBECK_HD void add_values(const Rows& rows, const row_group<V>& group, const V& value) {
+LIMBECK_HD void add_values(const Rows& rows, const row_groups<V>& groups, const V* value) {
+  using A = typename V::scalar;
   if (rows.values.empty()) return;
-  typename V::scalar share[V::width];  // stored, so that no compiler fuses product and sum here and not there
-  store(share, group.template factors<Layout>() * value);
-  if (rows.row_sample.empty())
-    for (int lane = 0; lane < group.count; ++lane) rows.values(group.row[lane]) += share[lane];
-  else
-    for (int lane = 0; lane < group.count; ++lane) rows.values(rows.row_sample(group.row[lane])) += share[lane];
+  A share[row_groups<V>::most * V::width];  // stored, so that no compiler fuses product and sum here and not there
+  for (int g = 0; g < groups.count; ++g) store(share + g * V::width, groups[g].template factors<Layout>() * value[g]);
+  const bool in_place = rows.row_sample.empty() && rows.values.stride(0) == 1;
+  for (int g = 0; g < groups.count;) {
+    const A* from = share + g * V::width;
+    if (const int run = in_place ? groups.run_from(g) : 0; run > 0) {
+      call_kernel<add_numbers, sizeof(V)>(from, static_cast<index>(run * V::width), &rows.values(groups[g].row[0]));
+      g += run;
+    } else {
+      const row_group<V>& group = groups[g++];
+      for (int lane = 0; lane < group.count; ++lane) rows.values(rows.sample(group.row[lane])) += from[lane];
+    }
+  }
 }
 
 /// Rows with fewer classes than this go side by side in a vector: as many as fill eight.
@@ -290,35 +356,67 @@ template <class A>
   return classes < 8 * most ? classes * most : classes + most;
 }
 
-/// Calls Body::run<Layout>(group, more...) for the rows begin .. end that count, group after group. `counts(row)` may
-/// rule out more rows than factor() does.
-template <class Body, class V, class Rows, class Counts, class... More>
-LIMBECK_HD void for_row_groups(const Rows& rows, index begin, index end, const Counts& counts, More&... more) {
-  row_group<V> group;
-  const int most = rows.classes < few_classes<V> ? V::width : 1;
-  const bool alike = rows.row_weight.empty() && rows.sample_weight.empty();
-  int count = 0;
-  for (index i = begin; i < end; ++i) {
-    const auto factor = alike ? rows.scale : rows.factor(i);
-    if (factor != 0 && counts(i)) {
-      group.row[count] = i;
-      group.factor[count++] = factor;
-    } else if (rows.fresh) {
-      clear_row(rows.gradients, i, 0, rows.classes);
-    }
-    if (count < most && (i + 1 < end || count == 0)) continue;
-    group.count = count;
-    if (most == 1)
-      Body::template run<across_classes<V>>(rows, group, more...);
-    else
-      Body::template run<across_rows<V>>(rows, group, more...);
-    count = 0;
-  }
-}
-
 /// All rows count.
 struct every_row {
   LIMBECK_HD bool operator()(index) const { return true; }
 };
+
+/// The number of groups of few classes that are worked on at one time, by a kernel that takes many: enough to keep the
+/// processor busy, few enough for the first cache.
+[[nodiscard]] constexpr int groups_at_once(index classes) {
+  return static_cast<int>(std::clamp<index>(32 / classes, 1, most_groups_at_once));
+}
+
+// The next rows that count, `most` at most; returns where the rows behind them begin.
+template <class V, class Rows, class Counts>
+LIMBECK_HD index next_group(const Rows& rows, row_group<V>& group, index begin, index end, const Counts& counts,
+                            int most) {
+  const bool alike = rows.row_weight.empty() && rows.sample_weight.empty();
+  if (std::is_same_v<Counts, every_row> && alike && rows.scale != 0) {  // without a look at each
+    group.take(begin, static_cast<int>(std::min<index>(most, end - begin)), rows.scale);
+    return begin + group.count;
+  }
+  group.count = 0;
+  index i = begin;
+  for (; i < end && group.count < most; ++i) {
+    const auto factor = alike ? rows.scale : rows.factor(i);
+    if (factor != 0 && counts(i)) {
+      group.row[group.count] = i;
+      group.factor[group.count++] = factor;
+    } else if (rows.fresh) {
+      clear_row(rows.gradients, i, 0, rows.classes);
+    }
+  }
+  return i;
+}
+
+// The loop of for_row_groups. A function for each layout: in one of both compilers run out of registers.
+template <class Body, class Layout, class V>
+struct row_groups_loop {
+  template <int Bytes, class Rows, class Counts, class... More>
+  LIMBECK_HD static void run(const Rows& rows, index begin, index end, const Counts& counts, More&... more) {
+    row_groups<V> groups;
+    const int at_once = !Layout::one_row && Body::takes_many ? groups_at_once(rows.classes) : 1;
+    for (index i = begin; i < end;) {
+      groups.count = 0;
+      while (i < end && groups.count < at_once) {
+        row_group<V>& next = groups.group[groups.count];
+        i = next_group(rows, next, i, end, counts, Layout::one_row ? 1 : V::width);
+        groups.count += next.count > 0;
+      }
+      if (groups.count > 0) Body::template run<Layout>(rows, groups, more...);
+    }
+  }
+};
+
+/// Calls Body::run<Layout>(rows, groups, more...) for the rows begin .. end that count, groups after groups; one at a
+/// time unless Body::takes_many. `counts(row)` may rule out more rows than factor() does.
+template <class Body, class V, class Rows, class Counts, class... More>
+LIMBECK_HD void for_row_groups(const Rows& rows, index begin, index end, const Counts& counts, More&... more) {
+  if (rows.classes < few_classes<V>)
+    call_kernel<row_groups_loop<Body, across_rows<V>, V>, sizeof(V)>(rows, begin, end, counts, more...);
+  else
+    call_kernel<row_groups_loop<Body, across_classes<V>, V>, sizeof(V)>(rows, begin, end, counts, more...);
+}
 
 }  // namespace limbeck::detail

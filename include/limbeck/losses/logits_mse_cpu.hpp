@@ -6,13 +6,15 @@
 namespace limbeck::detail {
 
 struct logits_mse_group {
+  static constexpr bool takes_many = false;
+
   template <class Layout, class Rows, class V, class A>
-  LIMBECK_HD static void run(const Rows& rows, const row_group<V>& group, const A& temperature, A* const& room) {
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const A& temperature, A* const& room) {
     const index size = Layout::padded(rows.classes);
-    const staged_logits<Layout, V> student(rows.student, rows.classes, group, room);
-    const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, group, room + size);
-    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, group, room + 2 * size, room);
-    const V inverse(A(1) / temperature), factor = group.template factors<Layout>() * V(A(2) / temperature);
+    const staged_logits<Layout, V> student(rows.student, rows.classes, groups, room);
+    const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, groups, room + size);
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, groups, room + 2 * size, room);
+    const V inverse(A(1) / temperature), factor = groups[0].template factors<Layout>() * V(A(2) / temperature);
     long_sum<V> squares;
     for (index k = 0; k < student.count(); ++k) {
       const V z = student[k], zt = teacher[k];
@@ -21,7 +23,8 @@ struct logits_mse_group {
       if (!rows.gradients.empty()) gradient.add(k, factor * d);
     }
     if (!rows.gradients.empty()) gradient.finish();
-    add_values<Layout>(rows, group, Layout::summed(squares.total()));
+    const V value = Layout::summed(squares.total());
+    add_values<Layout>(rows, groups, &value);
   }
 };
 

@@ -12,35 +12,47 @@ namespace limbeck::detail {
 /// first cache while the tops are found.
 inline constexpr index block_vectors = 64;
 
-/// The two distributions of a group of rows, class by class. Each exponential is taken once and kept, as is the
-/// difference of the logits. Of a row of many blocks memory is read once only: the exponentials of a block are relative
-/// to what is the largest logit of their lane so far, and scaled when they are used.
+/// The two distributions of rows, class by class. Each exponential is taken once and kept, as is the difference of the
+/// logits. A long row is a number of blocks, and memory is read once only: the exponentials of a block are relative to
+/// what is the largest logit of their lane so far, and scaled when they are used. Of rows side by side each group is a
+/// block with sums of its own, and a step is done for all of them before the next: so a processor has other groups to
+/// work on while the results of one take their time.
 template <class Layout, class V>
 class compared_rows {
   using A = typename V::scalar;
 
  public:
-  /// `room` holds kept_room(classes) and behind it what two rows are staged in.
+  static constexpr int most_pairs = Layout::one_row ? 1 : row_groups<V>::most;
+
+  /// `room` holds kept_room() and behind it what the groups are staged in, twice.
   template <class Rows>
-  LIMBECK_HD compared_rows(const Rows& rows, const row_group<V>& group, A temperature, A* room)
+  LIMBECK_HD compared_rows(const Rows& rows, const row_groups<V>& groups, A temperature, A* room)
       : exp_(A(1) / temperature),
+        classes_(Layout::padded(rows.classes) / V::width),
+        groups_(groups.count),
         room_(room),
-        of_blocks_(room + 3 * Layout::padded(rows.classes)),
-        student_(rows.student, rows.classes, group, room + kept_room(rows.classes)),
-        teacher_(rows.teacher, rows.classes, group, room + kept_room(rows.classes) + Layout::padded(rows.classes)) {
-    pair_.inverse_temperature = V(A(1) / temperature);
-    take_exponentials();
+        of_blocks_(room + 3 * groups_ * Layout::padded(rows.classes)),
+        student_(rows.student, rows.classes, groups, room + kept_room(rows.classes, groups_)),
+        teacher_(rows.teacher, rows.classes, groups,
+                 room + kept_room(rows.classes, groups_) + groups_ * Layout::padded(rows.classes)) {
+    for (int g = 0; g < pairs(); ++g) pair_[g].inverse_temperature = V(A(1) / temperature);
+    if constexpr (Layout::one_row)
+      take_row();
+    else
+      take_groups();
   }
 
-  /// What is kept of two rows: both exponentials and the difference, class by class, and two vectors a block and row.
-  [[nodiscard]] LIMBECK_HD static constexpr index kept_room(index classes) {
-    return 3 * Layout::padded(classes) + (Layout::one_row ? 4 * V::width * blocks_of(Layout::padded(classes)) : 0);
+  /// What is kept: both exponentials and the difference, class by class, and of a long row two vectors a block and row.
+  [[nodiscard]] LIMBECK_HD static constexpr index kept_room(index classes, index groups) {
+    return 3 * groups * Layout::padded(classes) +
+           (Layout::one_row ? 4 * V::width * blocks_of(Layout::padded(classes)) : 0);
   }
 
-  /// The vectors begin .. end. What a divergence does not use is not computed.
+  /// The vectors begin .. end, of pair `number`. What a divergence does not use is not computed.
   struct block {
     const compared_rows& of;
     softened_pair<V> pair;
+    int number;
     index begin, end;
 
     /// Vector k.
@@ -51,11 +63,16 @@ class compared_rows {
     /// Vector k of the student's probabilities.
     [[nodiscard]] LIMBECK_HD V student(index k) const { return of.kept(0, k) * pair.student_scale; }
   };
-  [[nodiscard]] LIMBECK_HD index blocks() const { return Layout::one_row ? blocks_of(student_.count() * V::width) : 1; }
+  /// The number of different pairs of sums: one of a long row, else one a group.
+  [[nodiscard]] LIMBECK_HD int pairs() const { return Layout::one_row ? 1 : groups_; }
+  [[nodiscard]] LIMBECK_HD index blocks() const {
+    return Layout::one_row ? blocks_of(student_.count() * V::width) : groups_;
+  }
   /// Whether a second look at the blocks had better begin at the end: that is what the caches hold of a long row.
-  [[nodiscard]] LIMBECK_HD bool backwards() const { return kept_room(student_.count() * V::width) > 1 << 18; }
+  [[nodiscard]] LIMBECK_HD bool backwards() const { return kept_room(classes_ * V::width, 1) > 1 << 18; }
   [[nodiscard]] LIMBECK_HD block operator[](index b) const {
-    block here{*this, pair_, begin_of(b), end_of(b)};
+    const int number = Layout::one_row ? 0 : static_cast<int>(b);
+    block here{*this, pair_[number], number, begin_of(b), end_of(b)};
     if constexpr (Layout::one_row) {
       here.pair.student_scale *= of_block(0, 0, b);
       here.pair.teacher_scale *= of_block(0, 1, b);
@@ -67,10 +84,8 @@ class compared_rows {
   [[nodiscard]] LIMBECK_HD static constexpr index blocks_of(index padded) {
     return (padded / V::width + block_vectors - 1) / block_vectors;
   }
-  [[nodiscard]] LIMBECK_HD static index begin_of(index b) { return b * block_vectors; }
-  [[nodiscard]] LIMBECK_HD index end_of(index b) const {
-    return Layout::one_row ? std::min((b + 1) * block_vectors, student_.count()) : student_.count();
-  }
+  [[nodiscard]] LIMBECK_HD index begin_of(index b) const { return b * (Layout::one_row ? block_vectors : classes_); }
+  [[nodiscard]] LIMBECK_HD index end_of(index b) const { return std::min(begin_of(b + 1), student_.count()); }
   [[nodiscard]] LIMBECK_HD V kept(int what, index k) const {
     return load<V>(static_cast<const A*>(room_ + (3 * k + what) * V::width));
   }
@@ -83,46 +98,89 @@ class compared_rows {
     return load<V>(static_cast<const A*>(place_of_block(what, row, b)));
   }
 
-  LIMBECK_HD void take_exponentials() {
+  // Of the logits' differences.
+  struct range {
+    V least{std::numeric_limits<A>::infinity()}, most{-std::numeric_limits<A>::infinity()};
+  };
+
+  // Of block b, relative to the tops; widens `apart`.
+  LIMBECK_HD void take_exponentials(index b, const V& student_top, const V& teacher_top, V& student_sum, V& teacher_sum,
+                                    range& apart) {
+    student_sum = teacher_sum = V(0);
+    for (index k = begin_of(b); k < end_of(b); ++k) {
+      student_.prefetch(k);
+      teacher_.prefetch(k);
+      const V z = student_[k], zt = teacher_[k], difference = z - zt;
+      const V s = exp_(z - student_top), t = exp_(zt - teacher_top);
+      student_sum += s;
+      teacher_sum += t;
+      apart.least = min(apart.least, difference);
+      apart.most = max(apart.most, difference);
+      A* to = room_ + 3 * k * V::width;
+      store(to, s);
+      store(to + V::width, t);
+      store(to + 2 * V::width, difference);
+    }
+  }
+
+  LIMBECK_HD void take_groups() {
+    const V least(std::numeric_limits<A>::lowest());
+    V nearest(std::numeric_limits<A>::infinity());
+    for (index b = 0; b < blocks(); ++b) {
+      V student_top = least, teacher_top = least;
+      for (index k = begin_of(b); k < end_of(b); ++k) {
+        student_top = max(student_top, student_[k]);
+        teacher_top = max(teacher_top, teacher_[k]);
+      }
+      pair_[b].student_top = student_top;
+      pair_[b].teacher_top = teacher_top;
+    }
+    for (index b = 0; b < blocks(); ++b) {
+      softened_pair<V>& pair = pair_[b];
+      range apart;
+      V student_sum, teacher_sum;
+      take_exponentials(b, pair.student_top, pair.teacher_top, student_sum, teacher_sum, apart);
+      pair.take_sums(student_sum, teacher_sum);
+      pair.take_range(apart.least, apart.most);
+      nearest = min(nearest, pair.farthest);
+    }
+    const bool some_agree = any(softened_pair<V>::is_near(nearest));
+    V sum_moved[most_pairs];
+    for (index b = 0; b < blocks(); ++b) sum_moved[b] = some_agree ? moved(b) : V(0);
+    for (index b = 0; b < blocks(); ++b) pair_[b].take_drift(sum_moved[b]);
+  }
+
+  LIMBECK_HD void take_row() {
     V student_top(std::numeric_limits<A>::lowest()), teacher_top = student_top;  // of each lane, so far
-    V student_sum(0), teacher_sum(0), most(-std::numeric_limits<A>::infinity()), least = -most;
+    V student_sum(0), teacher_sum(0);
+    range apart;
     for (index b = 0; b < blocks(); ++b) {
       student_top = student_.largest(begin_of(b), end_of(b), student_top);
       teacher_top = teacher_.largest(begin_of(b), end_of(b), teacher_top);
-      student_sum = teacher_sum = V(0);
-      for (index k = begin_of(b); k < end_of(b); ++k) {
-        student_.prefetch(k);
-        teacher_.prefetch(k);
-        const V z = student_[k], zt = teacher_[k], difference = z - zt;
-        const V s = exp_(z - student_top), t = exp_(zt - teacher_top);
-        student_sum += s;
-        teacher_sum += t;
-        least = min(least, difference);
-        most = max(most, difference);
-        A* to = room_ + 3 * k * V::width;
-        store(to, s);
-        store(to + V::width, t);
-        store(to + 2 * V::width, difference);
-      }
-      if constexpr (Layout::one_row) {
-        store(place_of_block(0, 0, b), student_top);
-        store(place_of_block(1, 0, b), student_sum);
-        store(place_of_block(0, 1, b), teacher_top);
-        store(place_of_block(1, 1, b), teacher_sum);
-      }
+      take_exponentials(b, student_top, teacher_top, student_sum, teacher_sum, apart);
+      store(place_of_block(0, 0, b), student_top);
+      store(place_of_block(1, 0, b), student_sum);
+      store(place_of_block(0, 1, b), teacher_top);
+      store(place_of_block(1, 1, b), teacher_sum);
     }
-    pair_.student_top = Layout::largest(student_top);
-    pair_.teacher_top = Layout::largest(teacher_top);
-    if constexpr (Layout::one_row) join_blocks(student_sum, teacher_sum);
-    pair_.take_sums(Layout::summed(student_sum), Layout::summed(teacher_sum));
-    const auto agree = pair_.nearly_agree(-Layout::largest(-least), Layout::largest(most));
-    if (Layout::holds(agree)) pair_.drift = where(agree, small_drift(), pair_.drift);
+    softened_pair<V>& pair = pair_[0];
+    pair.student_top = Layout::largest(student_top);
+    pair.teacher_top = Layout::largest(teacher_top);
+    join_blocks(student_sum, teacher_sum);
+    pair.take_sums(Layout::summed(student_sum), Layout::summed(teacher_sum));
+    pair.take_range(-Layout::largest(-apart.least), Layout::largest(apart.most));
+    V sum_moved(0);
+    if (pair.nearly_agree()[0]) {
+      for (index b = 0; b < blocks(); ++b) sum_moved += moved(b);
+      sum_moved = Layout::summed(sum_moved);
+    }
+    pair.take_drift(sum_moved);
   }
 
   // From the tops of lanes and blocks to those of rows.
   LIMBECK_HD void join_blocks(V& student_sum, V& teacher_sum) const {
     for (int row = 0; row < 2; ++row) {
-      const V top = row == 0 ? pair_.student_top : pair_.teacher_top;
+      const V top = row == 0 ? pair_[0].student_top : pair_[0].teacher_top;
       V sum(0);
       for (index b = 0; b < blocks(); ++b) {
         const V scale = exp_(of_block(0, row, b) - top);
@@ -133,60 +191,65 @@ class compared_rows {
     }
   }
 
-  // log(sum p_t * exp(d)) for small d: what rows that nearly agree keep their digits by.
-  [[nodiscard]] LIMBECK_HD V small_drift() const {
-    V moved(0);
-    for (index b = 0; b < blocks(); ++b) {
-      const block here = (*this)[b];
-      V part(0);
-      for (index k = here.begin; k < here.end; ++k)
-        part += pair_.moved(kept(1, k) * here.pair.teacher_scale, pair_.apart(kept(2, k)));
-      moved += part;
-    }
-    return pair_.small_drift(Layout::summed(moved));
+  // Block b's share of what rows that nearly agree keep their digits by.
+  [[nodiscard]] LIMBECK_HD V moved(index b) const {
+    const block here = (*this)[b];
+    V sum(0);
+    for (index k = here.begin; k < here.end; ++k)
+      sum += here.pair.moved(kept(1, k) * here.pair.teacher_scale, here.pair.apart(kept(2, k)));
+    return sum;
   }
 
   exp_of_multiple<V> exp_;
+  index classes_;  // vectors that a row or a group takes
+  int groups_;
   A *room_, *of_blocks_;
   staged_logits<Layout, V> student_, teacher_;
-  softened_pair<V> pair_;
+  softened_pair<V> pair_[most_pairs];
 };
 
 struct soft_target_group {
+  static constexpr bool takes_many = true;
+
   template <class Layout, class Rows, class V, class D, class A>
-  LIMBECK_HD static void run(const Rows& rows, const row_group<V>& group, const D& divergence, const A& temperature,
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const D& divergence, const A& temperature,
                              A* const& room) {
     using pairs_of = compared_rows<Layout, V>;
-    const pairs_of pairs(rows, group, temperature, room);
+    const pairs_of pairs(rows, groups, temperature, room);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
-        rows, group, room + pairs_of::kept_room(rows.classes), room, pairs.backwards() ? -bytes_ahead : bytes_ahead);
-    const V factor = group.template factors<Layout>() * V(A(1) / temperature);
+        rows, groups, room + pairs_of::kept_room(rows.classes, groups.count), room,
+        pairs.backwards() ? -bytes_ahead : bytes_ahead);
     const bool wanted = !rows.gradients.empty();
-    V value(0), slope_sum(0);
-    if constexpr (requires { D::slope_sum; }) slope_sum = V(D::slope_sum);
+    divergence_term<V> sums[pairs_of::most_pairs];
+    for (int g = 0; g < pairs.pairs(); ++g) sums[g] = {V(0), V(0)};
     for (index i = 0; i < pairs.blocks(); ++i) {
       const auto here = pairs[pairs.backwards() ? pairs.blocks() - 1 - i : i];
-      V value_part(0), slope_part(0);
+      const V factor = groups[here.number].template factors<Layout>() * V(A(1) / temperature);
+      V value_part(0), slope_part(0), slope_sum(0);
+      if constexpr (requires { D::slope_sum; }) slope_sum = V(D::slope_sum);
       for (index k = here.begin; k < here.end; ++k) {
         const divergence_term<V> term = divergence(here[k]);
         value_part += term.value;
-        slope_part += term.slope;
-        if constexpr (requires { D::slope_sum; })
-          if (wanted) gradient.add(k, factor * logit_slope<D>(term.slope, here.student(k), slope_sum));
+        if constexpr (!requires { D::slope_sum; })
+          slope_part += term.slope;
+        else if (wanted)
+          gradient.add(k, factor * logit_slope<D>(term.slope, here.student(k), slope_sum));
       }
-      value += value_part;
-      if constexpr (!requires { D::slope_sum; }) slope_sum += slope_part;
+      sums[here.number] += {value_part, slope_part};
     }
     if constexpr (!requires { D::slope_sum; }) {
-      slope_sum = Layout::summed(slope_sum);
       for (index b = 0; wanted && b < pairs.blocks(); ++b) {
         const auto here = pairs[b];
+        const V factor = groups[here.number].template factors<Layout>() * V(A(1) / temperature);
+        const V slope_sum = Layout::summed(sums[here.number].slope);
         for (index k = here.begin; k < here.end; ++k)
           gradient.add(k, factor * logit_slope<D>(divergence(here[k]).slope, here.student(k), slope_sum));
       }
     }
     if (wanted) gradient.finish();
-    add_values<Layout>(rows, group, Layout::summed(value));
+    V values[pairs_of::most_pairs];
+    for (int g = 0; g < pairs.pairs(); ++g) values[g] = Layout::summed(sums[g].value);
+    add_values<Layout>(rows, groups, values);
   }
 };
 
@@ -200,12 +263,12 @@ struct soft_target_kernel {
 
 struct soft_target_scratch {};
 
-/// What a row needs at most, whatever the layout and the size of vectors: what is kept of its classes and
-/// blocks, and two staged rows.
+/// What is needed at most at one time, whatever the layout and the size of vectors: what is kept of classes and blocks,
+/// and the staged rows.
 template <class A>
 [[nodiscard]] constexpr index soft_target_room(index classes) {
   constexpr index most = 64 / sizeof(A);
-  return 5 * room_for<A>(classes) + classes / (block_vectors / 4) + 5 * most;
+  return 5 * groups_at_once(classes) * room_for<A>(classes) + classes / (block_vectors / 4) + 5 * most;
 }
 
 template <class D, class A, class S, class U, class G>

@@ -114,7 +114,8 @@ class device_pair {
     pair_.student_top = seen.student.top;
     pair_.teacher_top = seen.teacher.top;
     pair_.take_sums(seen.student.sum, seen.teacher.sum);
-    if (pair_.nearly_agree(seen.least, seen.most)) pair_.drift = pair_.small_drift(sum_moved());
+    pair_.take_range(seen.least, seen.most);
+    pair_.take_drift(pair_.nearly_agree() ? sum_moved() : A(0));
   }
 
   [[nodiscard]] __device__ compared<A> operator[](index c) const {
