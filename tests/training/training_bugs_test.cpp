@@ -242,7 +242,7 @@ TEST_CASE("bug_24b: a run with kept logits ends where one does that asks its tea
   online(two.path);
   CHECK(limbeck_test::largest_gap(view<const float, 2>(cached.weights.data(), 1, cached.weights.size()),
                                   view<const float, 2>(online.weights.data(), 1, online.weights.size())) <=
-        1e-5);  // the teacher's batches differ
+        1e-4);  // the teacher's batches differ in their rounding; an update moves a weight by up to 1e-2
   CHECK(cached.batches == online.batches);
 }
 
