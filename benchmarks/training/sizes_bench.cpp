@@ -28,7 +28,7 @@ struct pass_sizes {
   index samples = 8, length = 32, layers = 2, width = 192, classes = 2;
 };
 
-/// A student's forward pass, cross-entropy and the way back.
+/// A student's forward pass, cross-entropy and the way back. States are read too: else the last layer costs less.
 class training_pass {
  public:
   explicit training_pass(const pass_sizes& s)
@@ -39,8 +39,8 @@ class training_pass {
     limbeck::initialise(model_.parameters(), 1, weights_.all());
   }
   void operator()() {
-    const auto seen =
-        model_.forward(on, read_only(weights_.all()), batch_.tokens(), limbeck::signal::logits, {.keeps = true}, pass_);
+    const auto seen = model_.forward(on, read_only(weights_.all()), batch_.tokens(),
+                                     limbeck::signal::logits | limbeck::signal::hidden, {.keeps = true}, pass_);
     limbeck::cross_entropy{}(on, seen, limbeck::signals<const float>{}, batch_.given(),
                              limbeck::sink<float, cpu>{.gradient = pass_.gradient});
     model_.backward(on, read_only(weights_.all()), pass_, gradient_.all());
