@@ -62,6 +62,7 @@ set(
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/representation.hpp
+  losses/row_groups_cpu.hpp
   losses/schedule.hpp
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp

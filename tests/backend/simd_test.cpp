@@ -375,3 +375,19 @@ TEMPLATE_TEST_CASE("the end of a row is read and written, and nothing beside it"
     }
   }
 }
+
+TEMPLATE_TEST_CASE("numbers are added to as many, and nothing beside them", "", float, limbeck::bfloat16) {
+  for (const simd_level level : limbeck_test::simd_levels()) {
+    const limbeck::forced_simd_level forced(level);
+    for (const std::ptrdiff_t count : {0, 1, 7, 16, 35}) {
+      std::vector<float> from;
+      std::vector<TestType> to;
+      for (int i = 0; i < 40; ++i) from.push_back(static_cast<float>(i)), to.push_back(static_cast<TestType>(3.0F));
+      const float* const first = from.data();
+      TestType* const sums = to.data();
+      limbeck::simd_dispatch<limbeck::add_numbers>(first, count, sums);
+      for (int i = 0; i < 40; ++i)
+        CHECK(static_cast<float>(to[static_cast<std::size_t>(i)]) == (i < count ? 3.0F + static_cast<float>(i) : 3.0F));
+    }
+  }
+}

@@ -167,8 +167,7 @@ struct add_columns_to_rows {
       block<V, V::width>(from, columns, columns, spare);
     for (index c = 0; c + width <= columns; c = c + width < columns ? std::min(c + width, columns - width) : columns)
       block<V, V::width>(from + c * width, width, columns, spare + c);
-    for (index i = 0; i < columns * width; i += width)
-      store(to + i, load<V>(static_cast<const G*>(to + i)) + load<V>(static_cast<const A*>(spare + i)));
+    add_numbers::run<sizeof(V)>(static_cast<const A*>(spare), columns * width, to);
   }
 
   // Row after row, so that a row overwrites what the one before it left behind its columns.

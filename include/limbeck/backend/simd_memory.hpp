@@ -155,6 +155,18 @@ LIMBECK_HD void store_last(S* end, std::ptrdiff_t count, const simd<T, W>& v) {
   store(end - W, load<V>(static_cast<const T*>(lanes)));
 }
 
+/// to[i] += from[i].
+struct add_numbers {
+  template <int Bytes, storable G, class A>
+  LIMBECK_HD static void run(const A* from, std::ptrdiff_t count, G* to) {
+    using V = simd_of_bytes<A, Bytes>;
+    std::ptrdiff_t i = 0;
+    for (; i + V::width <= count; i += V::width)
+      store(to + i, load<V>(static_cast<const G*>(to + i)) + load<V>(from + i));
+    for (; i < count; ++i) to[i] = static_cast<G>(static_cast<A>(to[i]) + from[i]);
+  }
+};
+
 }  // namespace limbeck
 
 #if defined(__GNUC__) && !defined(__clang__)

@@ -1,7 +1,9 @@
 // Cross-entropy with hard labels on the host, one exponential a class.
 #pragma once
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 

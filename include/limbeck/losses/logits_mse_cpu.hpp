@@ -1,7 +1,9 @@
 // Squared differences of class scores, and of a regressor's outputs from their targets, on the host.
 #pragma once
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 

@@ -2,8 +2,10 @@
 // memory logits are read once and gradients once, however long a row is.
 #pragma once
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/row_groups_cpu.hpp"
 #include "limbeck/losses/softened_pair.hpp"
 
 namespace limbeck::detail {
