@@ -42,7 +42,8 @@ class classification_head {
   /// What the backward pass needs, [samples, width] each.
   template <class T>
   struct kept {
-    view<T, 2> first, before, pooled;
+    view<const T, 2> first;  ///< the hidden state itself where its rows are first tokens already
+    view<T, 2> before, pooled;
   };
 
   /// Fills seen.logits [samples, classes] from the last hidden state [tokens, width].
@@ -50,13 +51,9 @@ class classification_head {
   void forward(const E& on, view<const T, 1> weights, const token_batch<>&, const batch_layout<>& layout,
                const pass_mode& mode, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
     const index samples = layout.rows.extent(0);
-    k = {memory.matrix<T>(samples, width_), memory.matrix<T>(samples, width_), memory.matrix<T>(samples, width_)};
-    for (index i = 0; i < samples; ++i)
-      if (layout.rows(i).length > 0)
-        std::copy_n(&hidden(layout.rows(i).begin, 0), width_, &k.first(i, 0));
-      else
-        std::fill_n(&k.first(i, 0), width_, T(0));
-    ops::linear(on, read_only(k.first), pooler_.matrix(weights), pooler_bias_.vector(weights), k.before);
+    k = {row_a_sample(layout) ? hidden : first_tokens(layout, hidden, memory), memory.matrix<T>(samples, width_),
+         memory.matrix<T>(samples, width_)};
+    ops::linear(on, k.first, pooler_.matrix(weights), pooler_bias_.vector(weights), k.before);
     with_activation([&](const auto& f) { ops::transform(on, f, read_only(k.before), k.pooled); });
     ops::dropout(on, mode.dropout, mode.at(site), k.pooled);
     seen.logits = memory.matrix<T>(samples, classes_);
@@ -70,20 +67,39 @@ class classification_head {
                 view<T, 1> gradient, arena& memory) const {
     const auto mark = memory.here();
     const index samples = layout.rows.extent(0);
-    const view<T, 2> d = memory.matrix<T>(samples, width_), dfirst = memory.matrix<T>(samples, width_);
+    const bool gathered = row_a_sample(layout);
+    const view<T, 2> d = memory.matrix<T>(samples, width_),
+                     dfirst = gathered ? dhidden : memory.matrix<T>(samples, width_);
     ops::linear_backward(on, read_only(k.pooled), classifier_.matrix(weights), dlogits, classifier_.matrix(gradient),
                          classifier_bias_.vector(gradient), d);
     ops::dropout(on, mode.dropout, mode.at(site), d);
     with_activation([&](const auto& f) { ops::transform_backward(on, f, read_only(k.before), read_only(d), d); });
-    ops::linear_backward(on, read_only(k.first), pooler_.matrix(weights), read_only(d), pooler_.matrix(gradient),
+    ops::linear_backward(on, k.first, pooler_.matrix(weights), read_only(d), pooler_.matrix(gradient),
                          pooler_bias_.vector(gradient), dfirst);
-    ops::fill(on, T(0), dhidden);
-    for (index i = 0; i < samples; ++i)
-      if (layout.rows(i).length > 0) std::copy_n(&dfirst(i, 0), width_, &dhidden(layout.rows(i).begin, 0));
+    if (!gathered) return_first_tokens(on, layout, read_only(dfirst), dhidden);
     memory.rewind(mark);
   }
 
  private:
+  /// [samples, width]; 0 for a sample without a token, which gather_rows() cannot give.
+  template <class T>
+  view<const T, 2> first_tokens(const batch_layout<>& layout, view<const T, 2> hidden, arena& memory) const {
+    const view<T, 2> first = memory.matrix<T>(layout.rows.extent(0), width_);
+    for (index i = 0; i < first.extent(0); ++i)
+      if (layout.rows(i).length > 0)
+        std::copy_n(&hidden(layout.rows(i).begin, 0), width_, &first(i, 0));
+      else
+        std::fill_n(&first(i, 0), width_, T(0));
+    return first;
+  }
+  /// The way back; the other rows get 0.
+  template <class E, class T>
+  void return_first_tokens(const E& on, const batch_layout<>& layout, view<const T, 2> dfirst,
+                           view<T, 2> dhidden) const {
+    ops::fill(on, T(0), dhidden);
+    for (index i = 0; i < dfirst.extent(0); ++i)
+      if (layout.rows(i).length > 0) std::copy_n(&dfirst(i, 0), width_, &dhidden(layout.rows(i).begin, 0));
+  }
   void with_activation(const auto& use) const {
     if (activation_ == pooling::tanh)
       use(hyperbolic_tangent{});

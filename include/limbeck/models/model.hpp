@@ -69,11 +69,12 @@ class model {
     expects(p.mode.keeps, "model: backward() after a pass that kept nothing");
     const auto mark = p.memory.here();
     const view<T, 2> dlast = p.memory.template matrix<T>(p.layout.tokens, backbone_.sizes().width);
+    const view<T, 2> dhidden = row_block(dlast, 0, p.layout.answers());
     if (p.gradient.logits.empty())
-      ops::fill(on, T(0), dlast);
+      ops::fill(on, T(0), dhidden);
     else
-      head_.backward(on, weights, p.batch, p.layout.output(), p.mode, p.head, read_only(p.gradient.logits),
-                     row_block(dlast, 0, p.layout.answers()), gradient, p.memory);
+      head_.backward(on, weights, p.batch, p.layout.output(), p.mode, p.head, read_only(p.gradient.logits), dhidden,
+                     gradient, p.memory);
     backbone_.backward(on, weights, p.batch, p.layout, p.mode, p.backbone, p.gradient, dlast, gradient, p.memory);
     p.memory.rewind(mark);
   }

@@ -64,6 +64,13 @@ struct token_batch {
   return batch;
 }
 
+/// Whether row i is all there is of sample i: so first_tokens_of() leaves the rows where no sample is empty.
+[[nodiscard]] inline bool row_a_sample(const batch_layout<cpu>& layout) {
+  bool every = layout.tokens == layout.rows.extent(0);
+  for (index i = 0; every && i < layout.tokens; ++i) every = layout.rows(i).begin == i && layout.rows(i).length == 1;
+  return every;
+}
+
 /// Positions that count from 0 in each sample; 0 for tokens of no sample.
 [[nodiscard]] inline view<const std::int32_t, 1> counted_positions(const batch_layout<cpu>& batch, arena& memory) {
   const view<std::int32_t, 1> out = memory.vector<std::int32_t>(batch.tokens);
