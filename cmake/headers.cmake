@@ -19,6 +19,7 @@ set(
   backend/simd_vector.hpp
   backend/threads.hpp
   blocks.hpp
+  blocks/answers.hpp
   blocks/batch_layout.hpp
   blocks/feed_forward.hpp
   blocks/masks.hpp

@@ -1,6 +1,7 @@
 // Everything in limbeck/blocks.
 #pragma once
 
+#include "limbeck/blocks/answers.hpp"
 #include "limbeck/blocks/batch_layout.hpp"
 #include "limbeck/blocks/feed_forward.hpp"
 #include "limbeck/blocks/masks.hpp"

@@ -51,6 +51,10 @@ struct self_attention {
     view<T, 2, B> asked;    ///< [answers, width], narrowed only: the rows of x that answer
     view<T, 2, B> q;        ///< [answers, width], narrowed only: their queries
 
+    /// Of x [tokens, width], which forward() has read, the rows that answer.
+    [[nodiscard]] view<const T, 2, B> answering(view<const T, 2, B> x) const {
+      return asked.empty() ? x : read_only(asked);
+    }
     /// Queries, keys, values.
     [[nodiscard]] view<T, 2, B> third(index which) const {
       const index width = context.extent(1), apart = 3 - qkv.extent(1) / width;

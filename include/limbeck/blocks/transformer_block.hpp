@@ -1,13 +1,13 @@
 // A transformer layer: attention and feed-forward, each with a residual path and a norm.
 #pragma once
 
+#include "limbeck/blocks/answers.hpp"
 #include "limbeck/blocks/batch_layout.hpp"
 #include "limbeck/blocks/feed_forward.hpp"
 #include "limbeck/blocks/norm.hpp"
 #include "limbeck/blocks/self_attention.hpp"
 #include "limbeck/ops/dropout.hpp"
 #include "limbeck/ops/elementwise.hpp"
-#include "limbeck/ops/embedding.hpp"
 
 namespace limbeck {
 
@@ -68,9 +68,7 @@ struct transformer_block {
     if constexpr (Placement::first) {
       attention_norm.forward(on, p.attention_norm, x, k.attention_norm, k.normed_input);
       attention.forward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, maps, y);
-      if (batch.narrowed()) ops::gather_rows(on, x, batch.query_tokens, k.middle);
-      ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), batch.narrowed() ? read_only(k.middle) : x,
-                       y);
+      ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), gather_answers(on, batch, x, k.middle), y);
       output_norm.forward(on, p.output_norm, read_only(y), k.output_norm, k.middle);
       const auto mark = memory.here();
       const view<T, 2, B> fed = memory.matrix<T>(y.extent(0), y.extent(1));
@@ -79,8 +77,8 @@ struct transformer_block {
       memory.rewind(mark);
     } else {
       attention.forward(on, p.attention, batch, mode, site, x, k.attention, maps, y);
-      attention_norm.forward_residual(on, p.attention_norm, mode, site + 1, read_only(y),
-                                      batch.narrowed() ? read_only(k.attention.asked) : x, k.attention_norm, k.middle);
+      attention_norm.forward_residual(on, p.attention_norm, mode, site + 1, read_only(y), k.attention.answering(x),
+                                      k.attention_norm, k.middle);
       forward_net.forward(on, p.forward_net, read_only(k.middle), k.forward_net, y);
       output_norm.forward_residual(on, p.output_norm, mode, site + 2, read_only(y), read_only(k.middle), k.output_norm,
                                    y);
@@ -96,31 +94,31 @@ struct transformer_block {
     const auto mark = memory.here();
     const index answers = batch.answers();
     const view<T, 2, B> branch = memory.matrix<T>(answers, d.extent(1)), dy = row_block(d, 0, answers);
-    const view<T, 2, B> top = batch.narrowed() ? memory.matrix<T>(answers, d.extent(1)) : d;
     if constexpr (Placement::first) {
-      const view<T, 2, B> through = memory.matrix<T>(answers, d.extent(1)), below = batch.narrowed() ? d : through;
-      if (batch.narrowed()) ops::copy(on, read_only(dy), top);
-      ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(top), branch);
+      const view<T, 2, B> beside = memory.matrix<T>(answers, d.extent(1));  // what goes past the sublayers
+      ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(dy), branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
-                           memory, through);
-      output_norm.backward(on, p.output_norm, k.output_norm, read_only(through), dp.output_norm, through);
-      ops::add(on, read_only(through), top);
-      ops::dropout(on, mode.dropout, mode.at(site + 1), read_only(top), branch);
+                           memory, beside);
+      output_norm.backward(on, p.output_norm, k.output_norm, read_only(beside), dp.output_norm, beside);
+      ops::add(on, read_only(dy), beside);
+      ops::dropout(on, mode.dropout, mode.at(site + 1), read_only(beside), branch);
       attention.backward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, read_only(branch),
-                         wanted, dp.attention, memory, below);
-      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(below), dp.attention_norm, below);
-      if (!batch.narrowed()) ops::add(on, read_only(through), d);
+                         wanted, dp.attention, memory, d);
+      attention_norm.backward(on, p.attention_norm, k.attention_norm, read_only(d), dp.attention_norm, d);
+      scatter_answers(on, batch, read_only(beside), d);
     } else {
+      const bool apart = batch.narrowed();  // else it stays in d, and the attention adds to it there
+      const view<T, 2, B> beside = apart ? memory.matrix<T>(answers, d.extent(1)) : d;
       output_norm.backward_residual(on, p.output_norm, mode, site + 2, k.output_norm, read_only(dy), dp.output_norm,
-                                    top, branch);
+                                    beside, branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
-                           memory, top, true);
-      attention_norm.backward_residual(on, p.attention_norm, mode, site + 1, k.attention_norm, read_only(top),
-                                       dp.attention_norm, top, branch);
+                           memory, beside, true);
+      attention_norm.backward_residual(on, p.attention_norm, mode, site + 1, k.attention_norm, read_only(beside),
+                                       dp.attention_norm, beside, branch);
       attention.backward(on, p.attention, batch, mode, site, x, k.attention, read_only(branch), wanted, dp.attention,
-                         memory, d, !batch.narrowed());
+                         memory, d, !apart);
+      if (apart) scatter_answers(on, batch, read_only(beside), d);
     }
-    if (batch.narrowed()) ops::scatter_rows(on, read_only(top), batch.query_tokens, d);
     memory.rewind(mark);
   }
 };
