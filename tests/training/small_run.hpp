@@ -1,6 +1,7 @@
 // A small task, a student and its teacher, and runs of the trainer on them that can be stopped at any loss.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -52,6 +53,8 @@ struct small_run {
   std::size_t stop_at = 0;          ///< the batch, from 1, in which the run crashes; 0: none
   std::function<void()> instead{};  ///< is called there in place of a crash
   bool resume = false, cached = true;
+  limbeck::batch_limits kept_batch{.samples = 3};  ///< of the teacher whose logits are kept
+  std::ptrdiff_t misplaced = 0;                    ///< a sample meets the kept logits of the one so many further on
 
   // What a run leaves here.
   std::vector<std::vector<float>> batches{};  ///< scores of each micro-batch: the number of a sample
@@ -98,7 +101,8 @@ struct small_run {
                                                            std::move(terms));
     std::vector<float> logits;
     if (cached) {
-      logits = logits_of(on, teacher, read_only(shown.all()), train, {.samples = 3});
+      logits = logits_of(on, teacher, read_only(shown.all()), train, kept_batch);
+      std::rotate(logits.begin(), logits.begin() + misplaced * classes, logits.end());
       step.use_logits(view<const float, 2>(logits.data(), train.size(), classes));
     }
     console quiet(true);
