@@ -49,6 +49,8 @@ set(
   losses/any_loss.hpp
   losses/attention_mse.hpp
   losses/attention_mse_cpu.hpp
+  losses/compared.hpp
+  losses/compared_rows_cpu.hpp
   losses/cross_entropy.hpp
   losses/cross_entropy_cpu.hpp
   losses/divergences.hpp

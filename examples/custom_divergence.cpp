@@ -6,12 +6,13 @@
 #include <cmath>
 #include <cstdio>
 
-/// Half the L1 distance of the two distributions.
-struct total_variation {
+/// Triangular discrimination, sum (p - q)^2 / (p + q): Le Cam's distance, 0 to 2.
+struct triangular {
   template <class T>
   LIMBECK_HD limbeck::divergence_term<T> operator()(const limbeck::compared<T>& c) const {
-    const T sign = limbeck::sign_of(c.log_ratio);
-    return {sign * c.gap() / T(2), sign * c.student / T(2)};
+    const T both = limbeck::where(c.student + c.teacher == T(0), T(1), c.student + c.teacher);
+    const T share = c.gap() / both;
+    return {c.gap() * share, share * c.student * (T(2) - share)};
   }
 };
 
@@ -21,7 +22,7 @@ int main() {
   const limbeck::signals<const float> seen{.logits = limbeck::view<const float, 2>(student, 1, 3)};
   const limbeck::signals<const float> shown{.logits = limbeck::view<const float, 2>(teacher, 1, 3)};
   const auto goal =
-      1.0 * limbeck::soft_target<total_variation>{.temperature = 1} + 0.5 * limbeck::soft_target_kl{.temperature = 2};
+      1.0 * limbeck::soft_target<triangular>{.temperature = 1} + 0.5 * limbeck::soft_target_kl{.temperature = 2};
   goal(limbeck::cpu_executor<>{}, seen, shown, limbeck::targets<float>{},
        limbeck::sink<float, limbeck::cpu>{.value = limbeck::view<float, 1>(value, 1),
                                           .gradient = {.logits = limbeck::view<float, 2>(gradient, 1, 3)}});

@@ -94,15 +94,28 @@ reduced_case<A> batch_of(const loss_case& c, const std::string& reduction) {
   return made;
 }
 
-template <class Divergence>
+// made(c): the divergence with the case's parameters.
+template <class Made>
 struct softened {
+  Made made;
+
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
     const auto batch = batch_of<A>(c, c.text("reduction"));
-    return batch(limbeck::soft_target<Divergence>{
-        .temperature = c.param("T"), .t_squared = c.param("t_squared", false), .over = batch.over, .divergence = {}});
+    return batch(limbeck::soft_target{.temperature = c.param("T"),
+                                      .t_squared = c.param("t_squared", false),
+                                      .over = batch.over,
+                                      .divergence = made(c)});
   }
 };
+template <class Divergence>
+auto plain(const loss_case&) {
+  return Divergence{};
+}
+template <class Made>
+bool runs_softened(const std::string& name, Made made) {
+  return limbeck_test::runs_loss(name, softened<Made>{made});
+}
 
 struct hard_label {
   template <class A>
@@ -149,12 +162,20 @@ struct squared {
   }
 };
 
-const bool known = limbeck_test::runs_loss("kl_forward", softened<limbeck::forward_kl>{}) &&
-                   limbeck_test::runs_loss("kl_reverse", softened<limbeck::reverse_kl>{}) &&
-                   limbeck_test::runs_loss("soft_cross_entropy", softened<limbeck::soft_label_cross_entropy>{}) &&
-                   limbeck_test::runs_loss("cross_entropy", hard_label{}) &&
-                   limbeck_test::runs_loss("kd_combined", combined{}) &&
-                   limbeck_test::runs_loss("dwt", weak_teacher{}) && limbeck_test::runs_loss("logits_mse", squared{});
+const bool known =
+    runs_softened("kl_forward", plain<limbeck::forward_kl>) &&
+    runs_softened("kl_reverse", plain<limbeck::reverse_kl>) &&
+    runs_softened("soft_cross_entropy", plain<limbeck::soft_label_cross_entropy>) &&
+    runs_softened("js", [](const loss_case& c) { return limbeck::jensen_shannon{.beta = c.param("beta")}; }) &&
+    runs_softened("skew_kl", [](const loss_case& c) { return limbeck::skew_kl{.skew = c.param("alpha")}; }) &&
+    runs_softened("skew_reverse_kl",
+                  [](const loss_case& c) { return limbeck::skew_reverse_kl{.skew = c.param("alpha")}; }) &&
+    runs_softened("total_variation", plain<limbeck::total_variation>) &&
+    runs_softened(
+        "alpha_beta_divergence",
+        [](const loss_case& c) { return limbeck::alpha_beta{.alpha = c.param("alpha"), .beta = c.param("beta")}; }) &&
+    limbeck_test::runs_loss("cross_entropy", hard_label{}) && limbeck_test::runs_loss("kd_combined", combined{}) &&
+    limbeck_test::runs_loss("dwt", weak_teacher{}) && limbeck_test::runs_loss("logits_mse", squared{});
 
 // --- Comparing
 // --------------------------------------------------------------------------------------------------------

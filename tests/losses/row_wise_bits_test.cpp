@@ -122,6 +122,7 @@ void check_every_loss(const C& c) {
   check_bits("forward KL", c, soft_target_kl{.temperature = 2});
   check_bits("reverse KL", c, soft_target_reverse_kl{.temperature = 2});
   check_bits("soft labels", c, soft_target<soft_label_cross_entropy>{.temperature = 3});
+  check_bits("Jensen-Shannon", c, soft_target<jensen_shannon>{.temperature = 2, .divergence = {.beta = 0.3}});
   check_bits("own divergence", c, soft_target<half_distance>{});
   check_bits("cross entropy", c, cross_entropy{});
   check_bits("smoothed labels", c, cross_entropy{.label_smoothing = 0.1});

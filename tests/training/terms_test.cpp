@@ -56,6 +56,37 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
   }
 }
 
+TEST_CASE("every divergence is a term, with its parameters") {
+  parameter_table table;
+  const auto terms =
+      built({"jensen_shannon:beta=0.2", "scaled_jensen_shannon", "skew_kl:skew=0.3", "skew_reverse_kl",
+             "total_variation:temperature=2", "squared_hellinger:t_squared=false", "alpha_beta:alpha=0.2,beta=0.7"},
+            classification, table);
+  const std::vector<double> student{1, 0, -1}, teacher{0, 2, 1};
+  const signals<const double, cpu> seen{.logits = view<const double, 2>(student.data(), 1, 3)};
+  const signals<const double, cpu> shown{.logits = view<const double, 2>(teacher.data(), 1, 3)};
+  const auto value = [&](const auto& loss) {
+    double sum = 0;
+    loss(cpu_executor<>{}, seen, shown, targets<double>{}, sink<double, cpu>{.value = view<double, 1>(&sum, 1)});
+    return sum;
+  };
+  const std::vector<double> wanted{value(soft_target<jensen_shannon>{.divergence = {0.2}}),
+                                   value(soft_target<scaled_jensen_shannon>{}),
+                                   value(soft_target<skew_kl>{.divergence = {0.3}}),
+                                   value(soft_target<skew_reverse_kl>{}),
+                                   value(soft_target<total_variation>{.temperature = 2}),
+                                   value(soft_target<squared_hellinger>{.t_squared = false}),
+                                   value(soft_target<alpha_beta>{.divergence = {0.2, 0.7}})};
+  REQUIRE(terms.size() == wanted.size());
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    CHECK(value(terms[t].loss) == wanted[t]);
+    CHECK_FALSE(terms[t].reads_labels);
+  }
+  CHECK(refusal("jensen_shannon:beta=2").find("beta 2") != std::string::npos);
+  CHECK(refusal("skew_kl:beta=0.1").find("beta") != std::string::npos);
+  CHECK(refusal("total_variation", regression).find("compares classes") != std::string::npos);
+}
+
 TEST_CASE("a term of states declares its projection behind the student's parameters") {
   parameter_table table;
   (void)table.declare("student", 2, 3);

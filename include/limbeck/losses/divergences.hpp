@@ -1,62 +1,12 @@
 // Divergences between two class distributions, each one formula for one class; the kernels do the rest everywhere.
 #pragma once
 
-#include <concepts>
-
 #include "limbeck/core/config.hpp"
+#include "limbeck/core/error.hpp"
 #include "limbeck/core/math.hpp"
+#include "limbeck/losses/compared.hpp"
 
 namespace limbeck {
-
-/// One class in both distributions. T: float, double, or a vector of them. log_ratio = log_student - log_teacher, 0
-/// where both rule the class out; +-infinity where one does. Where the rows nearly agree it is computed as
-/// d - log1p(sum p_t * expm1(d)), d = (z - z_t) / temperature less its value at the rows' tops.
-template <class T>
-struct compared {
-  T student, teacher, log_student, log_teacher;  // logs: (z - top) / temperature - log(sum), never of exp
-  T log_ratio;
-
-  /// student - teacher. Does not cancel where they agree, nor overflow where they do not.
-  [[nodiscard]] LIMBECK_HD T gap() const {
-    const T product = teacher * log_ratio;
-    return where(close(), product + product * log_ratio * expm1_bend(log_ratio), student - teacher);
-  }
-  /// gap() - teacher * log_ratio: never negative, and does not cancel. The gaps sum to 0 over the classes, so these sum
-  /// to KL(teacher || student).
-  [[nodiscard]] LIMBECK_HD T forward_excess() const {
-    const T product = teacher * log_ratio;
-    return where(close(), product * log_ratio * expm1_bend(log_ratio),
-                 student - teacher - where(teacher > T(0), product, T(0)));
-  }
-  /// student * log_ratio - gap(): never negative, and does not cancel. Sums to KL(student || teacher).
-  [[nodiscard]] LIMBECK_HD T reverse_excess() const {
-    const T product = student * log_ratio;
-    return where(close(), product * log_ratio * expm1_bend(-log_ratio),
-                 where(student > T(0), product, T(0)) - student + teacher);
-  }
-
- private:
-  // Where a difference of the probabilities would lose two bits or more; expm1_bend is right there.
-  [[nodiscard]] LIMBECK_HD auto close() const { return abs(log_ratio) < T(0.25); }
-};
-
-/// One class's share of a divergence, and its slope with respect to log_student.
-template <class T>
-struct divergence_term {
-  T value, slope;
-  LIMBECK_HD divergence_term& operator+=(const divergence_term& other) {
-    value += other.value;
-    slope += other.slope;
-    return *this;
-  }
-};
-
-/// A sum over classes. Where it knows the sum of the slopes in closed form it says so with
-/// `static constexpr double slope_sum`, and kernels drop a pass.
-template <class D>
-concept separable = std::copyable<D> && requires(const D& d, const compared<float>& c) {
-  { d(c) } -> std::same_as<divergence_term<float>>;
-};
 
 /// KL(teacher || student), in nats (Hinton et al. 2015, arXiv:1503.02531). Infinite where the student rules out what
 /// the teacher does not; the gradient stays finite.
@@ -88,6 +38,146 @@ struct reverse_kl {
   [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
     const T not_compared = where(c.log_ratio == c.log_ratio, T(0), c.log_ratio);  // a NaN stays one
     return {c.reverse_excess(), where(is_finite(c.log_ratio), c.student * c.log_ratio, not_compared)};
+  }
+};
+
+/// beta KL(teacher || m) + (1 - beta) KL(student || m), m = beta teacher + (1 - beta) student, in nats; from 0 to the
+/// entropy of beta. At 0 and 1, where nothing would be left, KL(teacher || student) and KL(student || teacher) take its
+/// place (Agarwal et al. 2024, arXiv:2306.13649, section 2, and the code published with it).
+struct jensen_shannon {
+  double beta = 0.5;
+
+  void check() const {
+    expects(beta >= 0 && beta <= 1, [&] { return message("jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    if (beta == 0) return forward_kl{}(c);
+    if (beta == 1) return reverse_kl{}(c);
+    const T share(1 - beta);
+    const mixture_logs<T> m = c.mixture(share);
+    return {T(beta) * c.teacher_excess(m, share) + share * c.student_excess(m, share),
+            where(c.student > T(0), -share * c.student * m.over_student, c.student)};
+  }
+};
+
+/// jensen_shannon / (beta (1 - beta)): continuous, with KL(teacher || student) and KL(student || teacher) as its limits
+/// at 0 and 1, so that beta turns one into the other without a change of size.
+struct scaled_jensen_shannon {
+  double beta = 0.5;
+
+  void check() const {
+    expects(beta >= 0 && beta <= 1,
+            [&] { return message("scaled_jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    const divergence_term<T> term = jensen_shannon{beta}(c);
+    const T scale(beta == 0 || beta == 1 ? 1 : 1 / (beta * (1 - beta)));
+    return {scale * term.value, scale * term.slope};
+  }
+};
+
+/// KL(teacher || skew teacher + (1 - skew) student), in nats; finite for a skew above 0 (Ko et al. 2024,
+/// arXiv:2402.03898, section 3.1).
+struct skew_kl {
+  double skew = 0.1;
+
+  void check() const {
+    expects(skew >= 0 && skew < 1, [&] { return message("skew_kl: skew ", skew, ", must be at least 0 and below 1"); });
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    if (skew == 0) return forward_kl{}(c);
+    const T share(1 - skew), gap = c.gap(), m = c.teacher + share * gap;
+    return {c.teacher_excess(c.mixture(share), share),
+            share * share * c.student * gap / where(m == T(0), T(1), m)};  // of -share * teacher / m, and a constant
+  }
+};
+
+/// KL(student || (1 - skew) teacher + skew student), in nats; finite for a skew above 0 (Ko et al. 2024,
+/// arXiv:2402.03898, section 3.1).
+struct skew_reverse_kl {
+  double skew = 0.1;
+
+  void check() const {
+    expects(skew >= 0 && skew < 1,
+            [&] { return message("skew_reverse_kl: skew ", skew, ", must be at least 0 and below 1"); });
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    if (skew == 0) return reverse_kl{}(c);
+    const T share(skew), gap = c.gap(), m = c.teacher + share * gap;
+    const mixture_logs<T> logs = c.mixture(share);
+    const T in_logs = where(c.student > T(0), c.student * logs.over_student, -c.student);
+    return {c.student_excess(logs, share),
+            -in_logs - share * (T(1) - share) * c.student * gap / where(m == T(0), T(1), m)};
+  }
+};
+
+/// Half the L1 distance, 0 to 1 (Wen et al. 2023, arXiv:2307.15190).
+struct total_variation {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    const T gap = c.gap();
+    return {T(0.5) * abs(gap), T(0.5) * sign_of(c.log_ratio) * c.student};
+  }
+};
+
+/// Half the squared distance of the distributions' square roots, 0 to 1.
+struct squared_hellinger {
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    const T half = T(0.5) * c.log_ratio, of_student = sqrt(c.student), of_teacher = sqrt(c.teacher);
+    const T apart = where(c.close(), of_teacher * (half + half * half * expm1_bend(half)), of_student - of_teacher);
+    return {T(0.5) * apart * apart, T(0.5) * of_student * apart};
+  }
+};
+
+/// The alpha-beta divergence (Cichocki et al. 2011, Entropy 13(1), 134-170; for distillation Wang et al. 2025,
+/// arXiv:2505.04560): -(p^alpha q^beta - (alpha p^s + beta q^s) / s) / (alpha beta) with p the teacher, q the student
+/// and s = alpha + beta. (1, 0) is KL(teacher || student), (0, 1) KL(student || teacher), (1/2, 1/2) four times
+/// squared_hellinger.
+struct alpha_beta {
+  double alpha = 0.5, beta = 0.5;
+
+  void check() const {
+    expects(alpha >= 0 && beta >= 0 && alpha + beta > 0,
+            [&] { return message("alpha_beta: ", alpha, " and ", beta, ", must not be negative, nor both 0"); });
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+    const double both = alpha + beta;
+    const T p = power(c.teacher, c.log_teacher, both), q = power(c.student, c.log_student, both);
+    return {where(abs(T(both) * c.log_ratio) < T(0.25), near(c, p, q), far(c, p, q)), slope(c, q)};
+  }
+
+ private:
+  // x^exponent
+  template <class T>
+  [[nodiscard]] LIMBECK_HD static T power(const T& x, const T& log_x, double exponent) {
+    if (exponent == 1) return x;
+    return where(x > T(0), exp(T(exponent) * log_x), x);
+  }
+  // Taylor's remainders, in which nothing cancels.
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T near(const compared<T>& c, const T& p, const T& q) const {
+    const T r = c.log_ratio, both(alpha + beta);
+    if (alpha == 0) return q * r * r * expm1_bend(-both * r);
+    return p * r * r * (both * expm1_bend(both * r) - T(beta) * expm1_bend(T(beta) * r)) / T(alpha);
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T far(const compared<T>& c, const T& p, const T& q) const {
+    if (alpha == 0) return (where(q > T(0), T(beta) * c.log_ratio * q, q) - q + p) / T(beta * beta);
+    if (beta == 0) return (q - p - where(p > T(0), T(alpha) * c.log_ratio * p, p)) / T(alpha * alpha);
+    const T product = exp(T(alpha) * c.log_teacher + T(beta) * c.log_student);
+    const T either = where(c.student > T(0), where(c.teacher > T(0), product, c.teacher), c.student);
+    return (q / T(alpha) + p / T(beta)) / T(alpha + beta) - either / T(alpha * beta);
+  }
+  template <class T>
+  [[nodiscard]] LIMBECK_HD T slope(const compared<T>& c, const T& q) const {
+    if (alpha == 0) return where(is_finite(c.log_ratio), q * c.log_ratio, c.student * T(0));
+    return where(q > T(0), q * expm1(T(-alpha) * c.log_ratio) / T(-alpha), q);
   }
 };
 

@@ -30,6 +30,7 @@ struct soft_target {
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
     expects(temperature > 0, [&] { return message("soft_target: temperature ", temperature, ", must be positive"); });
+    if constexpr (requires { divergence.check(); }) divergence.check();
     const double factor = (t_squared ? temperature * temperature : 1) / count_of(out.per, over);
     detail::soft_target_rows(
         backend_of<E>{}, on, divergence, static_cast<A>(temperature),

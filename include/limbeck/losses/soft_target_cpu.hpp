@@ -1,213 +1,77 @@
-// Divergences of softened class scores on the host: one SIMD kernel for all of them, two exponentials a class. Of
-// memory logits are read once and gradients once, however long a row is.
+// Divergences of softened class scores on the host. What a divergence needs to be compiled for is one short sweep; all
+// else is shared.
 #pragma once
 
 #include "limbeck/backend/scratch.hpp"
-#include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/compared.hpp"
+#include "limbeck/losses/compared_rows_cpu.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
-#include "limbeck/losses/softened_pair.hpp"
 
 namespace limbeck::detail {
 
-/// The vectors of a row whose exponentials are taken relative to the same tops: what they are read from stays in the
-/// first cache while the tops are found.
-inline constexpr index block_vectors = 64;
+/// What the slopes of a block of compared rows are multiplied by.
+template <class Compared, class Groups>
+[[nodiscard]] LIMBECK_HD auto gradient_factor(const Groups& groups, const typename Compared::block& here) {
+  return groups[here.number].template factors<typename Compared::layout>() * here.pair.inverse_temperature;
+}
 
-/// The two distributions of rows, class by class. Each exponential is taken once and kept, as is the difference of the
-/// logits. A long row is a number of blocks, and memory is read once only: the exponentials of a block are relative to
-/// what is the largest logit of their lane so far, and scaled when they are used. Of rows side by side each group is a
-/// block with sums of its own, and a step is done for all of them before the next: so a processor has other groups to
-/// work on while the results of one take their time.
-template <class Layout, class V>
-class compared_rows {
-  using A = typename V::scalar;
-
- public:
-  static constexpr int most_pairs = Layout::one_row ? 1 : row_groups<V>::most;
-
-  /// `room` holds kept_room() and behind it what the groups are staged in, twice.
-  template <class Rows>
-  LIMBECK_HD compared_rows(const Rows& rows, const row_groups<V>& groups, A temperature, A* room)
-      : exp_(A(1) / temperature),
-        classes_(Layout::padded(rows.classes) / V::width),
-        groups_(groups.count),
-        room_(room),
-        of_blocks_(room + 3 * groups_ * Layout::padded(rows.classes)),
-        student_(rows.student, rows.classes, groups, room + kept_room(rows.classes, groups_)),
-        teacher_(rows.teacher, rows.classes, groups,
-                 room + kept_room(rows.classes, groups_) + groups_ * Layout::padded(rows.classes)) {
-    for (int g = 0; g < pairs(); ++g) pair_[g].inverse_temperature = V(A(1) / temperature);
-    if constexpr (Layout::one_row)
-      take_row();
-    else
-      take_groups();
-  }
-
-  /// What is kept: both exponentials and the difference, class by class, and of a long row two vectors a block and row.
-  [[nodiscard]] LIMBECK_HD static constexpr index kept_room(index classes, index groups) {
-    return 3 * groups * Layout::padded(classes) +
-           (Layout::one_row ? 4 * V::width * blocks_of(Layout::padded(classes)) : 0);
-  }
-
-  /// The vectors begin .. end, of pair `number`. What a divergence does not use is not computed.
-  struct block {
-    const compared_rows& of;
-    softened_pair<V> pair;
-    int number;
-    index begin, end;
-
-    /// Vector k.
-    [[nodiscard]] LIMBECK_HD compared<V> operator[](index k) const {
-      const V d = pair.apart(of.kept(2, k));
-      return pair.at(of.student_[k], of.teacher_[k], of.kept(0, k), of.kept(1, k), d);
-    }
-    /// Vector k of the student's probabilities.
-    [[nodiscard]] LIMBECK_HD V student(index k) const { return of.kept(0, k) * pair.student_scale; }
-  };
-  /// The number of different pairs of sums: one of a long row, else one a group.
-  [[nodiscard]] LIMBECK_HD int pairs() const { return Layout::one_row ? 1 : groups_; }
-  [[nodiscard]] LIMBECK_HD index blocks() const {
-    return Layout::one_row ? blocks_of(student_.count() * V::width) : groups_;
-  }
-  /// Whether a second look at the blocks had better begin at the end: that is what the caches hold of a long row.
-  [[nodiscard]] LIMBECK_HD bool backwards() const { return kept_room(classes_ * V::width, 1) > 1 << 18; }
-  [[nodiscard]] LIMBECK_HD block operator[](index b) const {
-    const int number = Layout::one_row ? 0 : static_cast<int>(b);
-    block here{*this, pair_[number], number, begin_of(b), end_of(b)};
-    if constexpr (Layout::one_row) {
-      here.pair.student_scale *= of_block(0, 0, b);
-      here.pair.teacher_scale *= of_block(0, 1, b);
-    }
-    return here;
-  }
-
- private:
-  [[nodiscard]] LIMBECK_HD static constexpr index blocks_of(index padded) {
-    return (padded / V::width + block_vectors - 1) / block_vectors;
-  }
-  [[nodiscard]] LIMBECK_HD index begin_of(index b) const { return b * (Layout::one_row ? block_vectors : classes_); }
-  [[nodiscard]] LIMBECK_HD index end_of(index b) const { return std::min(begin_of(b + 1), student_.count()); }
-  [[nodiscard]] LIMBECK_HD V kept(int what, index k) const {
-    return load<V>(static_cast<const A*>(room_ + (3 * k + what) * V::width));
-  }
-  // For the student (row 0) and the teacher: the top of each lane in block b, later the scale of what is relative to
-  // it (0), and its sum of exponentials (1).
-  [[nodiscard]] LIMBECK_HD A* place_of_block(int what, int row, index b) const {
-    return of_blocks_ + (4 * b + 2 * row + what) * V::width;
-  }
-  [[nodiscard]] LIMBECK_HD V of_block(int what, int row, index b) const {
-    return load<V>(static_cast<const A*>(place_of_block(what, row, b)));
-  }
-
-  // Of the logits' differences.
-  struct range {
-    V least{std::numeric_limits<A>::infinity()}, most{-std::numeric_limits<A>::infinity()};
-  };
-
-  // Of block b, relative to the tops; widens `apart`.
-  LIMBECK_HD void take_exponentials(index b, const V& student_top, const V& teacher_top, V& student_sum, V& teacher_sum,
-                                    range& apart) {
-    student_sum = teacher_sum = V(0);
-    for (index k = begin_of(b); k < end_of(b); ++k) {
-      student_.prefetch(k);
-      teacher_.prefetch(k);
-      const V z = student_[k], zt = teacher_[k], difference = z - zt;
-      const V s = exp_(z - student_top), t = exp_(zt - teacher_top);
-      student_sum += s;
-      teacher_sum += t;
-      apart.least = min(apart.least, difference);
-      apart.most = max(apart.most, difference);
-      A* to = room_ + 3 * k * V::width;
-      store(to, s);
-      store(to + V::width, t);
-      store(to + 2 * V::width, difference);
-    }
-  }
-
-  LIMBECK_HD void take_groups() {
-    const V least(std::numeric_limits<A>::lowest());
-    V nearest(std::numeric_limits<A>::infinity());
-    for (index b = 0; b < blocks(); ++b) {
-      V student_top = least, teacher_top = least;
-      for (index k = begin_of(b); k < end_of(b); ++k) {
-        student_top = max(student_top, student_[k]);
-        teacher_top = max(teacher_top, teacher_[k]);
+/// Adds up a divergence that knows the sum of its slopes over blocks of compared rows; with its gradient, if wanted.
+struct value_and_gradient {
+  template <int Bytes, class Compared, class D, class Gradient, class Groups, class V>
+  LIMBECK_HD static void run(const Compared& rows, const D& divergence, const Gradient& gradient, bool wanted,
+                             const Groups& groups, index first, index last, divergence_term<V>* sums) {
+    const V slope_sum(D::slope_sum);
+    const Gradient to = gradient;
+    for (index b = first; b < last; ++b) {
+      const auto here = rows[b];
+      const V factor = gradient_factor<Compared>(groups, here);
+      V value(0);
+      for (index k = here.begin; k < here.end; ++k) {
+        const divergence_term<V> term = divergence(here[k]);
+        value += term.value;
+        if (!wanted) continue;
+        if constexpr (D::slope_sum == 0)
+          to.add(k, factor * term.slope);
+        else
+          to.add(k, factor * logit_slope(term.slope, here.student(k), slope_sum));
       }
-      pair_[b].student_top = student_top;
-      pair_[b].teacher_top = teacher_top;
+      sums[here.number].value += value;
     }
-    for (index b = 0; b < blocks(); ++b) {
-      softened_pair<V>& pair = pair_[b];
-      range apart;
-      V student_sum, teacher_sum;
-      take_exponentials(b, pair.student_top, pair.teacher_top, student_sum, teacher_sum, apart);
-      pair.take_sums(student_sum, teacher_sum);
-      pair.take_range(apart.least, apart.most);
-      nearest = min(nearest, pair.farthest);
-    }
-    const bool some_agree = any(softened_pair<V>::is_near(nearest));
-    V sum_moved[most_pairs];
-    for (index b = 0; b < blocks(); ++b) sum_moved[b] = some_agree ? moved(b) : V(0);
-    for (index b = 0; b < blocks(); ++b) pair_[b].take_drift(sum_moved[b]);
   }
+};
 
-  LIMBECK_HD void take_row() {
-    V student_top(std::numeric_limits<A>::lowest()), teacher_top = student_top;  // of each lane, so far
-    V student_sum(0), teacher_sum(0);
-    range apart;
-    for (index b = 0; b < blocks(); ++b) {
-      student_top = student_.largest(begin_of(b), end_of(b), student_top);
-      teacher_top = teacher_.largest(begin_of(b), end_of(b), teacher_top);
-      take_exponentials(b, student_top, teacher_top, student_sum, teacher_sum, apart);
-      store(place_of_block(0, 0, b), student_top);
-      store(place_of_block(1, 0, b), student_sum);
-      store(place_of_block(0, 1, b), teacher_top);
-      store(place_of_block(1, 1, b), teacher_sum);
-    }
-    softened_pair<V>& pair = pair_[0];
-    pair.student_top = Layout::largest(student_top);
-    pair.teacher_top = Layout::largest(teacher_top);
-    join_blocks(student_sum, teacher_sum);
-    pair.take_sums(Layout::summed(student_sum), Layout::summed(teacher_sum));
-    pair.take_range(-Layout::largest(-apart.least), Layout::largest(apart.most));
-    V sum_moved(0);
-    if (pair.nearly_agree()[0]) {
-      for (index b = 0; b < blocks(); ++b) sum_moved += moved(b);
-      sum_moved = Layout::summed(sum_moved);
-    }
-    pair.take_drift(sum_moved);
-  }
-
-  // From the tops of lanes and blocks to those of rows.
-  LIMBECK_HD void join_blocks(V& student_sum, V& teacher_sum) const {
-    for (int row = 0; row < 2; ++row) {
-      const V top = row == 0 ? pair_[0].student_top : pair_[0].teacher_top;
-      V sum(0);
-      for (index b = 0; b < blocks(); ++b) {
-        const V scale = exp_(of_block(0, row, b) - top);
-        sum += of_block(1, row, b) * scale;
-        store(place_of_block(0, row, b), scale);
+/// Adds up a divergence and its slopes over blocks of compared rows, and leaves the slopes with them.
+struct value_and_slopes {
+  template <int Bytes, class Compared, class D, class V>
+  LIMBECK_HD static void run(Compared& rows, const D& divergence, index first, index last, divergence_term<V>* sums) {
+    auto* const slopes = rows.place_of_slopes();
+    for (index b = first; b < last; ++b) {
+      const auto here = rows[b];
+      divergence_term<V> sum{V(0), V(0)};
+      for (index k = here.begin; k < here.end; ++k) {
+        const divergence_term<V> term = divergence(here[k]);
+        sum += term;
+        store(slopes + k * Compared::slope_step, term.slope);
       }
-      (row == 0 ? student_sum : teacher_sum) = sum;
+      sums[here.number] += sum;
     }
   }
-
-  // Block b's share of what rows that nearly agree keep their digits by.
-  [[nodiscard]] LIMBECK_HD V moved(index b) const {
-    const block here = (*this)[b];
-    V sum(0);
-    for (index k = here.begin; k < here.end; ++k)
-      sum += here.pair.moved(kept(1, k) * here.pair.teacher_scale, here.pair.apart(kept(2, k)));
-    return sum;
+};
+/// The gradients that kept slopes mean; sums: of the slopes.
+struct gradient_of_slopes {
+  template <int Bytes, class Compared, class Gradient, class Groups, class V>
+  LIMBECK_HD static void run(const Compared& rows, const Gradient& gradient, const Groups& groups, index first,
+                             index last, const divergence_term<V>* sums) {
+    const Gradient to = gradient;
+    for (index b = first; b < last; ++b) {
+      const auto here = rows[b];
+      const V factor = gradient_factor<Compared>(groups, here);
+      const V slope_sum = Compared::layout::summed(sums[here.number].slope);
+      for (index k = here.begin; k < here.end; ++k)
+        to.add(k, factor * logit_slope(here.slope(k), here.student(k), slope_sum));
+    }
   }
-
-  exp_of_multiple<V> exp_;
-  index classes_;  // vectors that a row or a group takes
-  int groups_;
-  A *room_, *of_blocks_;
-  staged_logits<Layout, V> student_, teacher_;
-  softened_pair<V> pair_[most_pairs];
 };
 
 struct soft_target_group {
@@ -216,42 +80,37 @@ struct soft_target_group {
   template <class Layout, class Rows, class V, class D, class A>
   LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const D& divergence, const A& temperature,
                              A* const& room) {
-    using pairs_of = compared_rows<Layout, V>;
-    const pairs_of pairs(rows, groups, temperature, room);
+    using compared_type = compared_rows<Layout, V>;
+    compared_type compared(rows, groups, temperature, room);
+    call_kernel<compare_rows, sizeof(V)>(compared);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
-        rows, groups, room + pairs_of::kept_room(rows.classes, groups.count), room,
-        pairs.backwards() ? -bytes_ahead : bytes_ahead);
+        rows, groups, room + compared_type::kept_room(rows.classes, groups.count), room,
+        compared.backwards() ? -bytes_ahead : bytes_ahead);
     const bool wanted = !rows.gradients.empty();
-    divergence_term<V> sums[pairs_of::most_pairs];
-    for (int g = 0; g < pairs.pairs(); ++g) sums[g] = {V(0), V(0)};
-    for (index i = 0; i < pairs.blocks(); ++i) {
-      const auto here = pairs[pairs.backwards() ? pairs.blocks() - 1 - i : i];
-      const V factor = groups[here.number].template factors<Layout>() * V(A(1) / temperature);
-      V value_part(0), slope_part(0), slope_sum(0);
-      if constexpr (requires { D::slope_sum; }) slope_sum = V(D::slope_sum);
-      for (index k = here.begin; k < here.end; ++k) {
-        const divergence_term<V> term = divergence(here[k]);
-        value_part += term.value;
-        if constexpr (!requires { D::slope_sum; })
-          slope_part += term.slope;
-        else if (wanted)
-          gradient.add(k, factor * logit_slope<D>(term.slope, here.student(k), slope_sum));
-      }
-      sums[here.number] += {value_part, slope_part};
-    }
-    if constexpr (!requires { D::slope_sum; }) {
-      for (index b = 0; wanted && b < pairs.blocks(); ++b) {
-        const auto here = pairs[b];
-        const V factor = groups[here.number].template factors<Layout>() * V(A(1) / temperature);
-        const V slope_sum = Layout::summed(sums[here.number].slope);
-        for (index k = here.begin; k < here.end; ++k)
-          gradient.add(k, factor * logit_slope<D>(divergence(here[k]).slope, here.student(k), slope_sum));
-      }
-    }
+    divergence_term<V> sums[compared_type::most_pairs];
+    for (int g = 0; g < compared.pairs(); ++g) sums[g] = {V(0), V(0)};
+    sweep(compared, divergence, gradient, wanted, groups, sums);
     if (wanted) gradient.finish();
-    V values[pairs_of::most_pairs];
-    for (int g = 0; g < pairs.pairs(); ++g) values[g] = Layout::summed(sums[g].value);
+    V values[compared_type::most_pairs];
+    for (int g = 0; g < compared.pairs(); ++g) values[g] = Layout::summed(sums[g].value);
     add_values<Layout>(rows, groups, values);
+  }
+
+ private:
+  template <class Compared, class D, class Gradient, class V>
+  LIMBECK_HD static void sweep(Compared& rows, const D& divergence, const Gradient& gradient, bool wanted,
+                               const row_groups<V>& groups, divergence_term<V>* sums) {
+    const index count = rows.blocks();
+    if constexpr (requires { D::slope_sum; }) {
+      if (!rows.backwards())
+        return call_kernel<value_and_gradient, sizeof(V)>(rows, divergence, gradient, wanted, groups, index(0), count,
+                                                          sums);
+      for (index b = count; b-- > 0;)
+        call_kernel<value_and_gradient, sizeof(V)>(rows, divergence, gradient, wanted, groups, b, b + 1, sums);
+    } else {
+      call_kernel<value_and_slopes, sizeof(V)>(rows, divergence, index(0), count, sums);
+      if (wanted) call_kernel<gradient_of_slopes, sizeof(V)>(rows, gradient, groups, index(0), count, sums);
+    }
   }
 };
 

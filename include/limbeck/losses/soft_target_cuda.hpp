@@ -11,7 +11,7 @@
 #include "limbeck/backend/cuda_context.hpp"
 #include "limbeck/backend/cuda_launch.hpp"
 #include "limbeck/core/half.hpp"
-#include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/compared.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/softened_pair.hpp"
 
@@ -157,7 +157,7 @@ __device__ A soft_target_row(const D& divergence, A temperature, const logit_row
   const A scale = factor / temperature;
   const auto add_gradient = [&](index c, A slope, A student, A slope_sum) {
     G& to = rows.gradients(row, c);
-    to = static_cast<G>(static_cast<A>(to) + scale * logit_slope<D>(slope, student, slope_sum));
+    to = static_cast<G>(static_cast<A>(to) + scale * logit_slope(slope, student, slope_sum));
   };
   const bool wanted = !rows.gradients.empty();
   divergence_term<A> mine{0, 0};

@@ -3,7 +3,7 @@
 
 #include "limbeck/core/config.hpp"
 #include "limbeck/core/math.hpp"
-#include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/compared.hpp"
 
 namespace limbeck::detail {
 
@@ -63,11 +63,8 @@ struct softened_pair {
 
 /// From the slope with respect to log_student to that with respect to the softened logit: the softmax's derivative.
 /// slope_sum: over the row's classes.
-template <class D, class V>
+template <class V>
 [[nodiscard]] LIMBECK_HD V logit_slope(const V& slope, const V& student, const V& slope_sum) {
-  if constexpr (requires { D::slope_sum; }) {
-    if constexpr (D::slope_sum == 0) return slope;
-  }
   return slope - student * slope_sum;
 }
 

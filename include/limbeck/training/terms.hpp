@@ -66,7 +66,8 @@ class term_builder {
   }
 
   [[nodiscard]] static std::string known_terms() {
-    return "soft_target_kl, soft_target_reverse_kl, logits_mse, cross_entropy, regression_mse, attention_mse, "
+    return "soft_target_kl, soft_target_reverse_kl, jensen_shannon, scaled_jensen_shannon, skew_kl, skew_reverse_kl, "
+           "total_variation, squared_hellinger, alpha_beta, logits_mse, cross_entropy, regression_mse, attention_mse, "
            "hidden_mse, embedding_mse";
   }
 
@@ -75,6 +76,10 @@ class term_builder {
     slot weight;
     std::optional<slot> bias;
   };
+
+  /// use(divergence) of a term that compares softened class scores; `otherwise` for any other term.
+  template <class Result, class Use>
+  [[nodiscard]] static Result with_divergence(const term_spec& s, const Use& use, Result otherwise);
 
   [[nodiscard]] static bool reads_labels(const term_spec& s) {
     return s.name() == "cross_entropy" || s.name() == "regression_mse";
@@ -104,10 +109,32 @@ class term_builder {
   std::map<std::string, projection_slots> projections_;
 };
 
+template <class Result, class Use>
+Result term_builder::with_divergence(const term_spec& s, const Use& use, Result otherwise) {
+  const std::string& name = s.name();
+  if (name == "soft_target_kl") return use(forward_kl{});
+  if (name == "soft_target_reverse_kl") return use(reverse_kl{});
+  if (name == "jensen_shannon") return use(jensen_shannon{.beta = s.number("beta", 0.5)});
+  if (name == "scaled_jensen_shannon") return use(scaled_jensen_shannon{.beta = s.number("beta", 0.5)});
+  if (name == "skew_kl") return use(skew_kl{.skew = s.number("skew", 0.1)});
+  if (name == "skew_reverse_kl") return use(skew_reverse_kl{.skew = s.number("skew", 0.1)});
+  if (name == "total_variation") return use(total_variation{});
+  if (name == "squared_hellinger") return use(squared_hellinger{});
+  if (name == "alpha_beta") return use(alpha_beta{.alpha = s.number("alpha", 0.5), .beta = s.number("beta", 0.5)});
+  return otherwise;
+}
+
 inline void term_builder::check(const term_spec& s, parameter_table& table) {
   const std::map<std::string, std::set<std::string>> settings{
       {"soft_target_kl", {"weight", "temperature", "t_squared"}},
       {"soft_target_reverse_kl", {"weight", "temperature", "t_squared"}},
+      {"jensen_shannon", {"weight", "temperature", "t_squared", "beta"}},
+      {"scaled_jensen_shannon", {"weight", "temperature", "t_squared", "beta"}},
+      {"skew_kl", {"weight", "temperature", "t_squared", "skew"}},
+      {"skew_reverse_kl", {"weight", "temperature", "t_squared", "skew"}},
+      {"total_variation", {"weight", "temperature", "t_squared"}},
+      {"squared_hellinger", {"weight", "temperature", "t_squared"}},
+      {"alpha_beta", {"weight", "temperature", "t_squared", "alpha", "beta"}},
       {"logits_mse", {"weight", "temperature"}},
       {"cross_entropy", {"weight", "label_smoothing"}},
       {"regression_mse", {"weight"}},
@@ -119,7 +146,11 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
           [&] { return message("loss: unknown term ", s.name(), ", expected one of ", known_terms()); });
   s.allow(known->second);
   expects(context_.teacher || reads_labels(s), [&] { return message("loss: ", s.text(), " needs a teacher"); });
-  const bool of_classes = s.name() == "cross_entropy" || s.name().starts_with("soft_target");
+  const auto checked = [](const auto& divergence) {
+    if constexpr (requires { divergence.check(); }) divergence.check();
+    return true;
+  };
+  const bool of_classes = with_divergence(s, checked, false) || s.name() == "cross_entropy";
   expects(!(of_classes && context_.regression), [&] {
     return message("loss: ", s.text(),
                    " compares classes, the task is a regression; take logits_mse and "
@@ -192,11 +223,14 @@ any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weight
   const std::string& name = s.name();
   const double temperature = s.number("temperature", 1);
   // Every sample has a teacher's opinion, not every one a label: the two are counted apart.
-  if (name == "soft_target_kl")
-    return soft_target_kl{.temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples};
-  if (name == "soft_target_reverse_kl")
-    return soft_target_reverse_kl{
-        .temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples};
+  const auto softened = [&](const auto& divergence) {
+    return std::optional<any_loss<E, T>>(
+        soft_target<std::decay_t<decltype(divergence)>>{.temperature = temperature,
+                                                        .t_squared = s.flag("t_squared", true),
+                                                        .over = divisor::samples,
+                                                        .divergence = divergence});
+  };
+  if (auto loss = with_divergence(s, softened, std::optional<any_loss<E, T>>())) return *loss;
   if (name == "logits_mse") return logits_mse{.temperature = temperature, .over = divisor::elements};
   if (name == "cross_entropy")
     return cross_entropy{

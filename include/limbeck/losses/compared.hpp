@@ -1,0 +1,91 @@
+// What a divergence sees of one class, and what it says of it.
+#pragma once
+
+#include <concepts>
+#include <limits>
+
+#include "limbeck/core/config.hpp"
+#include "limbeck/core/math.hpp"
+
+namespace limbeck {
+
+/// The logarithms of a class's share in a mixture of both distributions, over the teacher's and over the student's.
+template <class T>
+struct mixture_logs {
+  T over_teacher, over_student;
+};
+
+/// One class in both distributions. T: float, double, or a vector of them. log_ratio = log_student - log_teacher, 0
+/// where both rule the class out; +-infinity where one does. Where the rows nearly agree it is computed as
+/// d - log1p(sum p_t * expm1(d)), d = (z - z_t) / temperature less its value at the rows' tops.
+template <class T>
+struct compared {
+  T student, teacher, log_student, log_teacher;  // logs: (z - top) / temperature - log(sum), never of exp
+  T log_ratio;
+
+  /// Where a difference of the probabilities would lose two bits or more; expm1_bend is right there.
+  [[nodiscard]] LIMBECK_HD auto close() const { return abs(log_ratio) < T(0.25); }
+
+  /// student - teacher. Does not cancel where they agree, nor overflow where they do not.
+  [[nodiscard]] LIMBECK_HD T gap() const {
+    const T product = teacher * log_ratio;
+    return where(close(), product + product * log_ratio * expm1_bend(log_ratio), student - teacher);
+  }
+  /// gap() - teacher * log_ratio: never negative, and does not cancel. The gaps sum to 0 over the classes, so these sum
+  /// to KL(teacher || student).
+  [[nodiscard]] LIMBECK_HD T forward_excess() const {
+    const T product = teacher * log_ratio;
+    return where(close(), product * log_ratio * expm1_bend(log_ratio),
+                 student - teacher - where(teacher > T(0), product, T(0)));
+  }
+  /// student * log_ratio - gap(): never negative, and does not cancel. Sums to KL(student || teacher).
+  [[nodiscard]] LIMBECK_HD T reverse_excess() const {
+    const T product = student * log_ratio;
+    return where(close(), product * log_ratio * expm1_bend(-log_ratio),
+                 where(student > T(0), product, T(0)) - student + teacher);
+  }
+
+  /// Of m = (1 - share) * teacher + share * student, 0 < share < 1. Both are 0 where both rule the class out.
+  [[nodiscard]] LIMBECK_HD mixture_logs<T> mixture(const T& share) const {
+    const T difference = gap(), larger = max(student, teacher);
+    const auto more = difference > T(0);  // in the student
+    const T of_larger = where(more, share - T(1), share) * difference / where(larger == T(0), T(1), larger);
+    const T log_of_larger = log1p(of_larger);  // of m over the larger of both, where nothing cancels
+    return {where(more, log_of_larger + log_ratio, log_of_larger),
+            where(more, log_of_larger, log_of_larger - log_ratio)};
+  }
+  /// teacher * log(teacher / m) - (teacher - m), by the mixture's logs: never negative, and does not cancel. Sums to
+  /// KL(teacher || m).
+  [[nodiscard]] LIMBECK_HD T teacher_excess(const mixture_logs<T>& m, const T& share) const {
+    const T product = teacher * m.over_teacher;
+    return where(close(), product * m.over_teacher * expm1_bend(m.over_teacher),
+                 share * gap() - where(teacher > T(0), product, T(0)));
+  }
+  /// student * log(student / m) - (student - m), likewise. Sums to KL(student || m).
+  [[nodiscard]] LIMBECK_HD T student_excess(const mixture_logs<T>& m, const T& share) const {
+    const T product = student * m.over_student;
+    return where(close(), product * m.over_student * expm1_bend(m.over_student),
+                 (share - T(1)) * gap() - where(student > T(0), product, T(0)));
+  }
+};
+
+/// One class's share of a divergence, and its slope with respect to log_student.
+template <class T>
+struct divergence_term {
+  T value, slope;
+  LIMBECK_HD divergence_term& operator+=(const divergence_term& other) {
+    value += other.value;
+    slope += other.slope;
+    return *this;
+  }
+};
+
+/// A sum over classes. Where it knows the sum of the slopes in closed form it says so with
+/// `static constexpr double slope_sum`, and kernels drop a pass. One that has parameters may say with
+/// `void check() const` which it takes; it is called before any work.
+template <class D>
+concept separable = std::copyable<D> && requires(const D& d, const compared<float>& c) {
+  { d(c) } -> std::same_as<divergence_term<float>>;
+};
+
+}  // namespace limbeck
