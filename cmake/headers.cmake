@@ -46,6 +46,7 @@ set(
   interop/span.hpp
   limbeck.hpp
   losses.hpp
+  losses/annealing_kd.hpp
   losses/any_loss.hpp
   losses/attention_mse.hpp
   losses/attention_mse_cpu.hpp
@@ -53,9 +54,15 @@ set(
   losses/compared_rows_cpu.hpp
   losses/cross_entropy.hpp
   losses/cross_entropy_cpu.hpp
+  losses/decoupled.hpp
+  losses/decoupled_cpu.hpp
+  losses/dist_kd.hpp
+  losses/dist_kd_cpu.hpp
   losses/divergences.hpp
+  losses/fused_linear.hpp
   losses/hidden_mse.hpp
   losses/hidden_mse_cpu.hpp
+  losses/label_rows.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
   losses/logits_mse.hpp
@@ -70,6 +77,8 @@ set(
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
   losses/softened_pair.hpp
+  losses/standardised_mse.hpp
+  losses/standardised_mse_cpu.hpp
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp

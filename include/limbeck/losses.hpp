@@ -1,10 +1,15 @@
 // Everything in limbeck/losses.
 #pragma once
 
+#include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/compared.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/fused_linear.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/logits_mse.hpp"
@@ -16,4 +21,5 @@
 #include "limbeck/losses/schedule.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/softened_pair.hpp"
+#include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/write_gradient.hpp"

@@ -7,7 +7,12 @@
 
 #include "catch.hpp"
 #include "golden/loss_case.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/dist_kd.hpp"
+#include "limbeck/losses/fused_linear.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/soft_target.hpp"
@@ -139,6 +144,89 @@ struct combined {
   }
 };
 
+struct decoupled {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    return batch(limbeck::decoupled_kd{
+        .temperature = c.param("T"), .alpha = c.param("alpha"), .beta = c.param("beta"), .over = batch.over});
+  }
+};
+
+struct normalised {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    const limbeck::normalised_kd loss{.temperature = c.param("lambda"), .gamma = c.param("gamma"), .over = batch.over};
+    if (!c.param("include_ce", false)) return batch(loss);
+    return batch(1.0 * loss + 1.0 * limbeck::cross_entropy{.over = batch.over});
+  }
+};
+
+// A mean over the rows, whatever the file calls it.
+struct correlated {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, "batchmean");
+    return batch(limbeck::dist_kd{.temperature = c.param("T"),
+                                  .beta = c.param("beta"),
+                                  .gamma = c.param("gamma"),
+                                  .epsilon = c.param("eps"),
+                                  .over = batch.over});
+  }
+};
+
+struct annealed_scale {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    tensor scales = c.input("T");
+    for (double& x : scales.data) x = limbeck::annealing_scale(x, c.param("T_max"));
+    return {{}, {}, {{"phi", scales}}};
+  }
+};
+struct annealed {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    auto batch = batch_of<A>(c, c.text("reduction"));
+    const double most = c.param("T_max");
+    // of the run's equal parts that which has the temperature
+    batch.batch.progress = (most - c.param("T") + 0.5) / most;
+    return batch(limbeck::annealing_kd{.most_temperature = most, .over = batch.over});
+  }
+};
+
+// In slices of two rows.
+struct through_linear_maps {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    using limbeck::view;
+    const auto numbers = [&](const char* key) { return c.input(key).as<A>(); };
+    const auto hidden = numbers("student_hidden"), weight = numbers("student_weight");
+    const auto teacher_hidden = numbers("teacher_hidden"), teacher_weight = numbers("teacher_weight");
+    const index rows = c.input("student_hidden").rows(), classes = c.input("student_weight").rows();
+    const auto head = [&](const std::vector<A>& h, const std::vector<A>& w) {
+      return limbeck::linear_head<const A>{view<const A, 2>(h.data(), rows, static_cast<index>(h.size()) / rows),
+                                           view<const A, 2>(w.data(), classes, static_cast<index>(w.size()) / classes)};
+    };
+    const auto student = head(hidden, weight), teacher = head(teacher_hidden, teacher_weight);
+    std::vector<A> value(static_cast<std::size_t>(rows)), dhidden(hidden.size()), dweight(weight.size());
+    std::vector<A> room(static_cast<std::size_t>(2 * limbeck::fused_linear_room(student, teacher)));
+    limbeck::fused_linear(
+        limbeck::soft_target_kl{.temperature = c.param("T"), .t_squared = c.param("t_squared", false)},
+        limbeck::cpu_executor<>{}, student, teacher, limbeck::targets<A>{},
+        limbeck::sink<A, limbeck::cpu>{.value = view<A, 1>(value.data(), rows),
+                                       .per = {.rows = static_cast<double>(rows)}},
+        limbeck::linear_head<A>{view<A, 2>(dhidden.data(), rows, student.hidden.extent(1)),
+                                view<A, 2>(dweight.data(), classes, student.weight.extent(1))},
+        view<A, 1>(room.data(), room.size()));
+    double sum = 0;
+    for (const A v : value) sum += static_cast<double>(v);
+    return {sum,
+            {{"student_hidden", tensor(c.input("student_hidden").shape, dhidden)},
+             {"student_weight", tensor(c.input("student_weight").shape, dweight)}}};
+  }
+};
+
 // Both terms are means over the rows that have a label.
 struct weak_teacher {
   template <class A>
@@ -174,8 +262,12 @@ const bool known =
     runs_softened(
         "alpha_beta_divergence",
         [](const loss_case& c) { return limbeck::alpha_beta{.alpha = c.param("alpha"), .beta = c.param("beta")}; }) &&
-    limbeck_test::runs_loss("cross_entropy", hard_label{}) && limbeck_test::runs_loss("kd_combined", combined{}) &&
-    limbeck_test::runs_loss("dwt", weak_teacher{}) && limbeck_test::runs_loss("logits_mse", squared{});
+    limbeck_test::runs_loss("fused_linear_kl", through_linear_maps{}) &&
+    limbeck_test::runs_loss("dist", correlated{}) && limbeck_test::runs_loss("annealing_phi", annealed_scale{}) &&
+    limbeck_test::runs_loss("annealing_kd", annealed{}) && limbeck_test::runs_loss("dkd", decoupled{}) &&
+    limbeck_test::runs_loss("nkd", normalised{}) && limbeck_test::runs_loss("cross_entropy", hard_label{}) &&
+    limbeck_test::runs_loss("kd_combined", combined{}) && limbeck_test::runs_loss("dwt", weak_teacher{}) &&
+    limbeck_test::runs_loss("logits_mse", squared{});
 
 // --- Comparing
 // --------------------------------------------------------------------------------------------------------

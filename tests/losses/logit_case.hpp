@@ -22,7 +22,7 @@ struct logit_case {
   std::vector<std::int32_t> labels{}, row_sample{};
   std::vector<A> scores{}, row_weight{}, sample_weight{};
   limbeck::normaliser per{};
-  double scale = 1;
+  double scale = 1, progress = 0;
   bool gradient_wanted = true;
 
   struct outcome {
@@ -51,6 +51,7 @@ struct logit_case {
     out.weight = vector_view(sample_weight);
     out.per = per;
     out.scale = scale;
+    out.progress = progress;
     loss(limbeck::cpu_executor<>{threads}, s, t, given, out);
     return got;
   }

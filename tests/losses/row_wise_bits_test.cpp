@@ -10,6 +10,7 @@
 #include "limbeck/core/half.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/regression_mse.hpp"
@@ -126,6 +127,8 @@ void check_every_loss(const C& c) {
   check_bits("own divergence", c, soft_target<half_distance>{});
   check_bits("cross entropy", c, cross_entropy{});
   check_bits("smoothed labels", c, cross_entropy{.label_smoothing = 0.1});
+  check_bits("decoupled", c, decoupled_kd{});
+  check_bits("normalised", c, normalised_kd{.temperature = 2});
   check_bits("logits", c, logits_mse{.temperature = 2});
 }
 

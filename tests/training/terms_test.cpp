@@ -53,6 +53,7 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
     CHECK(terms[t].name == names[t]);
     CHECK(terms[t].loss.reads == reads[t]);
     CHECK(terms[t].reads_labels == (t == 1));
+    CHECK(terms[t].reads_teacher == (t != 1));
   }
 }
 
@@ -85,6 +86,18 @@ TEST_CASE("every divergence is a term, with its parameters") {
   CHECK(refusal("jensen_shannon:beta=2").find("beta 2") != std::string::npos);
   CHECK(refusal("skew_kl:beta=0.1").find("beta") != std::string::npos);
   CHECK(refusal("total_variation", regression).find("compares classes") != std::string::npos);
+}
+
+TEST_CASE("terms of the label and the other classes read labels and teacher") {
+  parameter_table table;
+  const auto terms = built({"decoupled_kd:beta=2", "normalised_kd:temperature=2,gamma=1"}, classification, table);
+  REQUIRE(terms.size() == 2);
+  for (const auto& term : terms) CHECK((term.reads_labels && term.reads_teacher));
+  CHECK(refusal("decoupled_kd:gamma=2").find("gamma") != std::string::npos);
+  CHECK(refusal("normalised_kd", regression).find("compares classes") != std::string::npos);
+  term_context alone = classification;
+  alone.teacher.reset();
+  CHECK(refusal("decoupled_kd", alone).find("needs a teacher") != std::string::npos);
 }
 
 TEST_CASE("a term of states declares its projection behind the student's parameters") {

@@ -134,5 +134,16 @@ LIMBECK_HD void call_kernel(Args&&... args) {
   detail::run_baseline<Kernel>(args...);
 }
 
+/// The function that call_kernel<Kernel, Bytes> calls with arguments of these types: for what a kernel is told of when
+/// the program runs, so that it need not be compiled for each.
+template <class Kernel, int Bytes, class... Args>
+[[nodiscard]] constexpr auto kernel_pointer() -> void (*)(Args&...) {
+#if defined(__x86_64__) || defined(__i386__)
+  if constexpr (Bytes == 64) return &detail::run_avx512<Kernel, Args...>;
+  if constexpr (Bytes == 32) return &detail::run_avx2<Kernel, Args...>;
+#endif
+  return &detail::run_baseline<Kernel, Args...>;
+}
+
 }  // inline namespace
 }  // namespace limbeck

@@ -14,6 +14,28 @@ namespace limbeck::detail {
 /// first cache while the tops are found.
 inline constexpr index block_vectors = 64;
 
+/// The vectors begin .. end of compared rows, of pair `number`, whatever their layout. What a divergence does not use
+/// is not computed. Holds copies, so that what a loop stores cannot be where it must look again.
+template <class V>
+struct compared_block {
+  static constexpr index slope_step = 3 * V::width;
+  const typename V::scalar* kept;
+  logit_vectors<V> student_logits, teacher_logits;
+  softened_pair<V> pair;
+  int number;
+  index begin, end;
+
+  /// Vector k.
+  [[nodiscard]] LIMBECK_HD compared<V> operator[](index k) const {
+    const typename V::scalar* at = kept + 3 * k * V::width;
+    return pair.at(student_logits[k], teacher_logits[k], load<V>(at), load<V>(at + V::width),
+                   pair.apart(load<V>(at + 2 * V::width)));
+  }
+  /// Vector k of the student's probabilities, and of the slope that was kept.
+  [[nodiscard]] LIMBECK_HD V student(index k) const { return load<V>(kept + 3 * k * V::width) * pair.student_scale; }
+  [[nodiscard]] LIMBECK_HD V slope(index k) const { return load<V>(kept + (3 * k + 2) * V::width); }
+};
+
 /// The two distributions of rows, class by class, once compare() has run. Each exponential is taken once and kept, as
 /// is the difference of the logits, whose place a divergence's slope takes. A long row is a number of blocks, and
 /// memory is read once only: the exponentials of a block are relative to what is the largest logit of their lane so
@@ -28,18 +50,23 @@ class compared_rows {
   using layout = Layout;
   static constexpr int most_pairs = Layout::one_row ? 1 : row_groups<V>::most;
 
-  /// `room` holds kept_room() and behind it what the groups are staged in, twice.
+  /// `room` holds kept_room() and behind it what the groups are staged in, twice. copied: classes will be ruled out.
   template <class Rows>
-  LIMBECK_HD compared_rows(const Rows& rows, const row_groups<V>& groups, A temperature, A* room)
+  LIMBECK_HD compared_rows(const Rows& rows, const row_groups<V>& groups, A temperature, A* room, bool copied = false)
       : exp_(A(1) / temperature),
         classes_(Layout::padded(rows.classes) / V::width),
         groups_(groups.count),
         room_(room),
         of_blocks_(room + 3 * groups_ * Layout::padded(rows.classes)),
-        student_(rows.student, rows.classes, groups, room + kept_room(rows.classes, groups_)),
+        student_(rows.student, rows.classes, groups, room + kept_room(rows.classes, groups_), copied),
         teacher_(rows.teacher, rows.classes, groups,
-                 room + kept_room(rows.classes, groups_) + groups_ * Layout::padded(rows.classes)) {
+                 room + kept_room(rows.classes, groups_) + groups_ * Layout::padded(rows.classes), copied) {
     for (int g = 0; g < pairs(); ++g) pair_[g].inverse_temperature = V(A(1) / temperature);
+  }
+  /// Before compare(), for both sides: class c of a lane of group g has no part in the distributions.
+  LIMBECK_HD void rule_out(index classes, int g, int lane, index c) {
+    student_.rule_out(classes, g, lane, c);
+    teacher_.rule_out(classes, g, lane, c);
   }
   LIMBECK_HD void compare() {
     if constexpr (Layout::one_row)
@@ -54,29 +81,11 @@ class compared_rows {
            (Layout::one_row ? 4 * V::width * blocks_of(Layout::padded(classes)) : 0);
   }
 
-  /// The vectors begin .. end, of pair `number`. What a divergence does not use is not computed. Holds copies, so that
-  /// what a loop stores cannot be where it must look again.
-  struct block {
-    const A* kept;
-    staged_logits<Layout, V> student_logits, teacher_logits;
-    softened_pair<V> pair;
-    int number;
-    index begin, end;
-
-    /// Vector k.
-    [[nodiscard]] LIMBECK_HD compared<V> operator[](index k) const {
-      const A* at = kept + 3 * k * V::width;
-      return pair.at(student_logits[k], teacher_logits[k], load<V>(at), load<V>(at + V::width),
-                     pair.apart(load<V>(at + 2 * V::width)));
-    }
-    /// Vector k of the student's probabilities, and of the slope that was kept.
-    [[nodiscard]] LIMBECK_HD V student(index k) const { return load<V>(kept + 3 * k * V::width) * pair.student_scale; }
-    [[nodiscard]] LIMBECK_HD V slope(index k) const { return load<V>(kept + (3 * k + 2) * V::width); }
-  };
-  /// Where the slope of vector k with respect to log_student is kept, in the place of what vector k was made of.
+  /// Where slopes with respect to log_student are kept: that of vector k at k * slope_step, in the place of what vector
+  /// k was made of.
   [[nodiscard]] LIMBECK_HD A* place_of_slopes() { return place(2, 0); }
-  static constexpr index slope_step = 3 * V::width;
 
+  [[nodiscard]] LIMBECK_HD const softened_pair<V>& pair(int number) const { return pair_[number]; }
   /// The number of different pairs of sums: one of a long row, else one a group.
   [[nodiscard]] LIMBECK_HD int pairs() const { return Layout::one_row ? 1 : groups_; }
   [[nodiscard]] LIMBECK_HD index blocks() const {
@@ -84,9 +93,10 @@ class compared_rows {
   }
   /// Whether a second look at the blocks had better begin at the end: that is what the caches hold of a long row.
   [[nodiscard]] LIMBECK_HD bool backwards() const { return kept_room(classes_ * V::width, 1) > 1 << 18; }
-  [[nodiscard]] LIMBECK_HD block operator[](index b) const {
+  [[nodiscard]] LIMBECK_HD compared_block<V> operator[](index b) const {
     const int number = Layout::one_row ? 0 : static_cast<int>(b);
-    block here{room_, student_, teacher_, pair_[number], number, begin_of(b), end_of(b)};
+    compared_block<V> here{room_,  student_.vectors(), teacher_.vectors(), pair_[number],
+                           number, begin_of(b),        end_of(b)};
     if constexpr (Layout::one_row) {
       here.pair.student_scale *= of_block(0, 0, b);
       here.pair.teacher_scale *= of_block(0, 1, b);
@@ -205,7 +215,7 @@ class compared_rows {
 
   // Block b's share of what rows that nearly agree keep their digits by.
   [[nodiscard]] LIMBECK_HD V moved(index b) const {
-    const block here = (*this)[b];
+    const compared_block<V> here = (*this)[b];
     V sum(0);
     for (index k = here.begin; k < here.end; ++k)
       sum += here.pair.moved(kept(1, k) * here.pair.teacher_scale, here.pair.apart(kept(2, k)));
@@ -219,6 +229,14 @@ class compared_rows {
   staged_logits<Layout, V> student_, teacher_;
   softened_pair<V> pair_[most_pairs];
 };
+
+/// What is needed at most at one time, whatever the layout and the size of vectors: what is kept of classes and blocks,
+/// and the staged rows.
+template <class A>
+[[nodiscard]] constexpr index compared_room(index classes) {
+  constexpr index most = 64 / sizeof(A);
+  return 5 * groups_at_once(classes) * room_for<A>(classes) + classes / (block_vectors / 4) + 5 * most;
+}
 
 /// rows.compare().
 struct compare_rows {

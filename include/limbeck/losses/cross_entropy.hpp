@@ -1,6 +1,7 @@
 // Compares the student's class scores with the labels that the data give.
 #pragma once
 
+#include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #if !defined(__CUDACC__)
 #include "limbeck/losses/cross_entropy_cpu.hpp"
@@ -27,10 +28,8 @@ struct cross_entropy {
             [&] { return message("cross_entropy: label_smoothing ", label_smoothing, ", must be in 0 .. 1"); });
     const auto rows = detail::with_gradient(
         detail::rows_of<S, S>("cross_entropy", student, given, out, 1 / count_of(out.per, over)), before);
-    detail::expects_rows("cross_entropy", "labels", given.labels.extent(0), rows.count());
-    detail::cross_entropy_rows(
-        backend_of<E>{}, on,
-        detail::label_rows<A, backend_of<E>>{given.labels, ignore_index, static_cast<A>(label_smoothing)}, rows);
+    detail::cross_entropy_rows(backend_of<E>{}, on, detail::label_rows<backend_of<E>>{given.labels, ignore_index},
+                               static_cast<A>(label_smoothing), rows);
   }
 };
 

@@ -2,43 +2,34 @@
 #pragma once
 
 #include "limbeck/backend/scratch.hpp"
+#include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 
-/// What a cross-entropy knows beside the logits.
-template <class A, backend B>
-struct label_rows {
-  view<const std::int32_t, 1, B> labels{};
-  std::int32_t ignored = -100;
-  A smoothing = 0;
-
-  [[nodiscard]] LIMBECK_HD bool operator()(index row) const { return labels(row) != ignored; }
-};
-
 struct cross_entropy_group {
   static constexpr bool takes_many = false;
 
   template <class Layout, class Rows, class V, class A>
-  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const label_rows<A, cpu>& given,
-                             A* const& room) {
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const label_rows<cpu>& given,
+                             const A& smoothing, A* const& room) {
     const index size = Layout::padded(rows.classes);
     const row_group<V>& group = groups[0];
     const staged_logits<Layout, V> logits(rows.student, rows.classes, groups, room + size);
-    const V top = logits.top(), onto_label(A(1) - given.smoothing);
-    const V onto_each(given.smoothing / static_cast<A>(rows.classes));
+    const V top = logits.top(), onto_label(A(1) - smoothing);
+    const V onto_each(smoothing / static_cast<A>(rows.classes));
 
     long_sum<V> exp_sum, logit_sum;
     for (index k = 0; k < logits.count(); ++k) {
       const V z = logits[k] - top, e = exp_below_one(z);
       exp_sum.add(e);
       store(room + k * V::width, e);
-      if (given.smoothing != A(0)) logit_sum.add(Layout::one_row ? valid(z, rows.classes - k * V::width) : z);
+      if (smoothing != A(0)) logit_sum.add(in_class<Layout>(z, k, rows.classes));
     }
     const V sum = Layout::summed(exp_sum.total());
-    V value = log(sum) - onto_label * (logits_of_labels<Layout>(rows, group, given) - top);
-    if (given.smoothing != A(0)) value -= onto_each * Layout::summed(logit_sum.total());
+    V value = log(sum) - onto_label * (logits_of_labels<Layout, V>(rows.student, group, given) - top);
+    if (smoothing != A(0)) value -= onto_each * Layout::summed(logit_sum.total());
     add_values<Layout>(rows, groups, &value);
     if (rows.gradients.empty()) return;
 
@@ -53,43 +44,25 @@ struct cross_entropy_group {
       gradient.add(k, factor * (load<V>(static_cast<const A*>(room + k * V::width)) * scale - onto_each));
     gradient.finish();
   }
-
- private:
-  template <class V>
-  LIMBECK_HD static V valid(const V& z, index left) {
-    return left >= V::width ? z : where(first_lanes<V>(left), z, V(0));
-  }
-  template <class Layout, class Rows, class V, class A>
-  LIMBECK_HD static V logits_of_labels(const Rows& rows, const row_group<V>& group, const label_rows<A, cpu>& given) {
-    A found[V::width];
-    for (int lane = 0; lane < group.count; ++lane)
-      found[lane] = static_cast<A>(rows.student(group.row[lane], given.labels(group.row[lane])));
-    if constexpr (Layout::one_row) return V(found[0]);
-    return load_part<V>(static_cast<const A*>(found), group.count, A(0));
-  }
 };
 
 struct cross_entropy_kernel {
   template <int Bytes, class A, class Rows>
-  LIMBECK_HD static void run(const label_rows<A, cpu>& given, const Rows& rows, index begin, index end, A* room) {
-    for_row_groups<cross_entropy_group, simd_of_bytes<A, Bytes>>(rows, begin, end, given, given, room);
+  LIMBECK_HD static void run(const label_rows<cpu>& given, A smoothing, const Rows& rows, index begin, index end,
+                             A* room) {
+    for_row_groups<cross_entropy_group, simd_of_bytes<A, Bytes>>(rows, begin, end, given, given, smoothing, room);
   }
 };
 
 struct cross_entropy_scratch {};
 
 template <class A, class S, class G>
-void cross_entropy_rows(cpu, const auto& on, const label_rows<A, cpu>& given, const logit_rows<S, S, A, cpu, G>& rows) {
-  for (index i = 0; i < rows.count(); ++i) {
-    const bool counts = rows.factor(i) != A(0) && given(i);
-    expects(!counts || (given.labels(i) >= 0 && given.labels(i) < rows.classes), [&] {
-      return message("cross_entropy labels: row ", i, " has label ", given.labels(i), ", there are ", rows.classes,
-                     " classes and ", given.ignored, " is ignored");
-    });
-  }
+void cross_entropy_rows(cpu, const auto& on, const label_rows<cpu>& given, A smoothing,
+                        const logit_rows<S, S, A, cpu, G>& rows) {
+  expects_labels("cross_entropy", rows, given);
   for_row_ranges(on, rows, [&](index begin, index end) {
     A* room = thread_scratch<cross_entropy_scratch, A>(2 * room_for<A>(rows.classes));
-    simd_dispatch<cross_entropy_kernel>(given, rows, begin, end, room);
+    simd_dispatch<cross_entropy_kernel>(given, smoothing, rows, begin, end, room);
   });
 }
 

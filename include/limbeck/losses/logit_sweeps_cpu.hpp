@@ -8,6 +8,7 @@
 
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/simd_columns.hpp"
+#include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
@@ -65,6 +66,15 @@ struct stage_row {
   }
 };
 
+/// Logits vector by vector, of which vector `full`, if there is one, lies elsewhere.
+template <class V>
+struct logit_vectors {
+  const typename V::scalar *data, *last;
+  index full;
+
+  [[nodiscard]] LIMBECK_HD V operator[](index k) const { return load<V>((k == full ? last : data) + k * V::width); }
+};
+
 /// The logits of a group of rows in the layout of the kernel, vector by vector: where they lie if the layout and the
 /// type allow it, otherwise in `room`, which holds padded(classes).
 template <class Layout, class V>
@@ -72,8 +82,10 @@ class staged_logits {
   using A = typename V::scalar;
 
  public:
+  /// copied: never where they lie, so that classes can be ruled out.
   template <class S>
-  LIMBECK_HD staged_logits(const view<const S, 2>& logits, index classes, const row_groups<V>& groups, A* room)
+  LIMBECK_HD staged_logits(const view<const S, 2>& logits, index classes, const row_groups<V>& groups, A* room,
+                           bool copied = false)
       : data_(room), room_(room), full_(groups.count * Layout::padded(classes) / V::width), rest_(0) {
     if constexpr (Layout::one_row) {
       const S* first = logits.data() + groups[0].row[0] * logits.stride(0);
@@ -81,7 +93,7 @@ class staged_logits {
       rest_ = classes % V::width;
       const bool whole = logits.stride(1) == 1 && classes >= V::width;
       if constexpr (std::is_same_v<S, A>)
-        if (whole) data_ = first;
+        if (whole && !copied) data_ = first;
       if (rest_ > 0 || data_ == room)
         call_kernel<stage_row, sizeof(V)>(first, logits.stride(1), data_ == room ? 0 : full_ * V::width, classes, room);
     } else {
@@ -96,6 +108,13 @@ class staged_logits {
   [[nodiscard]] LIMBECK_HD V operator[](index k) const {
     if constexpr (!Layout::one_row) return load<V>(data_ + k * V::width);
     return load<V>((k == full_ ? room_ : data_) + k * V::width);
+  }
+  /// The same, whatever the layout.
+  [[nodiscard]] LIMBECK_HD logit_vectors<V> vectors() const { return {data_, room_, full_}; }
+  /// Of staged logits that are copied: class c of a lane of group g counts as -infinity.
+  LIMBECK_HD void rule_out(index classes, int g, int lane, index c) {
+    room_[Layout::one_row ? c : g * Layout::padded(classes) + c * V::width + lane] =
+        -std::numeric_limits<A>::infinity();
   }
   /// Asks for the memory that comes behind vector k: the rest of the row, or the next one.
   LIMBECK_HD void prefetch(index k) const {
@@ -140,6 +159,13 @@ class staged_logits {
   A* room_;
   index full_, rest_;
 };
+
+/// Vector k of a row of `classes`, with 0 in the lanes behind the last class.
+template <class Layout, class V>
+[[nodiscard]] LIMBECK_HD V in_class(const V& v, index k, index classes) {
+  const index left = classes - k * V::width;
+  return !Layout::one_row || left >= V::width ? v : where(first_lanes<V>(left), v, V(0));
+}
 
 /// gradient += what is added here, or = where the rows are fresh, vector by vector in the layout of the kernel, for the
 /// rows of the group; their factor multiplied in already. `room` holds padded(classes); `spare` as much and a vector
@@ -229,6 +255,30 @@ class gradient_rows {
   bool fresh_;
   index full_ = 0;  // vectors that lie in the gradient itself
 };
+
+/// The logits of the rows' labels: of the row in every lane, or of each lane's row (0 where there is none).
+template <class Layout, class V, class S>
+[[nodiscard]] LIMBECK_HD V logits_of_labels(const view<const S, 2>& logits, const row_group<V>& group,
+                                            const label_rows<cpu>& given) {
+  using A = typename V::scalar;
+  A found[V::width] = {};
+  for (int lane = 0; lane < group.count; ++lane)
+    found[lane] = static_cast<A>(logits(group.row[lane], given.labels(group.row[lane])));
+  if constexpr (Layout::one_row) return V(found[0]);
+  return load_part<V>(static_cast<const A*>(found), group.count, A(0));
+}
+
+/// The gradient of each row's label += what its lane holds.
+template <class Rows, class V>
+LIMBECK_HD void add_to_labels(const Rows& rows, const row_group<V>& group, const label_rows<cpu>& given,
+                              const V& amount) {
+  using G = typename Rows::gradient_type;
+  using A = typename V::scalar;
+  for (int lane = 0; lane < group.count; ++lane) {
+    G& place = rows.gradients(group.row[lane], given.labels(group.row[lane]));
+    place = static_cast<G>(static_cast<A>(place) + amount[lane]);
+  }
+}
 
 /// value of each row's sample += factor * value; a value a group.
 template <class Layout, class V, class Rows>

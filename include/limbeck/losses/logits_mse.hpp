@@ -8,15 +8,16 @@
 
 namespace limbeck {
 
-/// value[sample of row] += sum over classes of ((z - z_t) / temperature)^2, divided by the caller's count of `over`
-/// (Ba and Caruana 2014, arXiv:1312.6184, equation 2). For the mean over rows and classes, the natural one, set
-/// per.elements to rows * classes; divisor::rows divides by rows alone, which gives a number `classes` times as large.
-/// Logits: [rows, classes]; rows of weight 0 and columns behind valid_classes are skipped. Throws contract_error where
-/// the shapes or numbers of valid classes differ, or temperature <= 0.
+/// value[sample of row] += sum over classes of ((z - teacher_scale * z_t) / temperature)^2, divided by the caller's
+/// count of `over` (Ba and Caruana 2014, arXiv:1312.6184, equation 2). For the mean over rows and classes, the natural
+/// one, set per.elements to rows * classes; divisor::rows divides by rows alone, which gives a number `classes` times
+/// as large. Logits: [rows, classes]; rows of weight 0 and columns behind valid_classes are skipped. Throws
+/// contract_error where the shapes or numbers of valid classes differ, or temperature <= 0.
 struct logits_mse {
   static constexpr signal_set reads = signal::logits;
   double temperature = 1;  ///< divides both; there is no factor temperature^2
   divisor over = divisor::elements;
+  double teacher_scale = 1;  ///< as annealing has it
 
   template <launchable E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
@@ -25,7 +26,7 @@ struct logits_mse {
     expects(temperature > 0, [&] { return message("logits_mse: temperature ", temperature, ", must be positive"); });
     const double factor = 1 / count_of(out.per, over);
     detail::logits_mse_rows(
-        backend_of<E>{}, on, static_cast<A>(temperature),
+        backend_of<E>{}, on, static_cast<A>(temperature), static_cast<A>(teacher_scale),
         detail::with_gradient(detail::rows_of_both("logits_mse", student, teacher, given, out, factor), before));
   }
 };

@@ -11,15 +11,17 @@ struct logits_mse_group {
   static constexpr bool takes_many = false;
 
   template <class Layout, class Rows, class V, class A>
-  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const A& temperature, A* const& room) {
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const A& temperature,
+                             const A& teacher_scale, A* const& room) {
     const index size = Layout::padded(rows.classes);
     const staged_logits<Layout, V> student(rows.student, rows.classes, groups, room);
     const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, groups, room + size);
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, groups, room + 2 * size, room);
-    const V inverse(A(1) / temperature), factor = groups[0].template factors<Layout>() * V(A(2) / temperature);
+    const V inverse(A(1) / temperature), scale(teacher_scale),
+        factor = groups[0].template factors<Layout>() * V(A(2) / temperature);
     long_sum<V> squares;
     for (index k = 0; k < student.count(); ++k) {
-      const V z = student[k], zt = teacher[k];
+      const V z = student[k], zt = scale * teacher[k];
       const V d = where(z == zt, V(0), z - zt) * inverse;  // equal infinities agree
       squares.add(d * d);
       if (!rows.gradients.empty()) gradient.add(k, factor * d);
@@ -32,18 +34,19 @@ struct logits_mse_group {
 
 struct logits_mse_kernel {
   template <int Bytes, class A, class Rows>
-  LIMBECK_HD static void run(A temperature, const Rows& rows, index begin, index end, A* room) {
-    for_row_groups<logits_mse_group, simd_of_bytes<A, Bytes>>(rows, begin, end, every_row{}, temperature, room);
+  LIMBECK_HD static void run(A temperature, A teacher_scale, const Rows& rows, index begin, index end, A* room) {
+    for_row_groups<logits_mse_group, simd_of_bytes<A, Bytes>>(rows, begin, end, every_row{}, temperature, teacher_scale,
+                                                              room);
   }
 };
 
 struct logits_mse_scratch {};
 
 template <class A, class S, class U, class G>
-void logits_mse_rows(cpu, const auto& on, A temperature, const logit_rows<S, U, A, cpu, G>& rows) {
+void logits_mse_rows(cpu, const auto& on, A temperature, A teacher_scale, const logit_rows<S, U, A, cpu, G>& rows) {
   for_row_ranges(on, rows, [&](index begin, index end) {
     A* room = thread_scratch<logits_mse_scratch, A>(3 * room_for<A>(rows.classes));
-    simd_dispatch<logits_mse_kernel>(temperature, rows, begin, end, room);
+    simd_dispatch<logits_mse_kernel>(temperature, teacher_scale, rows, begin, end, room);
   });
 }
 

@@ -2,6 +2,8 @@
 // else is shared.
 #pragma once
 
+#include <algorithm>
+
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/compared.hpp"
 #include "limbeck/losses/compared_rows_cpu.hpp"
@@ -11,9 +13,9 @@
 namespace limbeck::detail {
 
 /// What the slopes of a block of compared rows are multiplied by.
-template <class Compared, class Groups>
-[[nodiscard]] LIMBECK_HD auto gradient_factor(const Groups& groups, const typename Compared::block& here) {
-  return groups[here.number].template factors<typename Compared::layout>() * here.pair.inverse_temperature;
+template <class Layout, class V>
+[[nodiscard]] LIMBECK_HD V gradient_factor(const row_groups<V>& groups, const compared_block<V>& here) {
+  return groups[here.number].template factors<Layout>() * here.pair.inverse_temperature;
 }
 
 /// Adds up a divergence that knows the sum of its slopes over blocks of compared rows; with its gradient, if wanted.
@@ -25,7 +27,7 @@ struct value_and_gradient {
     const Gradient to = gradient;
     for (index b = first; b < last; ++b) {
       const auto here = rows[b];
-      const V factor = gradient_factor<Compared>(groups, here);
+      const V factor = gradient_factor<typename Compared::layout>(groups, here);
       V value(0);
       for (index k = here.begin; k < here.end; ++k) {
         const divergence_term<V> term = divergence(here[k]);
@@ -42,22 +44,55 @@ struct value_and_gradient {
 };
 
 /// Adds up a divergence and its slopes over blocks of compared rows, and leaves the slopes with them.
+template <class D>
 struct value_and_slopes {
-  template <int Bytes, class Compared, class D, class V>
-  LIMBECK_HD static void run(Compared& rows, const D& divergence, index first, index last, divergence_term<V>* sums) {
-    auto* const slopes = rows.place_of_slopes();
-    for (index b = first; b < last; ++b) {
-      const auto here = rows[b];
+  template <int Bytes, class V, class A>
+  LIMBECK_HD static void run(const compared_block<V>* blocks, index count, const void* divergence, A* slopes,
+                             divergence_term<V>* sums) {
+    const D& d = *static_cast<const D*>(divergence);
+    for (index b = 0; b < count; ++b) {
+      const compared_block<V> here = blocks[b];
       divergence_term<V> sum{V(0), V(0)};
       for (index k = here.begin; k < here.end; ++k) {
-        const divergence_term<V> term = divergence(here[k]);
+        const divergence_term<V> term = d(here[k]);
         sum += term;
-        store(slopes + k * Compared::slope_step, term.slope);
+        store(slopes + k * compared_block<V>::slope_step, term.slope);
       }
       sums[here.number] += sum;
     }
   }
 };
+/// value_and_slopes of a divergence that is known when the program runs: all round it is compiled once for all.
+template <class V>
+class any_divergence {
+  using A = typename V::scalar;
+
+ public:
+  template <class D>
+  LIMBECK_HD explicit any_divergence(const D& divergence)
+      : divergence_(&divergence),
+        sweep_(kernel_pointer<value_and_slopes<D>, sizeof(V), const compared_block<V>*, index, const void*, A*,
+                              divergence_term<V>*>()) {}
+
+  template <class Compared>
+  LIMBECK_HD void operator()(Compared& rows, divergence_term<V>* sums) const {
+    constexpr index most = row_groups<V>::most;
+    compared_block<V> at_once[most];
+    const compared_block<V>* first = at_once;
+    const void* divergence = divergence_;
+    A* slopes = rows.place_of_slopes();
+    for (index b = 0; b < rows.blocks(); b += most) {
+      index count = std::min(most, rows.blocks() - b);
+      for (index i = 0; i < count; ++i) at_once[i] = rows[b + i];
+      sweep_(first, count, divergence, slopes, sums);
+    }
+  }
+
+ private:
+  const void* divergence_;
+  void (*sweep_)(const compared_block<V>*&, index&, const void*&, A*&, divergence_term<V>*&);
+};
+
 /// The gradients that kept slopes mean; sums: of the slopes.
 struct gradient_of_slopes {
   template <int Bytes, class Compared, class Gradient, class Groups, class V>
@@ -66,7 +101,7 @@ struct gradient_of_slopes {
     const Gradient to = gradient;
     for (index b = first; b < last; ++b) {
       const auto here = rows[b];
-      const V factor = gradient_factor<Compared>(groups, here);
+      const V factor = gradient_factor<typename Compared::layout>(groups, here);
       const V slope_sum = Compared::layout::summed(sums[here.number].slope);
       for (index k = here.begin; k < here.end; ++k)
         to.add(k, factor * logit_slope(here.slope(k), here.student(k), slope_sum));
@@ -74,6 +109,7 @@ struct gradient_of_slopes {
   }
 };
 
+/// D: a divergence that knows the sum of its slopes, or any_divergence.
 struct soft_target_group {
   static constexpr bool takes_many = true;
 
@@ -108,35 +144,39 @@ struct soft_target_group {
       for (index b = count; b-- > 0;)
         call_kernel<value_and_gradient, sizeof(V)>(rows, divergence, gradient, wanted, groups, b, b + 1, sums);
     } else {
-      call_kernel<value_and_slopes, sizeof(V)>(rows, divergence, index(0), count, sums);
+      divergence(rows, sums);
       if (wanted) call_kernel<gradient_of_slopes, sizeof(V)>(rows, gradient, groups, index(0), count, sums);
     }
+  }
+};
+
+/// for_row_groups as a function of its own, which every divergence shares.
+struct any_soft_target {
+  template <int Bytes, class V, class A, class Rows>
+  LIMBECK_HD static void run(const any_divergence<V>& divergence, A temperature, const Rows& rows, index begin,
+                             index end, A* room) {
+    for_row_groups<soft_target_group, V>(rows, begin, end, every_row{}, divergence, temperature, room);
   }
 };
 
 struct soft_target_kernel {
   template <int Bytes, class D, class A, class Rows>
   LIMBECK_HD static void run(const D& divergence, A temperature, const Rows& rows, index begin, index end, A* room) {
-    for_row_groups<soft_target_group, simd_of_bytes<A, Bytes>>(rows, begin, end, every_row{}, divergence, temperature,
-                                                               room);
+    using V = simd_of_bytes<A, Bytes>;
+    if constexpr (requires { D::slope_sum; })
+      for_row_groups<soft_target_group, V>(rows, begin, end, every_row{}, divergence, temperature, room);
+    else
+      call_kernel<any_soft_target, Bytes>(any_divergence<V>(divergence), temperature, rows, begin, end, room);
   }
 };
 
 struct soft_target_scratch {};
 
-/// What is needed at most at one time, whatever the layout and the size of vectors: what is kept of classes and blocks,
-/// and the staged rows.
-template <class A>
-[[nodiscard]] constexpr index soft_target_room(index classes) {
-  constexpr index most = 64 / sizeof(A);
-  return 5 * groups_at_once(classes) * room_for<A>(classes) + classes / (block_vectors / 4) + 5 * most;
-}
-
 template <class D, class A, class S, class U, class G>
 void soft_target_rows(cpu, const auto& on, const D& divergence, A temperature,
                       const logit_rows<S, U, A, cpu, G>& rows) {
   for_row_ranges(on, rows, [&](index begin, index end) {
-    A* room = thread_scratch<soft_target_scratch, A>(soft_target_room<A>(rows.classes));
+    A* room = thread_scratch<soft_target_scratch, A>(compared_room<A>(rows.classes));
     simd_dispatch<soft_target_kernel>(divergence, temperature, rows, begin, end, room);
   });
 }

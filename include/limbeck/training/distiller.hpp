@@ -48,7 +48,7 @@ class distiller {
       : student_(&student), teacher_(teacher), terms_(std::move(terms)), touched_(touched_rows_of(student)) {
     for (const auto& term : terms_) {
       reads_ = reads_ | term.loss.reads;
-      if (!term.reads_labels) teacher_reads_ = teacher_reads_ | term.loss.reads;
+      if (term.reads_teacher) teacher_reads_ = teacher_reads_ | term.loss.reads;
     }
   }
 

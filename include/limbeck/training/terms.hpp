@@ -11,6 +11,8 @@
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/regression_mse.hpp"
@@ -23,13 +25,13 @@
 namespace limbeck {
 
 /// One term with its name in records, its weight over the run, and whether it reads the data's labels (then samples
-/// that only the teacher labels are no business of it) or the teacher.
+/// that only the teacher labels are no business of it), and the teacher.
 template <launchable E, class T>
 struct named_term {
   std::string name;
   any_schedule weight;
   any_loss<E, T> loss;
-  bool reads_labels = false;
+  bool reads_labels = false, reads_teacher = true;
 };
 
 /// What the terms are told of the models. Without a teacher its sizes are empty.
@@ -60,14 +62,16 @@ class term_builder {
     for (const term_spec& s : specs_) {
       std::string name = s.name();
       if (const int times = seen[name]++; times > 0) name += "_" + std::to_string(times + 1);
-      terms.push_back({name, s.schedule("weight", 1), loss_of<E, T>(s, weights, gradients), reads_labels(s)});
+      terms.push_back(
+          {name, s.schedule("weight", 1), loss_of<E, T>(s, weights, gradients), reads_labels(s), reads_teacher(s)});
     }
     return terms;
   }
 
   [[nodiscard]] static std::string known_terms() {
     return "soft_target_kl, soft_target_reverse_kl, jensen_shannon, scaled_jensen_shannon, skew_kl, skew_reverse_kl, "
-           "total_variation, squared_hellinger, alpha_beta, logits_mse, cross_entropy, regression_mse, attention_mse, "
+           "total_variation, squared_hellinger, alpha_beta, decoupled_kd, normalised_kd, logits_mse, cross_entropy, "
+           "regression_mse, attention_mse, "
            "hidden_mse, embedding_mse";
   }
 
@@ -82,7 +86,10 @@ class term_builder {
   [[nodiscard]] static Result with_divergence(const term_spec& s, const Use& use, Result otherwise);
 
   [[nodiscard]] static bool reads_labels(const term_spec& s) {
-    return s.name() == "cross_entropy" || s.name() == "regression_mse";
+    return !reads_teacher(s) || s.name() == "decoupled_kd" || s.name() == "normalised_kd";
+  }
+  [[nodiscard]] static bool reads_teacher(const term_spec& s) {
+    return s.name() != "cross_entropy" && s.name() != "regression_mse";
   }
   [[nodiscard]] static bool is_state(const term_spec& s) {
     return s.name() == "hidden_mse" || s.name() == "embedding_mse";
@@ -135,6 +142,8 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
       {"total_variation", {"weight", "temperature", "t_squared"}},
       {"squared_hellinger", {"weight", "temperature", "t_squared"}},
       {"alpha_beta", {"weight", "temperature", "t_squared", "alpha", "beta"}},
+      {"decoupled_kd", {"weight", "temperature", "t_squared", "alpha", "beta"}},
+      {"normalised_kd", {"weight", "temperature", "gamma"}},
       {"logits_mse", {"weight", "temperature"}},
       {"cross_entropy", {"weight", "label_smoothing"}},
       {"regression_mse", {"weight"}},
@@ -145,12 +154,12 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
   expects(known != settings.end(),
           [&] { return message("loss: unknown term ", s.name(), ", expected one of ", known_terms()); });
   s.allow(known->second);
-  expects(context_.teacher || reads_labels(s), [&] { return message("loss: ", s.text(), " needs a teacher"); });
+  expects(context_.teacher || !reads_teacher(s), [&] { return message("loss: ", s.text(), " needs a teacher"); });
   const auto checked = [](const auto& divergence) {
     if constexpr (requires { divergence.check(); }) divergence.check();
     return true;
   };
-  const bool of_classes = with_divergence(s, checked, false) || s.name() == "cross_entropy";
+  const bool of_classes = with_divergence(s, checked, false) || (reads_labels(s) && s.name() != "regression_mse");
   expects(!(of_classes && context_.regression), [&] {
     return message("loss: ", s.text(),
                    " compares classes, the task is a regression; take logits_mse and "
@@ -231,6 +240,12 @@ any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weight
                                                         .divergence = divergence});
   };
   if (auto loss = with_divergence(s, softened, std::optional<any_loss<E, T>>())) return *loss;
+  if (name == "decoupled_kd")
+    return decoupled_kd{.temperature = s.number("temperature", 4),
+                        .alpha = s.number("alpha", 1),
+                        .beta = s.number("beta", 8),
+                        .t_squared = s.flag("t_squared", true)};
+  if (name == "normalised_kd") return normalised_kd{.temperature = temperature, .gamma = s.number("gamma", 1.5)};
   if (name == "logits_mse") return logits_mse{.temperature = temperature, .over = divisor::elements};
   if (name == "cross_entropy")
     return cross_entropy{

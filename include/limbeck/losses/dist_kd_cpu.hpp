@@ -1,0 +1,223 @@
+// Correlations of softened class scores on the host: a sweep over rows, one over columns, one over rows for gradients.
+#pragma once
+
+#include "limbeck/backend/scratch.hpp"
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/backend/threads.hpp"
+#include "limbeck/losses/logit_rows.hpp"
+#include "limbeck/ops/softmax_cpu.hpp"
+
+namespace limbeck::detail {
+
+template <class A>
+struct correlation_terms {
+  A inverse_temperature, beta, gamma, epsilon;
+};
+
+/// Pearson's correlation of one row, or of a column in each lane: 1 less it, and its slope with respect to the student,
+/// of_teacher * (teacher - its mean) - of_student * (student - its mean).
+template <class V>
+struct correlation {
+  V distance, of_student, of_teacher;
+
+  /// By the norms of both less their means, and half the squared norm of the difference once both were brought to the
+  /// same norm: 1 - r of nearly equal numbers keeps its digits so.
+  LIMBECK_HD static correlation of(const V& student, const V& teacher, const V& apart, const V& epsilon) {
+    const V product = student * teacher, whole = product + epsilon;
+    const auto varies = product > V(0);
+    const V distance = where(varies, (apart + epsilon) / whole, V(1) + product);  // a NaN stays one
+    const V r = V(1) - distance;
+    return {distance, where(varies, r * teacher / (whole * student), V(0)), where(varies, V(1) / whole, V(0))};
+  }
+  /// What student and teacher are multiplied by for the same norm.
+  LIMBECK_HD static V evened(const V& own, const V& other) {
+    return where(own * other > V(0), sqrt(other / own), V(0));
+  }
+};
+
+/// Both distributions of the rows that count, [rows, padded classes], 0 behind the last class, and what is known of
+/// them.
+template <class A>
+struct correlated_batch {
+  A *student, *teacher;
+  A *distance, *of_student, *of_teacher;                                                     // of rows
+  A *column_distance, *column_of_student, *column_of_teacher, *student_mean, *teacher_mean;  // of columns
+  const index* live;                                                                         // the row's number
+  index rows, classes, padded;
+};
+
+/// Rows first .. last: distributions and correlations.
+struct correlate_rows {
+  template <int Bytes, class Rows, class A>
+  LIMBECK_HD static void run(const Rows& rows, const correlation_terms<A>& terms, const correlated_batch<A>& batch,
+                             index first, index last) {
+    using V = simd_of_bytes<A, Bytes>;
+    for (index i = first; i < last; ++i) {
+      A *q = batch.student + i * batch.padded, *p = batch.teacher + i * batch.padded;
+      soften<V>(rows.student, batch.live[i], terms, batch, q);
+      soften<V>(rows.teacher, batch.live[i], terms, batch, p);
+      const V mean(A(1) / static_cast<A>(batch.classes));
+      const A student = sqrt(squares<V>(batch, q, q, V(1), V(0), mean));
+      const A teacher = sqrt(squares<V>(batch, p, p, V(1), V(0), mean));
+      const V s(student), t(teacher);
+      const V apart(A(0.5) * squares<V>(batch, q, p, correlation<V>::evened(s, t), correlation<V>::evened(t, s), mean));
+      const auto found = correlation<V>::of(s, t, apart, V(terms.epsilon));
+      batch.distance[i] = found.distance[0];
+      batch.of_student[i] = found.of_student[0];
+      batch.of_teacher[i] = found.of_teacher[0];
+    }
+  }
+
+ private:
+  template <class V, class S, class A>
+  LIMBECK_HD static void soften(const view<const S, 2>& logits, index row, const correlation_terms<A>& terms,
+                                const correlated_batch<A>& batch, A* to) {
+    for (index c = 0; c < batch.classes; ++c) to[c] = static_cast<A>(logits(row, c)) * terms.inverse_temperature;
+    ops::detail::softmax_row<V>(to, batch.classes, batch.padded);
+  }
+  // The sum over the classes of (a * (x - mean) - b * (y - mean))^2; the mean of a distribution is that of 1.
+  template <class V, class A>
+  LIMBECK_HD static A squares(const correlated_batch<A>& batch, const A* x, const A* y, const V& a, const V& b,
+                              const V& mean) {
+    V sum(0);
+    for (index c = 0; c < batch.classes; c += V::width) {
+      const V d = a * (load<V>(x + c) - mean) - b * (load<V>(y + c) - mean);
+      sum += where(first_lanes<V>(batch.classes - c), d * d, V(0));
+    }
+    return horizontal_sum(sum);
+  }
+};
+
+/// Columns first .. last, which are whole vectors: means and correlations.
+struct correlate_columns {
+  template <int Bytes, class A>
+  LIMBECK_HD static void run(const correlation_terms<A>& terms, const correlated_batch<A>& batch, index first,
+                             index last) {
+    using V = simd_of_bytes<A, Bytes>;
+    for (index c = first; c < last; c += V::width) {
+      const V q = mean<V>(batch, batch.student + c), p = mean<V>(batch, batch.teacher + c);
+      const V s = sqrt(squares(batch, c, V(1), q, V(0), p)), t = sqrt(squares(batch, c, V(0), q, V(1), p));
+      const V apart = V(0.5) * squares(batch, c, correlation<V>::evened(s, t), q, correlation<V>::evened(t, s), p);
+      const auto found = correlation<V>::of(s, t, apart, V(terms.epsilon));
+      store(batch.student_mean + c, q);
+      store(batch.teacher_mean + c, p);
+      store(batch.column_distance + c, found.distance);
+      store(batch.column_of_student + c, found.of_student);
+      store(batch.column_of_teacher + c, found.of_teacher);
+    }
+  }
+
+ private:
+  template <class V, class A>
+  LIMBECK_HD static V mean(const correlated_batch<A>& batch, const A* column) {
+    V sum(0);
+    for (index i = 0; i < batch.rows; ++i) sum += load<V>(column + i * batch.padded);
+    return sum * V(A(1) / static_cast<A>(batch.rows));
+  }
+  // The sum over the rows of (a * (student - its mean) - b * (teacher - its mean))^2.
+  template <class V, class A>
+  LIMBECK_HD static V squares(const correlated_batch<A>& batch, index c, const V& a, const V& student_mean, const V& b,
+                              const V& teacher_mean) {
+    V sum(0);
+    for (index i = 0; i < batch.rows; ++i) {
+      const index at = i * batch.padded + c;
+      const V q = load<V>(static_cast<const A*>(batch.student + at)) - student_mean;
+      const V p = load<V>(static_cast<const A*>(batch.teacher + at)) - teacher_mean;
+      const V d = a * q - b * p;
+      sum += d * d;
+    }
+    return sum;
+  }
+};
+
+/// Adds the gradients of rows first .. last; of_columns: what the columns' correlations weigh. Leaves nothing of the
+/// teacher's distributions.
+struct correlation_gradient {
+  template <int Bytes, class Rows, class A>
+  LIMBECK_HD static void run(const Rows& rows, const correlation_terms<A>& terms, const correlated_batch<A>& batch,
+                             A of_columns, index first, index last) {
+    using V = simd_of_bytes<A, Bytes>;
+    using G = typename Rows::gradient_type;
+    const V mean(A(1) / static_cast<A>(batch.classes));
+    for (index i = first; i < last; ++i) {
+      A *q = batch.student + i * batch.padded, *p = batch.teacher + i * batch.padded;
+      const V of_row(-terms.beta * rows.factor(batch.live[i])), in_columns(-of_columns);
+      const V own_teacher(batch.of_teacher[i]), own_student(batch.of_student[i]);
+      for (index c = 0; c < batch.padded; c += V::width) {
+        const V student = load<V>(static_cast<const A*>(q + c)), teacher = load<V>(static_cast<const A*>(p + c));
+        const V along = own_teacher * (teacher - mean) - own_student * (student - mean);
+        const V across = at<V>(batch.column_of_teacher, c) * (teacher - at<V>(batch.teacher_mean, c)) -
+                         at<V>(batch.column_of_student, c) * (student - at<V>(batch.student_mean, c));
+        store(p + c, of_row * along + in_columns * across);
+      }
+      ops::detail::softmax_row_backward<V>(static_cast<const A*>(q), p, batch.padded);
+      for (index c = 0; c < batch.classes; ++c) {
+        G& place = rows.gradients(batch.live[i], c);
+        place = static_cast<G>((rows.fresh ? A(0) : static_cast<A>(place)) + terms.inverse_temperature * p[c]);
+      }
+    }
+  }
+
+ private:
+  template <class V, class A>
+  LIMBECK_HD static V at(const A* numbers, index c) {
+    return load<V>(numbers + c);
+  }
+};
+
+struct correlation_scratch {};
+struct correlation_live {};
+
+/// The rows that count, in memory of the calling thread; the gradients of the others are cleared where they are fresh.
+template <class S, class U, class A, class G>
+[[nodiscard]] correlated_batch<A> correlated_batch_of(const logit_rows<S, U, A, cpu, G>& rows) {
+  constexpr index most = 64 / sizeof(A);
+  correlated_batch<A> batch{};
+  index* live = thread_scratch<correlation_live, index>(rows.count());
+  for (index i = 0; i < rows.count(); ++i) {
+    if (rows.factor(i) != A(0))
+      live[batch.rows++] = i;
+    else if (rows.fresh)
+      clear_row(rows.gradients, i, 0, rows.classes);
+  }
+  batch.live = live;
+  batch.classes = rows.classes;
+  batch.padded = (rows.classes + most - 1) / most * most;
+  A* memory = thread_scratch<correlation_scratch, A>(2 * batch.rows * batch.padded + 5 * batch.padded + 3 * batch.rows);
+  const auto take = [&](index count) {
+    A* const begin = memory;
+    memory += count;
+    return begin;
+  };
+  for (A** matrix : {&batch.student, &batch.teacher}) *matrix = take(batch.rows * batch.padded);
+  for (A** column : {&batch.column_distance, &batch.column_of_student, &batch.column_of_teacher, &batch.student_mean,
+                     &batch.teacher_mean})
+    *column = take(batch.padded);
+  for (A** row : {&batch.distance, &batch.of_student, &batch.of_teacher}) *row = take(batch.rows);
+  return batch;
+}
+
+template <class A, class S, class U, class G>
+void correlation_rows(cpu, const auto& on, const correlation_terms<A>& terms, const logit_rows<S, U, A, cpu, G>& rows) {
+  constexpr index worth_a_thread = 1 << 14, most = 64 / sizeof(A);
+  const correlated_batch<A> batch = correlated_batch_of(rows);
+  if (batch.rows == 0) return;
+  parallel_for(on.threads, batch.rows, worth_a_thread / batch.padded + 1,
+               [&](index first, index last) { simd_dispatch<correlate_rows>(rows, terms, batch, first, last); });
+  parallel_for(on.threads, batch.padded / most, worth_a_thread / (most * batch.rows) + 1, [&](index first, index last) {
+    simd_dispatch<correlate_columns>(terms, batch, first * most, last * most);
+  });
+  A of_columns = 0, all = 0;
+  for (index c = 0; c < batch.classes; ++c) of_columns += batch.column_distance[c] / static_cast<A>(batch.classes);
+  for (index i = 0; i < batch.rows; ++i) all += rows.factor(batch.live[i]);
+  for (index i = 0; i < batch.rows && !rows.values.empty(); ++i)
+    rows.values(rows.sample(batch.live[i])) +=
+        rows.factor(batch.live[i]) * (terms.beta * batch.distance[i] + terms.gamma * of_columns);
+  if (rows.gradients.empty()) return;
+  const A in_columns = terms.gamma * all / static_cast<A>(batch.classes);
+  parallel_for(on.threads, batch.rows, worth_a_thread / batch.padded + 1, [&](index first, index last) {
+    simd_dispatch<correlation_gradient>(rows, terms, batch, in_columns, first, last);
+  });
+}
+
+}  // namespace limbeck::detail

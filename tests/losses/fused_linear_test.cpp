@@ -1,0 +1,211 @@
+// Losses through the last linear map in slices, against the dense losses and a chain rule written out.
+#include "limbeck/losses/fused_linear.hpp"
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "catch.hpp"
+#include "central_difference.hpp"
+#include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/dist_kd.hpp"
+#include "limbeck/losses/soft_target.hpp"
+
+namespace limbeck {
+namespace {
+
+using limbeck_test::inner_product;
+using limbeck_test::largest_gap;
+using limbeck_test::matrix;
+using limbeck_test::slope_error;
+
+static_assert(is_batch_loss<dist_kd> && !is_batch_loss<soft_target_kl>);
+static_assert(is_batch_loss<std::remove_cv_t<decltype(0.5 * dist_kd{} + 0.5 * cross_entropy{})>>);
+
+constexpr index rows = 11, classes = 9, padded = 12, width = 5, teacher_width = 7;
+
+/// Two heads, labels, weights and whose rows they are; the last classes of the weights are padding that nobody may
+/// read.
+struct fixture {
+  matrix<double> hidden{rows, width, 1}, weight{padded, width, 2}, bias{1, padded, 3};
+  matrix<double> teacher_hidden{rows, teacher_width, 4}, teacher_weight{padded, teacher_width, 5};
+  std::vector<std::int32_t> labels, row_sample;
+  std::vector<double> row_weight, sample_weight{1, 0.5, 2, 1};
+
+  explicit fixture(bool masked) {
+    for (index i = 0; i < rows; ++i) {
+      labels.push_back(static_cast<std::int32_t>((4 * i + 1) % classes));
+      row_sample.push_back(static_cast<std::int32_t>(i / 3));
+      row_weight.push_back(masked && i % 3 == 1 ? 0 : 1 + 0.1 * static_cast<double>(i));
+    }
+    const double nobody = std::numeric_limits<double>::quiet_NaN();
+    for (index c = classes; c < padded; ++c) {
+      bias(0, c) = nobody;
+      for (index k = 0; k < width; ++k) weight(c, k) = nobody;
+      for (index k = 0; k < teacher_width; ++k) teacher_weight(c, k) = nobody;
+    }
+    for (index i = 0; masked && i < rows; ++i)
+      for (index k = 0; row_weight[static_cast<std::size_t>(i)] == 0 && k < width; ++k)
+        hidden(i, k) = teacher_hidden(i, k) = nobody;
+  }
+  template <class T>
+  static view<const T, 1> all(const std::vector<T>& numbers) {
+    return view<const T, 1>(numbers.data(), numbers.size());
+  }
+  [[nodiscard]] linear_head<const double> student() const {
+    return {hidden.seen(), weight.seen(), bias.seen_flat(), all(row_sample), classes};
+  }
+  [[nodiscard]] linear_head<const double> teacher() const { return {teacher_hidden.seen(), teacher_weight.seen()}; }
+  [[nodiscard]] targets<double> given() const { return {all(labels), {}, all(row_weight)}; }
+  [[nodiscard]] static matrix<double> logits(const matrix<double>& h, const matrix<double>& w, const double* b) {
+    matrix<double> z(rows, classes);
+    for (index i = 0; i < rows; ++i)
+      for (index c = 0; c < classes; ++c) {
+        z(i, c) = b != nullptr ? b[c] : 0;
+        for (index k = 0; k < h.columns(); ++k) z(i, c) += h(i, k) * w(c, k);
+      }
+    return z;
+  }
+};
+
+struct outcome {
+  std::vector<double> value = std::vector<double>(4);
+  matrix<double> hidden{rows, width}, weight{padded, width}, bias{1, padded};
+};
+
+constexpr normaliser counts{.samples = 4, .rows = 8};
+
+template <class Loss, class Teacher>
+outcome fused(const fixture& f, const Loss& loss, const Teacher& teacher, index slice, int threads = 1) {
+  outcome got;
+  std::vector<double> workspace(static_cast<std::size_t>(slice * fused_linear_room(f.student(), f.teacher())));
+  fused_linear(loss, cpu_executor<>{threads}, f.student(), teacher, f.given(),
+               sink<double, cpu>{.value = view<double, 1>(got.value.data(), 4),
+                                 .weight = fixture::all(f.sample_weight),
+                                 .scale = 0.5,
+                                 .per = counts},
+               linear_head<double>{got.hidden.all(), got.weight.all(), got.bias.flat()},
+               view<double, 1>(workspace.data(), workspace.size()));
+  return got;
+}
+
+/// The same by dense logits and d hidden = d logits W, d W = d logits' hidden, d bias = its column sums.
+template <class Loss>
+outcome dense(const fixture& f, const Loss& loss) {
+  outcome want;
+  const matrix<double> z = f.logits(f.hidden, f.weight, f.bias.data());
+  const matrix<double> zt = f.logits(f.teacher_hidden, f.teacher_weight, nullptr);
+  matrix<double> dz(rows, classes);
+  loss(cpu_executor<>{}, signals<const double>{z.seen(), fixture::all(f.row_sample)},
+       signals<const double>{zt.seen(), fixture::all(f.row_sample)}, f.given(),
+       sink<double, cpu>{.value = view<double, 1>(want.value.data(), 4),
+                         .gradient = {.logits = dz.all()},
+                         .weight = fixture::all(f.sample_weight),
+                         .scale = 0.5,
+                         .per = counts});
+  for (index i = 0; i < rows; ++i)
+    for (index c = 0; f.row_weight[static_cast<std::size_t>(i)] != 0 && c < classes; ++c) {
+      want.bias(0, c) += dz(i, c);
+      for (index k = 0; k < width; ++k) {
+        want.hidden(i, k) += dz(i, c) * f.weight(c, k);
+        want.weight(c, k) += dz(i, c) * f.hidden(i, k);
+      }
+    }
+  return want;
+}
+
+void check_same(const outcome& got, const outcome& want) {
+  for (std::size_t i = 0; i < 4; ++i) CHECK(got.value[i] == Approx(want.value[i]).epsilon(1e-12));
+  CHECK(largest_gap(got.hidden.seen(), want.hidden.seen()) < 1e-13);
+  CHECK(largest_gap(got.weight.seen(), want.weight.seen()) < 1e-13);
+  CHECK(largest_gap(got.bias.seen(), want.bias.seen()) < 1e-13);
+}
+
+}  // namespace
+
+TEST_CASE("fused_linear is the dense loss behind a linear map, for every workspace, masked or not") {
+  for (const bool masked : {false, true}) {
+    const fixture f(masked);
+    const auto check = [&](const auto& loss) {
+      const outcome want = dense(f, loss);
+      for (const index slice : {1, 2, 3, 7, 11, 100})
+        for (const int threads : {1, 2}) {
+          INFO("slices of " << slice << " rows, " << threads << " threads, " << (masked ? "masked" : "whole"));
+          check_same(fused(f, loss, f.teacher(), slice, threads), want);
+        }
+    };
+    check(soft_target_kl{.temperature = 2});
+    check(soft_target<jensen_shannon>{.divergence = {0.3}});
+    check(cross_entropy{});
+    check(0.9 * soft_target_kl{.temperature = 2} + 0.1 * cross_entropy{.label_smoothing = 0.1});
+  }
+}
+
+TEST_CASE("fused_linear takes a teacher's logits that are there, or none") {
+  const fixture f(true);
+  const matrix<double> zt = f.logits(f.teacher_hidden, f.teacher_weight, nullptr);
+  const auto want = dense(f, soft_target_kl{});
+  check_same(fused(f, soft_target_kl{}, signals<const double>{zt.seen()}, 3), want);
+  const matrix<float> narrow(zt);
+  CHECK(fused(f, soft_target_kl{}, signals<const float>{narrow.seen()}, 3).value[0] ==
+        Approx(want.value[0]).epsilon(1e-6));
+  check_same(fused(f, cross_entropy{}, signals<const double>{}, 4), dense(f, cross_entropy{}));
+}
+
+TEST_CASE("the gradients of fused_linear are slopes of its value") {
+  fixture f(false);
+  const auto loss = 0.7 * soft_target_kl{.temperature = 2} + 0.3 * cross_entropy{};
+  const auto value = [&] {
+    double sum = 0;
+    for (const double v : fused(f, loss, f.teacher(), 4).value) sum += v;
+    return sum;
+  };
+  const outcome got = fused(f, loss, f.teacher(), 4);
+  CHECK(slope_error(f.hidden, got.hidden, value) < 1e-7);
+  const auto first_weights = view<double, 1>(f.weight.data(), classes * width);
+  CHECK(slope_error(first_weights, view<const double, 1>(got.weight.data(), classes * width), value) < 1e-7);
+}
+
+TEST_CASE("fused_linear adds to the gradients that are wanted, and to no others") {
+  const fixture f(false);
+  const outcome whole = fused(f, soft_target_kl{}, f.teacher(), 5);
+  matrix<double> hidden(rows, width), weight(padded, width);
+  hidden.fill(1);
+  std::vector<double> workspace(static_cast<std::size_t>(5 * fused_linear_room(f.student(), f.teacher())));
+  const auto call = [&](const linear_head<double>& gradient) {
+    fused_linear(soft_target_kl{}, cpu_executor<>{}, f.student(), f.teacher(), f.given(),
+                 sink<double, cpu>{.weight = fixture::all(f.sample_weight), .scale = 0.5, .per = counts}, gradient,
+                 view<double, 1>(workspace.data(), workspace.size()));
+  };
+  call({.hidden = hidden.all()});
+  for (index i = 0; i < hidden.count(); ++i) CHECK(hidden.data()[i] == Approx(1 + whole.hidden.data()[i]));
+  call({.weight = weight.all()});
+  CHECK(largest_gap(weight.seen(), whole.weight.seen()) < 1e-14);
+  call({});
+}
+
+TEST_CASE("fused_linear refuses shapes that do not fit, by name") {
+  const fixture f(false);
+  std::vector<double> workspace(200);
+  const auto call = [&](const linear_head<const double>& student, const linear_head<const double>& teacher,
+                        const linear_head<double>& gradient, index room) {
+    fused_linear(soft_target_kl{}, cpu_executor<>{}, student, teacher, f.given(), sink<double, cpu>{}, gradient,
+                 view<double, 1>(workspace.data(), room));
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THROWS_WITH(call(f.student(), f.teacher(), {}, 40), Contains("a workspace of 40 numbers, a row needs 44"));
+  auto student = f.student();
+  student.hidden = f.teacher_hidden.seen();
+  CHECK_THROWS_WITH(call(student, f.teacher(), {}, 200), Contains("student's hidden [11, 7] for weight [12, 5]"));
+  auto teacher = f.teacher();
+  teacher.hidden = row_block(teacher.hidden, 0, 3);
+  CHECK_THROWS_WITH(call(f.student(), teacher, {}, 200), Contains("teacher's hidden [3, 7] for 11 rows"));
+  student = f.student();
+  student.valid_classes = 13;
+  CHECK_THROWS_WITH(call(student, f.teacher(), {}, 200), Contains("for 13 classes"));
+  matrix<double> small(2, 2);
+  CHECK_THROWS_WITH(call(f.student(), f.teacher(), {.hidden = small.all()}, 200), Contains("gradient of hidden"));
+}
+
+}  // namespace limbeck
