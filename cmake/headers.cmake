@@ -29,6 +29,7 @@ set(
   blocks/transformer_block.hpp
   core.hpp
   core/config.hpp
+  core/constant_math.hpp
   core/error.hpp
   core/executors.hpp
   core/fnv.hpp
@@ -50,6 +51,7 @@ set(
   losses/any_loss.hpp
   losses/attention_mse.hpp
   losses/attention_mse_cpu.hpp
+  losses/check_divergence.hpp
   losses/compared.hpp
   losses/compared_rows_cpu.hpp
   losses/cross_entropy.hpp

@@ -1,5 +1,6 @@
 // A divergence of one's own: one formula for one class, from which the kernels are generated.
 #include <limbeck/backend/eigen.hpp>
+#include <limbeck/losses/check_divergence.hpp>
 #include <limbeck/losses/objective.hpp>
 #include <limbeck/losses/soft_target.hpp>
 
@@ -9,12 +10,13 @@
 /// Triangular discrimination, sum (p - q)^2 / (p + q): Le Cam's distance, 0 to 2.
 struct triangular {
   template <class T>
-  LIMBECK_HD limbeck::divergence_term<T> operator()(const limbeck::compared<T>& c) const {
+  LIMBECK_HD constexpr limbeck::divergence_term<T> operator()(const limbeck::compared<T>& c) const {
     const T both = limbeck::where(c.student + c.teacher == T(0), T(1), c.student + c.teacher);
     const T share = c.gap() / both;
     return {c.gap() * share, share * c.student * (T(2) - share)};
   }
 };
+static_assert(limbeck::check_divergence(triangular{}));  // the slope is the value's derivative
 
 int main() {
   const float student[] = {1.0F, 0.0F, -1.0F}, teacher[] = {0.0F, 1.0F, 0.5F};

@@ -142,13 +142,16 @@ void kl_fused(const float* student, const float* teacher, const std::int32_t* la
   *loss = run(hard * limbeck::cross_entropy{} + (1 - hard) * soft, of);
 }
 
-/// The mean over rows of Jensen-Shannon with beta, times temperature^2.
+/// The mean over rows of Jensen-Shannon with beta, without a factor temperature^2.
 void jsd_fused(const float* student, const float* teacher, float* gradient, std::int64_t rows, std::int64_t classes,
                float temperature, float beta, double* loss) {
   logits_case of{.gradient = view<float, 2>(gradient, rows, classes)};
   of.student.logits = view<const float, 2>(student, rows, classes);
   of.teacher.logits = view<const float, 2>(teacher, rows, classes);
-  *loss = run(limbeck::soft_target<limbeck::jensen_shannon>{.temperature = temperature, .divergence = {beta}}, of);
+  *loss = run(
+      limbeck::soft_target<limbeck::jensen_shannon>{
+          .temperature = temperature, .t_squared = false, .divergence = {beta}},
+      of);
 }
 
 /// The mean over heads and valid pairs. `padding_is_zero`: the gradient's padding need not be set to zero.

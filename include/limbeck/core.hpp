@@ -2,6 +2,7 @@
 #pragma once
 
 #include "limbeck/core/config.hpp"
+#include "limbeck/core/constant_math.hpp"
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/fnv.hpp"

@@ -4,6 +4,7 @@
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/check_divergence.hpp"
 #include "limbeck/losses/compared.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"

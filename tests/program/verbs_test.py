@@ -104,7 +104,7 @@ def check_training(data, vocabulary):
 
     deep = FOLDER / "deep"
     terms = ["hidden_mse:mapping=uniform,weight=0.5", "embedding_mse:weight=linear:1:0", "attention_mse:weight=0.1",
-             "soft_target_reverse_kl:temperature=2"]
+             "soft_target_reverse_kl:temperature=2", "jensen_shannon:beta=0.3", "decoupled_kd:temperature=2,weight=0.1"]
     told = last_json(succeeds("distill", "--teacher", teacher, "--student", "layers=2,width=12,heads=2,inner=24",
                               *training_of(data, deep, epochs=1), *[x for t in terms for x in ("--loss", t)], "--json"))
     steps = [line for line in lines_of(deep / "run.jsonl") if line["event"] == "step"]

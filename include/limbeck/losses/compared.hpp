@@ -24,29 +24,29 @@ struct compared {
   T log_ratio;
 
   /// Where a difference of the probabilities would lose two bits or more; expm1_bend is right there.
-  [[nodiscard]] LIMBECK_HD auto close() const { return abs(log_ratio) < T(0.25); }
+  [[nodiscard]] LIMBECK_HD constexpr auto close() const { return abs(log_ratio) < T(0.25); }
 
   /// student - teacher. Does not cancel where they agree, nor overflow where they do not.
-  [[nodiscard]] LIMBECK_HD T gap() const {
+  [[nodiscard]] LIMBECK_HD constexpr T gap() const {
     const T product = teacher * log_ratio;
     return where(close(), product + product * log_ratio * expm1_bend(log_ratio), student - teacher);
   }
   /// gap() - teacher * log_ratio: never negative, and does not cancel. The gaps sum to 0 over the classes, so these sum
   /// to KL(teacher || student).
-  [[nodiscard]] LIMBECK_HD T forward_excess() const {
+  [[nodiscard]] LIMBECK_HD constexpr T forward_excess() const {
     const T product = teacher * log_ratio;
     return where(close(), product * log_ratio * expm1_bend(log_ratio),
                  student - teacher - where(teacher > T(0), product, T(0)));
   }
   /// student * log_ratio - gap(): never negative, and does not cancel. Sums to KL(student || teacher).
-  [[nodiscard]] LIMBECK_HD T reverse_excess() const {
+  [[nodiscard]] LIMBECK_HD constexpr T reverse_excess() const {
     const T product = student * log_ratio;
     return where(close(), product * log_ratio * expm1_bend(-log_ratio),
                  where(student > T(0), product, T(0)) - student + teacher);
   }
 
   /// Of m = (1 - share) * teacher + share * student, 0 < share < 1. Both are 0 where both rule the class out.
-  [[nodiscard]] LIMBECK_HD mixture_logs<T> mixture(const T& share) const {
+  [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> mixture(const T& share) const {
     const T difference = gap(), larger = max(student, teacher);
     const auto more = difference > T(0);  // in the student
     const T of_larger = where(more, share - T(1), share) * difference / where(larger == T(0), T(1), larger);
@@ -56,13 +56,13 @@ struct compared {
   }
   /// teacher * log(teacher / m) - (teacher - m), by the mixture's logs: never negative, and does not cancel. Sums to
   /// KL(teacher || m).
-  [[nodiscard]] LIMBECK_HD T teacher_excess(const mixture_logs<T>& m, const T& share) const {
+  [[nodiscard]] LIMBECK_HD constexpr T teacher_excess(const mixture_logs<T>& m, const T& share) const {
     const T product = teacher * m.over_teacher;
     return where(close(), product * m.over_teacher * expm1_bend(m.over_teacher),
                  share * gap() - where(teacher > T(0), product, T(0)));
   }
   /// student * log(student / m) - (student - m), likewise. Sums to KL(student || m).
-  [[nodiscard]] LIMBECK_HD T student_excess(const mixture_logs<T>& m, const T& share) const {
+  [[nodiscard]] LIMBECK_HD constexpr T student_excess(const mixture_logs<T>& m, const T& share) const {
     const T product = student * m.over_student;
     return where(close(), product * m.over_student * expm1_bend(m.over_student),
                  (share - T(1)) * gap() - where(student > T(0), product, T(0)));
@@ -73,7 +73,7 @@ struct compared {
 template <class T>
 struct divergence_term {
   T value, slope;
-  LIMBECK_HD divergence_term& operator+=(const divergence_term& other) {
+  LIMBECK_HD constexpr divergence_term& operator+=(const divergence_term& other) {
     value += other.value;
     slope += other.slope;
     return *this;

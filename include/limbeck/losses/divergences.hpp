@@ -14,7 +14,7 @@ struct forward_kl {
   static constexpr double slope_sum = 0;
 
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     return {c.forward_excess(), c.gap()};
   }
 };
@@ -25,7 +25,7 @@ struct soft_label_cross_entropy {
   static constexpr double slope_sum = 0;
 
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const T gap = c.gap();  // sums to 0 over the classes
     return {gap - where(c.teacher > T(0), c.teacher * c.log_student, T(0)), gap};
   }
@@ -35,7 +35,7 @@ struct soft_label_cross_entropy {
 /// student does not; such a class then has no part in the gradient, which stays finite.
 struct reverse_kl {
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const T not_compared = where(c.log_ratio == c.log_ratio, T(0), c.log_ratio);  // a NaN stays one
     return {c.reverse_excess(), where(is_finite(c.log_ratio), c.student * c.log_ratio, not_compared)};
   }
@@ -51,7 +51,7 @@ struct jensen_shannon {
     expects(beta >= 0 && beta <= 1, [&] { return message("jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (beta == 0) return forward_kl{}(c);
     if (beta == 1) return reverse_kl{}(c);
     const T share(1 - beta);
@@ -71,7 +71,7 @@ struct scaled_jensen_shannon {
             [&] { return message("scaled_jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const divergence_term<T> term = jensen_shannon{beta}(c);
     const T scale(beta == 0 || beta == 1 ? 1 : 1 / (beta * (1 - beta)));
     return {scale * term.value, scale * term.slope};
@@ -87,7 +87,7 @@ struct skew_kl {
     expects(skew >= 0 && skew < 1, [&] { return message("skew_kl: skew ", skew, ", must be at least 0 and below 1"); });
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return forward_kl{}(c);
     const T share(1 - skew), gap = c.gap(), m = c.teacher + share * gap;
     return {c.teacher_excess(c.mixture(share), share),
@@ -105,7 +105,7 @@ struct skew_reverse_kl {
             [&] { return message("skew_reverse_kl: skew ", skew, ", must be at least 0 and below 1"); });
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return reverse_kl{}(c);
     const T share(skew), gap = c.gap(), m = c.teacher + share * gap;
     const mixture_logs<T> logs = c.mixture(share);
@@ -118,7 +118,7 @@ struct skew_reverse_kl {
 /// Half the L1 distance, 0 to 1 (Wen et al. 2023, arXiv:2307.15190).
 struct total_variation {
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const T gap = c.gap();
     return {T(0.5) * abs(gap), T(0.5) * sign_of(c.log_ratio) * c.student};
   }
@@ -127,7 +127,7 @@ struct total_variation {
 /// Half the squared distance of the distributions' square roots, 0 to 1.
 struct squared_hellinger {
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const T half = T(0.5) * c.log_ratio, of_student = sqrt(c.student), of_teacher = sqrt(c.teacher);
     const T apart = where(c.close(), of_teacher * (half + half * half * expm1_bend(half)), of_student - of_teacher);
     return {T(0.5) * apart * apart, T(0.5) * of_student * apart};
@@ -146,7 +146,7 @@ struct alpha_beta {
             [&] { return message("alpha_beta: ", alpha, " and ", beta, ", must not be negative, nor both 0"); });
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD divergence_term<T> operator()(const compared<T>& c) const {
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const double both = alpha + beta;
     const T p = power(c.teacher, c.log_teacher, both), q = power(c.student, c.log_student, both);
     return {where(abs(T(both) * c.log_ratio) < T(0.25), near(c, p, q), far(c, p, q)), slope(c, q)};
@@ -155,19 +155,19 @@ struct alpha_beta {
  private:
   // x^exponent
   template <class T>
-  [[nodiscard]] LIMBECK_HD static T power(const T& x, const T& log_x, double exponent) {
+  [[nodiscard]] LIMBECK_HD static constexpr T power(const T& x, const T& log_x, double exponent) {
     if (exponent == 1) return x;
     return where(x > T(0), exp(T(exponent) * log_x), x);
   }
   // Taylor's remainders, in which nothing cancels.
   template <class T>
-  [[nodiscard]] LIMBECK_HD T near(const compared<T>& c, const T& p, const T& q) const {
+  [[nodiscard]] LIMBECK_HD constexpr T near(const compared<T>& c, const T& p, const T& q) const {
     const T r = c.log_ratio, both(alpha + beta);
     if (alpha == 0) return q * r * r * expm1_bend(-both * r);
     return p * r * r * (both * expm1_bend(both * r) - T(beta) * expm1_bend(T(beta) * r)) / T(alpha);
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD T far(const compared<T>& c, const T& p, const T& q) const {
+  [[nodiscard]] LIMBECK_HD constexpr T far(const compared<T>& c, const T& p, const T& q) const {
     if (alpha == 0) return (where(q > T(0), T(beta) * c.log_ratio * q, q) - q + p) / T(beta * beta);
     if (beta == 0) return (q - p - where(p > T(0), T(alpha) * c.log_ratio * p, p)) / T(alpha * alpha);
     const T product = exp(T(alpha) * c.log_teacher + T(beta) * c.log_student);
@@ -175,7 +175,7 @@ struct alpha_beta {
     return (q / T(alpha) + p / T(beta)) / T(alpha + beta) - either / T(alpha * beta);
   }
   template <class T>
-  [[nodiscard]] LIMBECK_HD T slope(const compared<T>& c, const T& q) const {
+  [[nodiscard]] LIMBECK_HD constexpr T slope(const compared<T>& c, const T& q) const {
     if (alpha == 0) return where(is_finite(c.log_ratio), q * c.log_ratio, c.student * T(0));
     return where(q > T(0), q * expm1(T(-alpha) * c.log_ratio) / T(-alpha), q);
   }
