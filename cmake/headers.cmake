@@ -75,12 +75,14 @@ set(
   losses/regression_mse.hpp
   losses/representation.hpp
   losses/row_groups_cpu.hpp
+  losses/sample_weights.hpp
   losses/schedule.hpp
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
   losses/softened_pair.hpp
   losses/standardised_mse.hpp
   losses/standardised_mse_cpu.hpp
+  losses/teacher_logits.hpp
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp
