@@ -31,7 +31,8 @@ struct word_distillation {
   void step(const batch_list& batches) {
     std::vector<named_term<executor_type, double>> terms;
     terms.push_back({"soft", {}, soft_target_kl{.temperature = 2, .over = divisor::samples}, false});
-    terms.push_back({"hard", {.from = 0.5}, cross_entropy{.ignore_index = no_label, .over = divisor::rows}, true});
+    terms.push_back(
+        {"hard", {.from = 0.5}, cross_entropy{.ignore_index = no_label, .over = divisor::rows}, true, false});
     distiller<word_sum, executor_type, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
     CHECK(distil.reads_teacher_logits());
     if (cached) {
@@ -123,7 +124,7 @@ TEST_CASE("a term's weight over the run scales its value and its gradient") {
   const std::vector<std::ptrdiff_t> chosen{0, 1, 2, 3};
   const auto run = [&](double progress) {
     std::vector<named_term<executor_type, double>> terms;
-    terms.push_back({"hard", {schedule_kind::linear, 4, 1}, cross_entropy{}, true});
+    terms.push_back({"hard", {schedule_kind::linear, 4, 1}, cross_entropy{}, true, false});
     distiller<word_sum, executor_type, double> distil(model, {}, std::move(terms));
     CHECK_FALSE(distil.reads_teacher_logits());
     matrix<> gradient(20, 3);
