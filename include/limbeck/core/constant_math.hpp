@@ -60,7 +60,7 @@ constexpr constant_number exp(constant_number x) {
   if (x.value < -745.2) return 0;
   const int n = static_cast<int>(x.value * 1.4426950408889634 + (x.value < 0 ? -0.5 : 0.5));
   const double r = x.value - n * detail::log2_high - n * detail::log2_low;
-  double result = 1 + r + r * r * expm1_bend(r).value;
+  double result = 1 + r + r * r * expm1_bend(constant_number(r)).value;
   for (int i = 0; i < n; ++i) result *= 2;
   for (int i = 0; i > n; --i) result *= 0.5;
   return result;
@@ -88,8 +88,9 @@ constexpr constant_number log(constant_number x) {
 }
 constexpr constant_number log1p(constant_number x) {
   const double u = 1 + x.value;
-  if (u == 1 || !is_finite(u)) return x;
-  return u == x.value ? log(u) : constant_number(log(u).value * (x.value / (u - 1)));
+  if (u == 1 || !is_finite(constant_number(u))) return x;
+  const constant_number log_u = log(constant_number(u));
+  return u == x.value ? log_u : constant_number(log_u.value * (x.value / (u - 1)));
 }
 constexpr constant_number sqrt(constant_number x) {
   if (x.value < 0) return std::numeric_limits<double>::quiet_NaN();
