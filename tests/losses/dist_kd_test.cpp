@@ -15,16 +15,10 @@ namespace {
 
 namespace textbook = limbeck_test::textbook;
 using limbeck_test::logit_case;
-using limbeck_test::random_numbers;
+using limbeck_test::random_logits;
 using textbook::real;
 
 static_assert(loss_policy<dist_kd, cpu_executor<>>);
-
-template <class A>
-logit_case<A> random_case(index rows, index classes, unsigned seed) {
-  const auto size = static_cast<std::size_t>(rows * classes);
-  return {rows, classes, random_numbers<A>(size, -3, 3, seed), random_numbers<A>(size, -3, 3, seed + 1)};
-}
 
 using matrix = std::vector<std::vector<real>>;
 
@@ -32,7 +26,7 @@ template <class A>
 matrix distributions(const std::vector<A>& logits, index rows, index classes, real temperature) {
   matrix all;
   for (index r = 0; r < rows; ++r) {
-    auto row = textbook::log_softmax({logits.begin() + r * classes, logits.begin() + (r + 1) * classes}, temperature);
+    auto row = textbook::log_softmax(textbook::row_of(logits, r, classes), temperature);
     for (real& x : row) x = std::exp(x);
     all.push_back(row);
   }
@@ -79,9 +73,9 @@ TEST_CASE("dist_kd is Pearson's correlation of rows and columns, at every level 
     const forced_simd_level forced(level);
     for (const auto& [rows, classes] : {std::pair<index, index>{4, 3}, {2, 17}, {31, 40}, {9, 200}}) {
       INFO(rows << " rows, " << classes << " classes, " << name_of(level));
-      const auto c = random_case<double>(rows, classes, 3);
+      const auto c = random_logits<double>(rows, classes, 3, 3);
       CHECK(c(loss).total() == Approx(static_cast<double>(written_out(c, loss))).epsilon(1e-11));
-      const auto narrow = random_case<float>(rows, classes, 3);
+      const auto narrow = random_logits<float>(rows, classes, 3, 3);
       CHECK(narrow(loss).total() == Approx(static_cast<double>(written_out(narrow, loss))).epsilon(2e-5));
       const auto one = narrow(loss, 1), three = narrow(loss, 3);
       CHECK(one.value == three.value);
@@ -96,19 +90,18 @@ TEST_CASE("the gradient of dist_kd is its slope: 200 random shapes") {
   double worst = 0;
   for (int shape = 0; shape < 200; ++shape) {
     const auto rows = static_cast<index>(2 + random() % 8), classes = static_cast<index>(3 + random() % 30);
-    const auto c = random_case<double>(rows, classes, static_cast<unsigned>(random()));
+    const auto c = random_logits<double>(rows, classes, 3, static_cast<unsigned>(random()));
     const dist_kd loss{.temperature = 1 + static_cast<double>(random() % 4), .beta = 2, .gamma = 0.5};
     const auto got = c(loss);
     const std::size_t at = random() % c.student.size();
-    const double slope = limbeck_test::central_difference(c, loss, at);
-    worst = std::max(worst, std::abs(slope - got.gradient[at]) / std::max(1.0, std::abs(got.gradient[at])));
+    worst = std::max(worst, limbeck_test::slope_error(c, loss, got.gradient, at));
   }
   INFO("seed " << seed);
   CHECK(worst < 1e-7);
 }
 
 TEST_CASE("dist_kd keeps its digits where the rows nearly agree") {
-  auto c = random_case<float>(12, 20, 3);
+  auto c = random_logits<float>(12, 20, 3, 3);
   for (std::size_t i = 0; i < c.student.size(); ++i)
     c.student[i] = c.teacher[i] + 1e-3F * static_cast<float>(std::sin(static_cast<double>(i)));
   const dist_kd loss{.epsilon = 0};
@@ -116,14 +109,14 @@ TEST_CASE("dist_kd keeps its digits where the rows nearly agree") {
 }
 
 TEST_CASE("dist_kd of one row has columns that do not vary: their distance is 1, without a gradient") {
-  const auto c = random_case<double>(1, 6, 5);
+  const auto c = random_logits<double>(1, 6, 3, 5);
   const auto both = c(dist_kd{}), rows_alone = c(dist_kd{.gamma = 0});
   CHECK(both.value[0] == Approx(rows_alone.value[0] + 1).epsilon(1e-12));
   CHECK(both.gradient == rows_alone.gradient);
 }
 
 TEST_CASE("dist_kd leaves out rows without weight, whatever stands there") {
-  auto c = random_case<float>(5, 7, 5);
+  auto c = random_logits<float>(5, 7, 3, 5);
   auto fewer = c;
   fewer.rows = 4;
   fewer.student.erase(fewer.student.begin() + 7, fewer.student.begin() + 14);

@@ -24,28 +24,12 @@ namespace {
 namespace textbook = limbeck_test::textbook;
 using limbeck::soft_target;
 using limbeck_test::logit_case;
-using limbeck_test::random_numbers;
+using limbeck_test::random_logits;
+using textbook::row_of;
 
 template <class D>
 soft_target<D> loss_of(const D& divergence, double temperature = 1) {
   return {.temperature = temperature, .t_squared = false, .divergence = divergence};
-}
-
-template <class A>
-logit_case<A> random_case(limbeck::index rows, limbeck::index classes, double spread, unsigned seed) {
-  const auto size = static_cast<std::size_t>(rows * classes);
-  logit_case<A> c;
-  c.rows = rows;
-  c.columns = classes;
-  c.student = random_numbers<A>(size, -spread, spread, seed);
-  c.teacher = random_numbers<A>(size, -spread, spread, seed + 1);
-  return c;
-}
-
-template <class A>
-std::vector<textbook::real> row_of(const std::vector<A>& numbers, limbeck::index row, limbeck::index classes) {
-  const auto first = numbers.begin() + row * classes;
-  return {first, first + classes};
 }
 
 // Values to `tolerance` of their size, gradients to that of the row's largest; and to `floor`: where one class has all
@@ -54,20 +38,10 @@ template <class Divergence, class A>
 void check_rows(const logit_case<A>& c, double temperature, double tolerance, double floor = 0) {
   const auto got = c(loss_of(Divergence::policy(), temperature));
   for (limbeck::index r = 0; r < c.rows; ++r) {
-    INFO("row " << r << " of " << c.rows << ", " << c.columns << " classes, temperature " << temperature << ", "
-                << limbeck::name_of(limbeck::active_simd_level()));
     const auto want =
         textbook::of_row<Divergence>(row_of(c.student, r, c.columns), row_of(c.teacher, r, c.columns), temperature);
-    CHECK(static_cast<double>(got.value[static_cast<std::size_t>(r)]) ==
-          Approx(static_cast<double>(want.value)).epsilon(tolerance).margin(floor));
-    double worst = 0, largest = 0;
-    for (limbeck::index i = 0; i < c.columns; ++i) {
-      const auto wanted = static_cast<double>(want.gradient[static_cast<std::size_t>(i)]);
-      const auto have = static_cast<double>(got.gradient[static_cast<std::size_t>(r * c.columns + i)]);
-      worst = std::max(worst, std::abs(have - wanted) + 0 * have);
-      largest = std::max(largest, std::abs(wanted));
-    }
-    CHECK(worst <= tolerance * largest + floor);
+    INFO("temperature " << temperature);
+    textbook::check_row(got, r, want, tolerance, floor);
   }
 }
 
@@ -80,8 +54,8 @@ TEMPLATE_TEST_CASE("a divergence is its textbook formula, for few classes and ma
     for (const limbeck::index classes : {2, 5, 33, 130, 1100})
       for (const double spread : {0.5, 3.0, 12.0}) {
         const limbeck::index rows = classes < 100 ? 19 : 2;
-        check_rows<TestType>(random_case<double>(rows, classes, spread, seed++), 2, 2e-12, 1e-15);
-        check_rows<TestType>(random_case<float>(rows, classes, spread, seed++), 2, 1e-5, 6e-7);
+        check_rows<TestType>(random_logits<double>(rows, classes, spread, seed++), 2, 2e-12, 1e-15);
+        check_rows<TestType>(random_logits<float>(rows, classes, spread, seed++), 2, 1e-5, 6e-7);
       }
   }
 }
@@ -89,7 +63,7 @@ TEMPLATE_TEST_CASE("a divergence is its textbook formula, for few classes and ma
 TEMPLATE_TEST_CASE("a divergence keeps its digits where the rows nearly agree", "", LIMBECK_TEST_DIVERGENCES) {
   for (const limbeck::index classes : {3, 200})
     for (const double size : {1e-1, 1e-3, 1e-5}) {
-      auto c = random_case<float>(5, classes, 4, 7);
+      auto c = random_logits<float>(5, classes, 4, 7);
       for (std::size_t i = 0; i < c.student.size(); ++i)
         c.student[i] = c.teacher[i] + static_cast<float>(size * std::sin(static_cast<double>(i)));
       INFO("apart by " << size);
@@ -105,13 +79,12 @@ TEMPLATE_TEST_CASE("the gradient of a divergence is its slope: 200 random shapes
     const auto rows = static_cast<limbeck::index>(1 + random() % 3),
                classes = static_cast<limbeck::index>(2 + random() % 40);
     const double temperature = 0.5 + static_cast<double>(random() % 100) / 25;
-    const auto c = random_case<double>(rows, classes, 3, static_cast<unsigned>(random()));
+    const auto c = random_logits<double>(rows, classes, 3, static_cast<unsigned>(random()));
     const auto loss = loss_of(TestType::policy(), temperature);
     const auto got = c(loss);
     for (int probe = 0; probe < 3; ++probe) {
       const std::size_t at = random() % c.student.size();
-      const double slope = limbeck_test::central_difference(c, loss, at);
-      worst = std::max(worst, std::abs(slope - got.gradient[at]) / std::max(1.0, std::abs(got.gradient[at])));
+      worst = std::max(worst, limbeck_test::slope_error(c, loss, got.gradient, at));
     }
   }
   INFO("seed " << seed);
@@ -123,7 +96,7 @@ TEMPLATE_TEST_CASE("a class that student or teacher rules out leaves finite grad
   for (const auto level : limbeck_test::simd_levels()) {
     const limbeck::forced_simd_level forced(level);
     for (const limbeck::index classes : {5, 150}) {
-      auto c = random_case<float>(3, classes, 3, 11);
+      auto c = random_logits<float>(3, classes, 3, 11);
       const auto n = static_cast<std::size_t>(classes);
       c.student[1] = out;                         // row 0: the student alone
       c.teacher[n + 2] = out;                     // row 1: the teacher alone
@@ -148,14 +121,14 @@ TEMPLATE_TEST_CASE("a class that student or teacher rules out leaves finite grad
 TEMPLATE_TEST_CASE("a NaN of either side is seen in the value", "", LIMBECK_TEST_DIVERGENCES) {
   for (const limbeck::index classes : {3, 150})
     for (const bool of_student : {true, false}) {
-      auto c = random_case<float>(1, classes, 1, 3);
+      auto c = random_logits<float>(1, classes, 1, 3);
       (of_student ? c.student : c.teacher)[1] = std::numeric_limits<float>::quiet_NaN();
       CHECK(std::isnan(c(loss_of(TestType::policy())).value[0]));
     }
 }
 
 TEST_CASE("divergences keep to their bounds: Jensen-Shannon, total variation, Hellinger, Pinsker") {
-  const auto c = random_case<double>(40, 9, 15, 5);
+  const auto c = random_logits<double>(40, 9, 15, 5);
   const auto value = [&](const auto& divergence) { return c(loss_of(divergence)).value; };
   const auto kl = value(limbeck::forward_kl{}), tv = value(limbeck::total_variation{});
   const auto js = value(limbeck::jensen_shannon{.beta = 0.3}), hellinger = value(limbeck::squared_hellinger{});
@@ -172,7 +145,7 @@ namespace {
 
 template <class D, class E>
 void check_same(const D& one, const E& other, double tolerance) {
-  const auto c = random_case<double>(4, 13, 3, 17);
+  const auto c = random_logits<double>(4, 13, 3, 17);
   const auto a = c(loss_of(one)), b = c(loss_of(other));
   for (std::size_t i = 0; i < a.value.size(); ++i) CHECK(a.value[i] == Approx(b.value[i]).epsilon(tolerance));
   for (std::size_t i = 0; i < a.gradient.size(); ++i)
@@ -200,7 +173,7 @@ TEST_CASE("divergences with parameters have the KLs at the ends of their range")
 }
 
 TEST_CASE("a divergence refuses parameters that it has no meaning for") {
-  const auto c = random_case<float>(1, 3, 1, 1);
+  const auto c = random_logits<float>(1, 3, 1, 1);
   const auto refuses = [&](const auto& divergence, const std::string& said) {
     CHECK_THROWS_WITH(c(loss_of(divergence)), Catch::Matchers::Contains(said));
   };

@@ -2,6 +2,8 @@
 // share.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -76,6 +78,14 @@ std::vector<T> random_numbers(std::size_t count, double low, double high, unsign
   return numbers;
 }
 
+/// Logits of both between -spread and spread, the same ones for the same seed.
+template <class A>
+logit_case<A> random_logits(index rows, index classes, double spread, unsigned seed) {
+  const auto size = static_cast<std::size_t>(rows * classes);
+  return {rows, classes, random_numbers<A>(size, -spread, spread, seed),
+          random_numbers<A>(size, -spread, spread, seed + 1)};
+}
+
 /// The gradient of the summed value by central differences, for the student's entry `at`.
 template <class Loss>
 double central_difference(logit_case<double> c, const Loss& loss, std::size_t at, double step = 1e-5) {
@@ -85,6 +95,11 @@ double central_difference(logit_case<double> c, const Loss& loss, std::size_t at
   const double above = c(loss).total();
   c.student[at] = x - step;
   return (above - c(loss).total()) / (2 * step);
+}
+/// |central difference - gradient| / max(1, |gradient|) for the student's entry `at`; `gradient`: what the loss gave.
+template <class Loss>
+double slope_error(const logit_case<double>& c, const Loss& loss, const std::vector<double>& gradient, std::size_t at) {
+  return std::abs(central_difference(c, loss, at) - gradient[at]) / std::max(1.0, std::abs(gradient[at]));
 }
 
 }  // namespace limbeck_test

@@ -7,7 +7,10 @@
 #include <cmath>
 #include <vector>
 
+#include "catch.hpp"
+#include "limbeck/backend/simd_dispatch.hpp"
 #include "limbeck/losses/divergences.hpp"
+#include "losses/logit_case.hpp"
 
 namespace limbeck_test::textbook {
 
@@ -97,6 +100,30 @@ struct outcome {
   real value = 0;
   std::vector<real> gradient;  ///< with respect to the student's logits
 };
+
+/// Row `row` of a matrix of that many classes.
+template <class A>
+std::vector<real> row_of(const std::vector<A>& numbers, index row, index classes) {
+  const auto first = numbers.begin() + row * classes;
+  return {first, first + classes};
+}
+
+/// Holds a row of what a loss gave to what a textbook has: the value to `tolerance` of its size, gradients to that of
+/// the row's largest; and to `floor`.
+template <class Outcome>
+void check_row(const Outcome& got, index row, const outcome& want, double tolerance, double floor) {
+  INFO("row " << row << ", " << want.gradient.size() << " classes, " << limbeck::name_of(limbeck::active_simd_level()));
+  CHECK(static_cast<double>(got.value[static_cast<std::size_t>(row)]) ==
+        Approx(static_cast<double>(want.value)).epsilon(tolerance).margin(floor));
+  double worst = 0, largest = 0;
+  for (std::size_t c = 0; c < want.gradient.size(); ++c) {
+    const auto wanted = static_cast<double>(want.gradient[c]);
+    const auto have = static_cast<double>(got.gradient[static_cast<std::size_t>(row) * want.gradient.size() + c]);
+    worst = std::max(worst, std::abs(have - wanted) + 0 * have);  // a NaN stays one
+    largest = std::max(largest, std::abs(wanted));
+  }
+  CHECK(worst <= tolerance * largest + floor);
+}
 
 /// Of one row, without the factor temperature^2.
 template <class Divergence>
