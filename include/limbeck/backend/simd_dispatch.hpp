@@ -16,7 +16,28 @@ namespace limbeck {
 /// VL). Results of one level have the same bits everywhere; between levels they differ by rounding.
 enum class simd_level { baseline, avx2, avx512 };
 
-/// The best level that this processor has. Found once.
+#if !defined(LIMBECK_HIGHEST_SIMD_LEVEL)
+#define LIMBECK_HIGHEST_SIMD_LEVEL avx512
+#endif
+
+/// The highest level that kernels are compiled for. Each level is compiled by itself: a program that names a lower one,
+/// `LIMBECK_HIGHEST_SIMD_LEVEL=avx2` for all of its files, compiles in less time.
+inline constexpr simd_level highest_simd_level = simd_level::LIMBECK_HIGHEST_SIMD_LEVEL;
+
+/// The lowest level that the kernels of this file are compiled for: what its flags promise of the processor. With
+/// -march=native, or -mavx2 -mfma, those below would never run.
+inline constexpr simd_level lowest_simd_level = [] {
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+  constexpr simd_level promised = simd_level::avx512;
+#elif defined(__AVX2__) && defined(__FMA__)
+  constexpr simd_level promised = simd_level::avx2;
+#else
+  constexpr simd_level promised = simd_level::baseline;
+#endif
+  return promised < highest_simd_level ? promised : highest_simd_level;
+}();
+
+/// The best level that this processor has and kernels are compiled for. Found once.
 [[nodiscard]] inline simd_level best_simd_level() {
 #if defined(__x86_64__) || defined(__i386__)
   static const simd_level found = [] {
@@ -26,7 +47,7 @@ enum class simd_level { baseline, avx2, avx512 };
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return wide ? simd_level::avx512 : simd_level::avx2;
   }();
-  return found;
+  return found < highest_simd_level ? found : highest_simd_level;
 #else
   return simd_level::baseline;
 #endif
@@ -45,12 +66,13 @@ inline std::atomic<int>& forced_level() {  // -1: none
   return forced < 0 ? best_simd_level() : static_cast<simd_level>(forced);
 }
 
-/// While it lives, kernels of every thread run at `level`: for tests. Throws contract_error where the processor lacks
-/// it.
+/// While it lives, kernels of every thread run at `level`, or at the next one that their file was compiled for: for
+/// tests. Throws contract_error where the processor lacks it or LIMBECK_HIGHEST_SIMD_LEVEL left it out.
 class forced_simd_level {
  public:
   explicit forced_simd_level(simd_level level) {
-    expects(level <= best_simd_level(), "forced_simd_level: this processor lacks the level");
+    expects(level <= best_simd_level(),
+            "forced_simd_level: this processor lacks the level, or the program was compiled without it");
     before_ = detail::forced_level().exchange(static_cast<int>(level));
   }
   ~forced_simd_level() { detail::forced_level().store(before_); }
@@ -114,13 +136,14 @@ inline namespace compiled_for_any {
 template <class Kernel, class... Args>
 void simd_dispatch(Args&&... args) {
 #if defined(__x86_64__) || defined(__i386__)
-  switch (active_simd_level()) {
-    case simd_level::avx512: return detail::run_avx512<Kernel>(args...);
-    case simd_level::avx2: return detail::run_avx2<Kernel>(args...);
-    case simd_level::baseline: break;
-  }
+  const simd_level level = active_simd_level();
+  if constexpr (highest_simd_level >= simd_level::avx512)
+    if (level >= simd_level::avx512 || lowest_simd_level >= simd_level::avx512)
+      return detail::run_avx512<Kernel>(args...);
+  if constexpr (highest_simd_level >= simd_level::avx2 && lowest_simd_level <= simd_level::avx2)
+    if (level >= simd_level::avx2 || lowest_simd_level >= simd_level::avx2) return detail::run_avx2<Kernel>(args...);
 #endif
-  detail::run_baseline<Kernel>(args...);
+  if constexpr (lowest_simd_level == simd_level::baseline) detail::run_baseline<Kernel>(args...);
 }
 
 /// Calls Kernel::run<Bytes>(args...) from within a kernel whose vectors have that size, as a function of its own: for

@@ -76,7 +76,7 @@ namespace detail {
 /// The text of config.json, as transformers reads it.
 [[nodiscard]] inline std::string config_text(const gpt2_config& config) {
   const transformer_sizes& sizes = config.sizes;
-  nlohmann::ordered_json out;
+  json out;
   out["architectures"] = {"GPT2LMHeadModel"};
   out["model_type"] = "gpt2";
   out["vocab_size"] = sizes.vocabulary;

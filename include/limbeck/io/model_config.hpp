@@ -128,7 +128,8 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
   return source;
 }
 
-[[nodiscard]] inline std::string text_of_json(const nlohmann::ordered_json& object) {
+/// Keys are sorted, as transformers sorts them.
+[[nodiscard]] inline std::string text_of_json(const json& object) {
   try {
     return object.dump(2) + "\n";
   } catch (const nlohmann::json::exception&) {
@@ -227,7 +228,7 @@ inline void check_labels(const model_config& config) {
   const detail::config_keys& keys = detail::keys_of(config.family);
   const transformer_sizes& sizes = config.sizes;
   const bool bert = config.family == model_family::bert;
-  nlohmann::ordered_json out;
+  json out;
   out["architectures"] = {keys.architecture};
   out["model_type"] = keys.type;
   out["vocab_size"] = sizes.vocabulary;
@@ -250,8 +251,8 @@ inline void check_labels(const model_config& config) {
   out["pad_token_id"] = std::max(sizes.pad_id, std::int32_t{0});
   out["initializer_range"] = 0.02;
   out["problem_type"] = config.regression ? "regression" : "single_label_classification";
-  auto& names = out["id2label"] = nlohmann::ordered_json::object();
-  auto& ids = out["label2id"] = nlohmann::ordered_json::object();
+  auto& names = out["id2label"] = json::object();
+  auto& ids = out["label2id"] = json::object();
   for (index i = 0; i < config.classes; ++i) {
     names[std::to_string(i)] = label_of(config, i);
     ids[label_of(config, i)] = i;
@@ -262,11 +263,10 @@ inline void check_labels(const model_config& config) {
 
 /// The text of tokenizer_config.json, as transformers reads it.
 [[nodiscard]] inline std::string tokenizer_config_text(const model_config& config) {
-  nlohmann::ordered_json out;
+  json out;
   out["tokenizer_class"] = "BertTokenizer";
   out["do_lower_case"] = config.lower_case;
-  out["strip_accents"] =
-      config.strip_accents ? nlohmann::ordered_json(*config.strip_accents) : nlohmann::ordered_json();
+  out["strip_accents"] = config.strip_accents ? json(*config.strip_accents) : json();
   out["tokenize_chinese_chars"] = config.isolate_ideographs;
   out["model_max_length"] = config.sizes.positions;
   out["unk_token"] = "[UNK]";

@@ -89,7 +89,7 @@ void write_elements(atomic_file& out, const tensor_record& tensor, const T* data
 /// The header's text, padded so that the data behind it start at a multiple of 8 bytes.
 inline std::string safetensors_header_text(const std::vector<const tensor_record*>& order,
                                            const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t at = 0;
   for (const tensor_record* tensor : order) {
