@@ -69,11 +69,13 @@ set(
   losses/logit_sweeps_cpu.hpp
   losses/logits_mse.hpp
   losses/logits_mse_cpu.hpp
+  losses/look_ahead.hpp
   losses/loss_policy.hpp
   losses/objective.hpp
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/representation.hpp
+  losses/reweighted.hpp
   losses/row_groups_cpu.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp
@@ -83,6 +85,8 @@ set(
   losses/standardised_mse.hpp
   losses/standardised_mse_cpu.hpp
   losses/teacher_logits.hpp
+  losses/top_k.hpp
+  losses/top_k_cpu.hpp
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp
@@ -191,6 +195,7 @@ set(
   recipes/evaluate.hpp
   recipes/fine_tune.hpp
   recipes/predict.hpp
+  recipes/store.hpp
   recipes/task.hpp
   recipes/task_training.hpp
   recipes/trace.hpp
@@ -205,6 +210,7 @@ set(
   training/learning_rate.hpp
   training/metrics.hpp
   training/samples.hpp
+  training/teacher_store.hpp
   training/term_spec.hpp
   training/terms.hpp
   training/trainer.hpp

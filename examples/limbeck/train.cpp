@@ -1,8 +1,9 @@
-// fine-tune and distill.
+// fine-tune and distill, and what a teacher keeps for the latter.
 #include <memory>
 
 #include <limbeck/recipes/distill.hpp>
 #include <limbeck/recipes/fine_tune.hpp>
+#include <limbeck/recipes/store.hpp>
 
 #include "task_arguments.hpp"
 
@@ -43,6 +44,7 @@ work add_distill(CLI::App& app) {
                   "Folder, or layers=3,from-teacher=0:2:4, or layers=2,width=128,heads=2,inner=512")
       ->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, that the teacher labels");
+  verb.add_option("--store", o->store, "File in which limbeck store kept the teacher's outputs");
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
@@ -51,6 +53,48 @@ work add_distill(CLI::App& app) {
     use_precision(o->precision);
     limbeck::console out = o->out();
     return report(limbeck::distill(o->on(), *o, out), o->output.string(), o->json);
+  };
+}
+
+work add_store(CLI::App& app) {
+  struct options : common_options, limbeck::store_options {
+    std::string storage = "f32", precision = "float32";
+  };
+  const auto o = std::make_shared<options>();
+  CLI::App& verb = *app.add_subcommand("store", "Keep what a teacher says of a task's training samples");
+  verb.add_option("--teacher", o->teacher, "Folder with a fine-tuned model")->required();
+  verb.add_option("--transfer", o->transfer, "Texts, one a line, behind the training samples");
+  verb.add_option("--output", o->output, "File to write")->required();
+  verb.add_option("--storage", o->storage, "Type of the numbers kept: f32, f16 or bf16")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->capture_default_str();
+  verb.add_option("--store-limit", o->how.limit, "Most bytes that the file may take, such as 500MB")
+      ->transform(CLI::AsSizeValue(true));
+  verb.add_option("--limit", o->task.limit, "Rows of train.tsv, from the first");
+  verb.add_option("--precision", o->precision, "Numbers that products are made of: float32 or bf16")
+      ->check(CLI::IsMember({"float32", "bf16"}))
+      ->capture_default_str();
+  add_task(verb, o->task);
+  add_common(verb, *o);
+  return [o] {
+    use_precision(o->precision);
+    o->how.storage = o->storage == "f32"   ? limbeck::dtype::f32
+                     : o->storage == "f16" ? limbeck::dtype::f16
+                                           : limbeck::dtype::bf16;
+    limbeck::console out = o->out();
+    const limbeck::store_report kept = limbeck::keep_teacher(o->on(), *o, out);
+    if (o->json)
+      std::printf("%s\n", limbeck::json{{"output", o->output.string()},
+                                        {"samples", kept.samples},
+                                        {"classes", kept.classes},
+                                        {"bytes", kept.bytes},
+                                        {"seconds", kept.seconds}}
+                              .dump()
+                              .c_str());
+    else
+      std::printf("%td samples of %td classes in %.1f s; written to %s\n", kept.samples, kept.classes, kept.seconds,
+                  o->output.string().c_str());
+    return success;
   };
 }
 

@@ -6,6 +6,7 @@
 #include "limbeck/recipes/evaluate.hpp"
 #include "limbeck/recipes/fine_tune.hpp"
 #include "limbeck/recipes/predict.hpp"
+#include "limbeck/recipes/store.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_training.hpp"
 #include "limbeck/recipes/trace.hpp"

@@ -11,6 +11,7 @@
 #include "limbeck/training/learning_rate.hpp"
 #include "limbeck/training/metrics.hpp"
 #include "limbeck/training/samples.hpp"
+#include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/term_spec.hpp"
 #include "limbeck/training/terms.hpp"
 #include "limbeck/training/trainer.hpp"

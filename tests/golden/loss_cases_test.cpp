@@ -17,6 +17,7 @@
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "losses/logit_case.hpp"
+#include "losses/top_k_of.hpp"
 
 namespace {
 
@@ -242,6 +243,19 @@ struct weak_teacher {
   }
 };
 
+struct of_few_classes {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    const auto batch = batch_of<A>(c, c.text("reduction"));
+    const auto mode = c.text("mode") == "tail_bucket"   ? limbeck::top_k_mode::tail_bucket
+                      : c.text("mode") == "renorm_both" ? limbeck::top_k_mode::renormalised_both
+                                                        : limbeck::top_k_mode::renormalised_teacher;
+    return batch(limbeck_test::top_k_of<limbeck::top_k_kl>{
+        static_cast<index>(c.param("k")),
+        {.temperature = c.param("T"), .t_squared = false, .over = batch.over, .mode = mode}});
+  }
+};
+
 struct squared {
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
@@ -267,7 +281,7 @@ const bool known =
     limbeck_test::runs_loss("annealing_kd", annealed{}) && limbeck_test::runs_loss("dkd", decoupled{}) &&
     limbeck_test::runs_loss("nkd", normalised{}) && limbeck_test::runs_loss("cross_entropy", hard_label{}) &&
     limbeck_test::runs_loss("kd_combined", combined{}) && limbeck_test::runs_loss("dwt", weak_teacher{}) &&
-    limbeck_test::runs_loss("logits_mse", squared{});
+    limbeck_test::runs_loss("logits_mse", squared{}) && limbeck_test::runs_loss("topk_sparse_kl", of_few_classes{});
 
 // --- Comparing
 // --------------------------------------------------------------------------------------------------------

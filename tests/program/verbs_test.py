@@ -8,7 +8,7 @@ from small_task import (FOLDER, TINY, check, distillation_of, finish, from_scrat
                         numbers, read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows,
                         write_safetensors, write_task, write_texts)
 
-VERBS = ["fine-tune", "distill", "evaluate", "predict", "vocab", "tokenize", "trace"]
+VERBS = ["fine-tune", "distill", "store", "evaluate", "predict", "vocab", "tokenize", "trace"]
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
 
 

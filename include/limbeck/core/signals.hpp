@@ -41,12 +41,16 @@ struct signals {
   per_layer<view<T, 2, B>> hidden{}, queries{}, keys{}, values{};
   per_layer<square_blocks<T, B>> scores{}, probabilities{};  ///< before and after the softmax over keys
   view<const sample_rows, 1, B> rows{};                      ///< [samples]: where each sample's tokens lie
+  view<const std::int32_t, 2, B>
+      kept_classes{};        ///< [rows, k], rising: those that `logits` [rows, k] are of; empty: all
+  view<T, 1, B> log_rest{};  ///< [rows]: log of the sum of exp(logits / T) over the others, for a loss at temperature T
 
   /// Adds const. (A template because nvcc warns of a conversion to the same type, called or not.)
   template <class U>
     requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
   operator signals<U, B>() const {
-    signals<const T, B> out{logits, row_sample, valid_classes, embeddings, {}, {}, {}, {}, {}, {}, rows};
+    signals<const T, B> out{logits, row_sample, valid_classes, embeddings,   {},      {}, {}, {},
+                            {},     {},         rows,          kept_classes, log_rest};
     const auto copy = [](const auto& from, auto& to) {
       to = std::remove_cvref_t<decltype(to)>(from.size());
       for (std::size_t layer = 0; layer < from.size(); ++layer) to[layer] = from[layer];

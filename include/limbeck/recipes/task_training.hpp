@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/task.hpp"
+#include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/trainer.hpp"
 
 namespace limbeck {
@@ -24,8 +26,9 @@ struct task_training_options {
   task_options task;
   training_options training;
   std::filesystem::path output;
-  std::filesystem::path transfer;   ///< texts that only the teacher labels; empty: none
-  std::vector<std::string> losses;  ///< terms; empty: the verb's default
+  std::filesystem::path transfer;     ///< texts that only the teacher labels; empty: none
+  std::filesystem::path store;        ///< what the teacher said of all of them (teacher_store); empty: it is asked
+  std::vector<std::string> losses;    ///< terms; empty: the verb's default
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   bool resume = false;
 };
@@ -66,6 +69,7 @@ namespace detail {
            {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
+  if (!o.store.empty()) all["store"] = o.store.filename().string();
   std::uint64_t samples = fingerprint_of(train);
   for (const sample_set& set : dev) samples = fingerprint_of(set, samples);
   all["fingerprint of the samples"] = samples;
@@ -121,13 +125,13 @@ inline void expects_no_links(const std::filesystem::path& folder) {
 }
 
 /// The task's training samples, and behind them the texts that only the teacher labels.
-[[nodiscard]] inline sample_set training_samples(const task_texts& texts, const task_training_options& options,
-                                                 const word_piece& pieces, console& out) {
-  sample_set train = make_samples(texts.train, pieces, options.task.max_length);
+[[nodiscard]] inline sample_set training_samples(const task_texts& texts, const std::filesystem::path& transfer,
+                                                 index max_length, const word_piece& pieces, console& out) {
+  sample_set train = make_samples(texts.train, pieces, max_length);
   std::string line = std::to_string(train.size()) + " training samples";
-  if (!options.transfer.empty()) {
-    const std::vector<example> unlabelled = read_texts(options.transfer);
-    for (const example& e : unlabelled) train.add(e, pieces, options.task.max_length, false);
+  if (!transfer.empty()) {
+    const std::vector<example> unlabelled = read_texts(transfer);
+    for (const example& e : unlabelled) train.add(e, pieces, max_length, false);
     line += " and " + std::to_string(unlabelled.size()) + " without a label";
   }
   out.say(line + ", " + std::to_string(texts.dev.front().examples.size()) + " for evaluation");
@@ -142,6 +146,31 @@ template <launchable E>
                                         [&](index done) { out.progress("teacher", done, set.size()); });
   out.clear();
   return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
+}
+
+/// What a store of the teacher's outputs for a task is known by.
+[[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
+  const view<const float, 1> weights = teacher.parameters();
+  const std::uint64_t model = fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
+                                                     static_cast<std::size_t>(weights.count()) * sizeof(float)),
+                                    fnv1a(config_text(teacher.config)));
+  std::string of_task = task.name;
+  for (const std::string& label : task.label_names) of_task += "," + label;
+  return {hash_text(model), hash_text(teacher.pieces.pieces().content_hash()), of_task};
+}
+
+/// The logits of every sample that the teacher kept, as teacher_logits() would compute them.
+[[nodiscard]] inline std::vector<float> stored_logits(const std::filesystem::path& file, const text_classifier& teacher,
+                                                      const sample_set& set) {
+  const teacher_store store(file);
+  store.expects_identity(identity_of(teacher, set.task));
+  if (store.is_top_k())
+    throw file_error(file.string(), "",
+                     "keeps " + std::to_string(store.kept()) + " classes of " + std::to_string(store.classes()) +
+                         ", expected all of them");
+  kept_batch all;
+  store.gather(store.rows_of(set), all);
+  return std::move(all.logits);
 }
 
 /// Scores the best state, which the folder holds, on the first dev set.
@@ -181,8 +210,11 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
     initialise_parameter(table.entries()[p], p, options.training.seed + 1, weights.all());
   auto terms = builder.template build<E, float>(read_only(weights.all()), gradients.all());
 
-  const sample_set train = detail::training_samples(texts, options, student.pieces, out);
+  const sample_set train =
+      detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
+  std::vector<float> kept;  // what the teacher says of the training samples
+  if (!options.store.empty()) kept = detail::stored_logits(options.store, *teacher, train);
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   task_training_report report{.parameters = student.model.parameters().size()};
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
@@ -196,9 +228,8 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   taught_by<bert_classifier, float> taught;
   if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
   distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
-  std::vector<float> kept;
   if (teacher != nullptr && step.reads_teacher_logits()) {
-    kept = detail::teacher_logits(on, *teacher, train, out);
+    if (kept.empty()) kept = detail::teacher_logits(on, *teacher, train, out);
     step.use_logits(view<const float, 2>(kept.data(), train.size(), student.config.classes));
   }
   const std::string vocabulary = student.vocabulary_text();
