@@ -54,16 +54,19 @@ set(
   losses/check_divergence.hpp
   losses/compared.hpp
   losses/compared_rows_cpu.hpp
+  losses/cosine.hpp
   losses/cross_entropy.hpp
   losses/cross_entropy_cpu.hpp
   losses/decoupled.hpp
   losses/decoupled_cpu.hpp
+  losses/directions_cpu.hpp
   losses/dist_kd.hpp
   losses/dist_kd_cpu.hpp
   losses/divergences.hpp
   losses/fused_linear.hpp
   losses/hidden_mse.hpp
-  losses/hidden_mse_cpu.hpp
+  losses/hidden_states.hpp
+  losses/hidden_states_cpu.hpp
   losses/label_rows.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
@@ -72,6 +75,7 @@ set(
   losses/look_ahead.hpp
   losses/loss_policy.hpp
   losses/objective.hpp
+  losses/patience.hpp
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/representation.hpp

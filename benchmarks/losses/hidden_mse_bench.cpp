@@ -1,9 +1,11 @@
-// What the squared difference of hidden states costs, as they are and through a projection, and that of embeddings.
+// What losses on hidden states cost: the squared difference, as they are and through a projection, that of embeddings,
+// and the cosine distance.
 #include "limbeck/losses/hidden_mse.hpp"
 
 #include <vector>
 
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/cosine.hpp"
 #include "measure.hpp"
 
 namespace {
@@ -56,6 +58,11 @@ void hidden_mse(benchmark::State& state) {
   run(state, data, {}, limbeck::hidden_mse{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
 }
 
+void cosine_loss(benchmark::State& state) {
+  batch data(state.range(0), state.range(1), state.range(2), state.range(2));
+  run(state, data, {}, limbeck::cosine_loss{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
+}
+
 void embedding_mse(benchmark::State& state) {
   batch data(state.range(0), state.range(1), state.range(2), state.range(2));
   run(state, data, {}, limbeck::embedding_mse{}, limbeck::cpu_executor<>{static_cast<int>(state.range(3))});
@@ -80,6 +87,12 @@ void hidden_mse_projected(benchmark::State& state) {
 }
 
 BENCHMARK(hidden_mse)
+    ->ArgNames({"samples", "length", "width", "threads"})
+    ->Args({32, 128, 768, 1})
+    ->Args({32, 128, 768, 2})
+    ->Args({64, 20, 312, 1})
+    ->UseRealTime();
+BENCHMARK(cosine_loss)
     ->ArgNames({"samples", "length", "width", "threads"})
     ->Args({32, 128, 768, 1})
     ->Args({32, 128, 768, 2})

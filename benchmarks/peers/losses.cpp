@@ -107,6 +107,32 @@ struct padded_maps {
   }
 };
 
+/// Packed states [tokens, width], in samples of up to 128 tokens.
+struct packed_states {
+  index tokens;
+  std::vector<limbeck::sample_rows> rows;
+
+  explicit packed_states(index count) : tokens(count), rows(samples_of(count, 128)) {}
+  template <class T>
+  [[nodiscard]] limbeck::signals<T> seen(T* data, index width) const {
+    limbeck::signals<T> s;
+    s.rows = view<const limbeck::sample_rows, 1>(rows.data(), rows.size());
+    s.hidden = std::remove_cvref_t<decltype(s.hidden)>(1);
+    s.hidden[0] = view<T, 2>(data, tokens, width);
+    return s;
+  }
+  /// The mean over the tokens; the gradient is set to zero first.
+  template <class Loss>
+  double run(const Loss& loss, const float* student, index width, const float* teacher, index teacher_width,
+             float* gradient) const {
+    limbeck::ops::fill(here(), 0.0F, view<float, 1>(gradient, tokens * width));
+    float_sink out{.value = zero_values(static_cast<index>(rows.size())), .gradient = seen(gradient, width)};
+    out.per.tokens = static_cast<double>(tokens);
+    loss(here(), seen(student, width), seen(teacher, teacher_width), limbeck::targets<float>{}, out);
+    return sum_of(out.value);
+  }
+};
+
 struct add_everywhere_kernel {
   template <int Bytes>
   LIMBECK_HD static void run(const float* x, float* a, float* b, float* c, index count) {
@@ -173,24 +199,18 @@ void attn_mse(const float* student, const float* teacher, const std::int64_t* le
 void hidden_mse(const float* student, const float* weight, const float* teacher, float* gradient,
                 float* weight_gradient, [[maybe_unused]] float* room, std::int64_t tokens, std::int64_t width,
                 std::int64_t teacher_width, double* loss) {
-  const auto rows = samples_of(tokens, 128);
-  const auto seen = [&](auto* data, limbeck::index columns) {
-    limbeck::signals<std::remove_pointer_t<decltype(data)>> s;
-    s.rows = view<const limbeck::sample_rows, 1>(rows.data(), rows.size());
-    s.hidden = std::remove_cvref_t<decltype(s.hidden)>(1);
-    s.hidden[0] = std::remove_cvref_t<decltype(s.hidden[0])>(data, tokens, columns);
-    return s;
-  };
-  limbeck::ops::fill(here(), 0.0F, view<float, 1>(gradient, tokens * width));
   limbeck::ops::fill(here(), 0.0F, view<float, 1>(weight_gradient, teacher_width * width));
   const limbeck::linear_projection<float> wide{
       .weight = view<const float, 2>(weight, teacher_width, width),
       .weight_gradient = view<float, 2>(weight_gradient, teacher_width, width)};
-  float_sink out{.value = zero_values(static_cast<limbeck::index>(rows.size())), .gradient = seen(gradient, width)};
-  out.per.tokens = static_cast<double>(tokens);
-  limbeck::hidden_mse{limbeck::uniform_mapping{}, wide}(here(), seen(student, width), seen(teacher, teacher_width),
-                                                        limbeck::targets<float>{}, out);
-  *loss = sum_of(out.value);
+  *loss = packed_states(tokens).run(limbeck::hidden_mse{limbeck::uniform_mapping{}, wide}, student, width, teacher,
+                                    teacher_width, gradient);
+}
+
+/// The mean over tokens of 1 - cos.
+void cosine(const float* student, const float* teacher, float* gradient, std::int64_t tokens, std::int64_t width,
+            double* loss) {
+  *loss = packed_states(tokens).run(limbeck::cosine_loss{}, student, width, teacher, width, gradient);
 }
 
 /// The traffic of a loss without its arithmetic: two reads and a write.

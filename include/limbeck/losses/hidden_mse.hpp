@@ -1,12 +1,8 @@
 // Compares hidden states of mapped layers, and embeddings.
 #pragma once
 
-#include <string>
-
-#include "limbeck/losses/hidden_mse_cpu.hpp"
-#include "limbeck/losses/loss_policy.hpp"
-#include "limbeck/losses/projection.hpp"
-#include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/hidden_states.hpp"
+#include "limbeck/losses/hidden_states_cpu.hpp"
 #include "limbeck/mappings/uniform.hpp"
 
 namespace limbeck {
@@ -18,33 +14,17 @@ struct hidden_mse_options {
 
 namespace detail {
 
-inline void expects_widths(const char* loss, const no_projection&, index student, index teacher) {
-  expects(student == teacher, [&] {
-    return message(loss, ": the student is ", student, " wide, the teacher ", teacher, "; give it a linear_projection");
-  });
-}
-template <class T, backend B>
-void expects_widths(const char* loss, const linear_projection<T, B>& p, index student, index teacher) {
-  expects(p.weight.extent(0) == teacher && p.weight.extent(1) == student, [&] {
-    return message(loss, ": projection ", shape_text(p.weight), ", teacher's width ", teacher, ", student's width ",
-                   student);
-  });
-}
-
-/// Throws contract_error unless a student's states can be compared with a teacher's, and have such a gradient.
-template <class Projection, class S, class U, class G, backend B>
-void expects_states(const char* loss, const Projection& projection, view<const S, 2, B> student,
-                    view<const U, 2, B> teacher, view<G, 2, B> gradient) {
-  expects(student.extent(1) > 0 && teacher.extent(1) > 0, [&] {
-    return message(loss, ": the ", (student.extent(1) > 0 ? "teacher" : "student"), "'s pass kept no states");
-  });
-  expects_widths(loss, projection, student.extent(1), teacher.extent(1));
-  const bool fits = gradient.extent(0) == student.extent(0) && gradient.extent(1) == student.extent(1);
-  expects(gradient.empty() || fits,
-          [&] { return message(loss, ": gradient ", shape_text(gradient), ", student ", shape_text(student)); });
-  const auto gapless = [](const auto& v) { return v.stride(1) == 1 || v.extent(1) == 1 || v.empty(); };
-  expects(gapless(student) && gapless(teacher) && gapless(gradient),
-          [&] { return message(loss, ": the columns of a state must lie side by side"); });
+/// The sum over a row of the squared differences, and its gradient.
+struct squared_row_error {
+  template <class S, class U, class A, class G>
+  [[nodiscard]] A operator()(const S* student, const U* teacher, index width, A factor, G* gradient) const {
+    return squared_error(mask_mode::exact, student, teacher, width, factor, gradient);
+  }
+};
+/// What the squared differences are divided by, so that a row's mean over the teacher's width counts `share`.
+template <class U, backend B>
+[[nodiscard]] double mean_of_width(view<const U, 2, B> teacher, double share) {
+  return static_cast<double>(teacher.extent(1)) / share;
 }
 
 }  // namespace detail
@@ -68,21 +48,13 @@ struct hidden_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
-    detail::expects_same_samples("hidden_mse", student, teacher, out);
-    const depths layers{student.hidden.size(), teacher.hidden.size()};
-    const auto gradient = [&](std::size_t layer) {
-      return out.gradient.hidden.empty() ? view<G, 2, backend_of<E>>{} : out.gradient.hidden[layer];
-    };
-    map(layers, [&](layer_pair p) {
-      detail::expects_states("hidden_mse", projection,
-                             detail::layer_of("hidden_mse", "student", student.hidden, p.student),
-                             detail::layer_of("hidden_mse", "teacher", teacher.hidden, p.teacher), gradient(p.student));
-    });
-    map(layers, [&](layer_pair p) {
-      detail::state_mse(backend_of<E>{}, on, projection, options.mask, student.rows, teacher.rows,
-                        student.hidden[p.student], teacher.hidden[p.teacher], gradient(p.student),
-                        p.weight / count_of(out.per, options.over), out);
-    });
+    detail::for_each_state_pair("hidden_mse", map, projection, student, teacher, out,
+                                [&](auto mine, auto theirs, auto gradient, double weight) {
+                                  detail::compare_states(
+                                      backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask,
+                                      student.rows, teacher.rows, mine, theirs, gradient,
+                                      detail::mean_of_width(theirs, weight / count_of(out.per, options.over)), out);
+                                });
   }
 };
 
@@ -103,8 +75,9 @@ struct embedding_mse {
     detail::expects_same_samples("embedding_mse", student, teacher, out);
     detail::expects_states("embedding_mse", projection, student.embeddings, teacher.embeddings,
                            out.gradient.embeddings);
-    detail::state_mse(backend_of<E>{}, on, projection, options.mask, student.rows, teacher.rows, student.embeddings,
-                      teacher.embeddings, out.gradient.embeddings, 1 / count_of(out.per, options.over), out);
+    detail::compare_states(backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask, student.rows,
+                           teacher.rows, student.embeddings, teacher.embeddings, out.gradient.embeddings,
+                           detail::mean_of_width(teacher.embeddings, 1 / count_of(out.per, options.over)), out);
   }
 };
 

@@ -1,4 +1,4 @@
-// The squared difference of hidden states on the host, with a projection or without.
+// Compares hidden states on the host token by token, with a projection or without.
 #pragma once
 
 #include <algorithm>
@@ -16,31 +16,33 @@ namespace limbeck::detail {
   return mode == mask_mode::exact ? s.keys : s.length;
 }
 
-/// Adds the values of one pair of states; writes 2 factor (s - t) to, or adds it to, the rows of `gradient`.
-template <class Provider, class S, class U, class A, class G>
-void state_errors(const cpu_executor<Provider>& on, mask_mode mode, view<const sample_rows, 1> rows,
-                  view<const sample_rows, 1> teacher_rows, index first_row, view<const S, 2> student,
-                  view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
+/// Adds the values of one pair of states: factor * compare(student's row, teacher's, width, factor, row of `gradient`
+/// or null) for each row that counts, which adds to the gradient. The factor of a sample is its weight / `count`.
+template <class Provider, class Compare, class S, class U, class A, class G>
+void compare_rows_of_states(const cpu_executor<Provider>& on, const Compare& compare, mask_mode mode,
+                            view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, index first_row,
+                            view<const S, 2> student, view<const U, 2> teacher, view<G, 2> gradient, double count,
+                            const sink<A, cpu, G>& out) {
   const index width = teacher.extent(1);
   parallel_for(on.threads, rows.extent(0), index{1}, [&](index begin, index end) {
     for (index i = begin; i < end; ++i) {
-      const A factor = factor_of(out, static_cast<double>(width) / share, i);
+      const A factor = factor_of(out, count, i);
       if (factor == A(0)) continue;
       const index at = rows(i).begin - first_row, teacher_at = teacher_rows(i).begin;
       A sum = 0;
       for (index r = 0; r < rows_that_count(rows(i), mode); ++r)
-        sum += squared_error(mask_mode::exact, &student(at + r, 0), &teacher(teacher_at + r, 0), width, factor,
-                             gradient.empty() ? static_cast<G*>(nullptr) : &gradient(at + r, 0));
+        sum += compare(&student(at + r, 0), &teacher(teacher_at + r, 0), width, factor,
+                       gradient.empty() ? static_cast<G*>(nullptr) : &gradient(at + r, 0));
       if (!out.value.empty()) out.value(i) += factor * sum;
     }
   });
 }
 
-template <class Provider, class S, class U, class A, class G>
-void state_mse(cpu, const cpu_executor<Provider>& on, const no_projection&, mask_mode mode,
-               view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, view<const S, 2> student,
-               view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
-  state_errors(on, mode, rows, teacher_rows, 0, student, teacher, gradient, share, out);
+template <class Provider, class Compare, class S, class U, class A, class G>
+void compare_states(cpu, const cpu_executor<Provider>& on, const Compare& compare, const no_projection&, mask_mode mode,
+                    view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, view<const S, 2> student,
+                    view<const U, 2> teacher, view<G, 2> gradient, double count, const sink<A, cpu, G>& out) {
+  compare_rows_of_states(on, compare, mode, rows, teacher_rows, 0, student, teacher, gradient, count, out);
 }
 
 struct projected_memory {};
@@ -63,30 +65,31 @@ struct run_of_samples {
   return run;
 }
 
-template <class Provider, class S, class U, class A, class G>
-void state_mse(cpu, const cpu_executor<Provider>& on, const linear_projection<A>& p, mask_mode mode,
-               view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, view<const S, 2> student,
-               view<const U, 2> teacher, view<G, 2> gradient, double share, const sink<A, cpu, G>& out) {
+template <class Provider, class Compare, class S, class U, class A, class G>
+void compare_states(cpu, const cpu_executor<Provider>& on, const Compare& compare, const linear_projection<A>& p,
+                    mask_mode mode, view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows,
+                    view<const S, 2> student, view<const U, 2> teacher, view<G, 2> gradient, double count,
+                    const sink<A, cpu, G>& out) {
   static_assert(std::same_as<S, A> && std::same_as<G, A>, "a projected loss needs a student in its compute type");
   const index width = teacher.extent(1);
-  const auto skipped = [&](index i) { return factor_of(out, static_cast<double>(width) / share, i) == A(0); };
+  const auto skipped = [&](index i) { return factor_of(out, count, i) == A(0); };
   for (run_of_samples run{}; run.last < rows.extent(0);) {
     run = next_run(rows, mode, run.last, skipped);
-    const index count = run.end - run.begin;
-    if (count == 0) continue;
-    const view<A, 2> y(thread_scratch<projected_memory, A>(count * width), count, width);
-    const view<A, 2> dy(thread_scratch<projected_gradient_memory, A>(count * width), count, width);
-    const view<const A, 2> h = row_block(student, run.begin, count);
+    const index tokens = run.end - run.begin;
+    if (tokens == 0) continue;
+    const view<A, 2> y(thread_scratch<projected_memory, A>(tokens * width), tokens, width);
+    const view<A, 2> dy(thread_scratch<projected_gradient_memory, A>(tokens * width), tokens, width);
+    const view<const A, 2> h = row_block(student, run.begin, tokens);
     ops::linear(on, h, p.weight, p.bias, y);
-    std::fill_n(dy.data(), count * width, A(0));
+    std::fill_n(dy.data(), tokens * width, A(0));
     const view<const sample_rows, 1> here(&rows(run.first), run.last - run.first);
     const view<const sample_rows, 1> there(&teacher_rows(run.first), run.last - run.first);
     sink<A, cpu, G> part = out;
     if (!part.value.empty()) part.value = view<A, 1>(&out.value(run.first), here.extent(0));
     if (!part.weight.empty()) part.weight = view<const A, 1>(&out.weight(run.first), here.extent(0));
-    state_errors(on, mode, here, there, run.begin, read_only(y), teacher, dy, share, part);
+    compare_rows_of_states(on, compare, mode, here, there, run.begin, read_only(y), teacher, dy, count, part);
     ops::linear_backward(on, h, p.weight, read_only(dy), p.weight_gradient, p.bias_gradient,
-                         gradient.empty() ? gradient : row_block(gradient, run.begin, count), true);
+                         gradient.empty() ? gradient : row_block(gradient, run.begin, tokens), true);
   }
 }
 

@@ -1,0 +1,58 @@
+// Compares the directions of hidden states of mapped layers.
+#pragma once
+
+#include <utility>
+
+#include "limbeck/losses/directions_cpu.hpp"
+#include "limbeck/losses/hidden_states.hpp"
+#include "limbeck/losses/hidden_states_cpu.hpp"
+#include "limbeck/mappings/uniform.hpp"
+
+namespace limbeck {
+
+struct cosine_options {
+  mask_mode mask = mask_mode::exact;
+  divisor over = divisor::tokens;
+};
+
+namespace detail {
+
+/// 1 - cos of a row, and its gradient; 1 without a gradient where a row is 0 everywhere.
+struct cosine_distance {
+  template <class S, class U, class A, class G>
+  [[nodiscard]] A operator()(const S* student, const U* teacher, index width, A factor, G* gradient) const {
+    const direction_gap<A> gap = compare_directions(student, teacher, width, factor, gradient);
+    return gap.both ? gap.half_square : A(1) + A(0) * gap.half_square;  // a NaN stays one
+  }
+};
+
+}  // namespace detail
+
+/// value[sample] += the sum over layer pairs and valid tokens of 1 - cos(student's state, projected, teacher's),
+/// divided by the count of `over` (Sanh et al. 2019, arXiv:1910.01108, section 2: their last layers). A state of zeros
+/// counts 1 and has no gradient. Without a projection the widths must agree. Each model's rows are where its own
+/// signals say; the columns of a row lie side by side. Samples of weight 0 are skipped, garbage and all. On the host.
+/// Throws contract_error where widths, samples or depths do not fit.
+template <mapping_policy Map = uniform_mapping, class Projection = no_projection>
+struct cosine_loss {
+  static constexpr signal_set reads = signal::hidden;
+  Map map;
+  Projection projection;
+  cosine_options options;
+
+  explicit constexpr cosine_loss(Map map = {}, Projection projection = {}, cosine_options options = {})
+      : map(std::move(map)), projection(projection), options(options) {}
+
+  template <class Provider, class S, class U, class A, class G>
+  void operator()(const cpu_executor<Provider>& on, const signals<const S>& student, const signals<const U>& teacher,
+                  const targets<A>&, const sink<A, cpu, G>& out) const {
+    detail::for_each_state_pair("cosine_loss", map, projection, student, teacher, out,
+                                [&](auto mine, auto theirs, auto gradient, double weight) {
+                                  detail::compare_states(cpu{}, on, detail::cosine_distance{}, projection, options.mask,
+                                                         student.rows, teacher.rows, mine, theirs, gradient,
+                                                         count_of(out.per, options.over) / weight, out);
+                                });
+  }
+};
+
+}  // namespace limbeck

@@ -1,0 +1,107 @@
+// The directions of two rows of numbers compared on the host, and the slope of what they differ by.
+#pragma once
+
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/core/view.hpp"
+
+namespace limbeck::detail {
+
+/// half_square: |s / |s| - t / |t||^2 / 2, where a row of zeros stays one: 1 - cos if neither row is one.
+template <class A>
+struct direction_gap {
+  A half_square = 0;
+  bool both = true;  ///< neither row is 0 everywhere, or its squares too small for A
+};
+
+/// s.s, s.t and t.t of two rows.
+template <class V>
+struct row_products {
+  V of_student = V(0), of_both = V(0), of_teacher = V(0);
+
+  LIMBECK_HD void add(const V& s, const V& t) {
+    of_student = multiply_add(s, s, of_student);
+    of_both = multiply_add(s, t, of_both);
+    of_teacher = multiply_add(t, t, of_teacher);
+  }
+  /// Two sums of each, so that one addition need not wait for the other.
+  template <class S, class U>
+  LIMBECK_HD static row_products of(const S* s, const U* t, index width) {
+    row_products even, odd;
+    index i = 0;
+    for (; i + 2 * V::width <= width; i += 2 * V::width) {
+      even.add(load<V>(s + i), load<V>(t + i));
+      odd.add(load<V>(s + i + V::width), load<V>(t + i + V::width));
+    }
+    for (; i < width; i += V::width) even.add(load_part<V>(s + i, width - i, 0), load_part<V>(t + i, width - i, 0));
+    even.of_student += odd.of_student;
+    even.of_both += odd.of_both;
+    even.of_teacher += odd.of_teacher;
+    return even;
+  }
+};
+
+/// Compares the directions of two rows, in one sweep over both; the gradient takes a second one while they are in
+/// cache. Where they nearly agree a sweep over the difference, which does not cancel, comes between: equal rows give
+/// exactly 0, as do those that differ by a power of two.
+struct direction_kernel {
+  template <int Bytes, class A, class S, class U, class G>
+  LIMBECK_HD static void run(const S* s, const U* t, index width, const A factor, G* gradient, direction_gap<A>& gap) {
+    using V = simd_of_bytes<A, Bytes>;
+    const row_products<V> of = row_products<V>::of(s, t, width);
+    const A student = horizontal_sum(of.of_student), both = horizontal_sum(of.of_both);
+    const A teacher = horizontal_sum(of.of_teacher);
+    gap.both = student != A(0) && teacher != A(0);
+    if (!gap.both) {
+      gap.half_square = (student != A(0) || teacher != A(0) ? A(0.5) : A(0)) + A(0) * both;  // a NaN stays one
+      return;
+    }
+    const A ratio = sqrt(student) / sqrt(teacher);
+    A apart = A(1) - both / student * ratio;
+    if (!(apart > A(0.125))) apart = A(0.5) * squared_difference<V>(s, t, width, V(ratio)) / student;
+    gap.half_square = apart;
+    if (gradient != nullptr) add_slope<V>(s, t, width, V(ratio), V(apart), V(factor / student), gradient);
+  }
+
+ private:
+  // The sum of (s - ratio * t)^2.
+  template <class V, class S, class U>
+  LIMBECK_HD static typename V::scalar squared_difference(const S* s, const U* t, index width, const V& ratio) {
+    V sum(0);
+    index i = 0;
+    for (; i + V::width <= width; i += V::width) {
+      const V d = load<V>(s + i) - ratio * load<V>(t + i);
+      sum = multiply_add(d, d, sum);
+    }
+    if (i < width) {
+      const V d = load_part<V>(s + i, width - i, 0) - ratio * load_part<V>(t + i, width - i, 0);
+      sum = multiply_add(d, d, sum);
+    }
+    return horizontal_sum(sum);
+  }
+  // gradient += factor * (s - ratio * t - apart * s), which is -factor * (t / |t| - cos * s / |s|) * |s|.
+  template <class V, class S, class U, class G>
+  LIMBECK_HD static void add_slope(const S* s, const U* t, index width, const V& ratio, const V& apart, const V& factor,
+                                   G* gradient) {
+    index i = 0;
+    for (; i + V::width <= width; i += V::width) {
+      const V mine = load<V>(s + i), slope = mine - ratio * load<V>(t + i) - apart * mine;
+      store(gradient + i, load<V>(static_cast<const G*>(gradient + i)) + factor * slope);
+    }
+    if (i == width) return;
+    const index rest = width - i;
+    const V mine = load_part<V>(s + i, rest, 0), slope = mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine;
+    store_part(gradient + i, rest, load_part<V>(static_cast<const G*>(gradient + i), rest, 0) + factor * slope);
+  }
+};
+
+/// Adds factor * (slope of the half square with respect to the student's row) to `gradient`, unless that is null or a
+/// row has no direction.
+template <class S, class U, class A, class G>
+[[nodiscard]] direction_gap<A> compare_directions(const S* student, const U* teacher, index width, A factor,
+                                                  G* gradient) {
+  direction_gap<A> gap;
+  simd_dispatch<direction_kernel>(student, teacher, width, factor, gradient, gap);
+  return gap;
+}
+
+}  // namespace limbeck::detail
