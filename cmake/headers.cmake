@@ -54,6 +54,7 @@ set(
   losses/check_divergence.hpp
   losses/compared.hpp
   losses/compared_rows_cpu.hpp
+  losses/contrastive.hpp
   losses/cosine.hpp
   losses/cross_entropy.hpp
   losses/cross_entropy_cpu.hpp
@@ -78,9 +79,11 @@ set(
   losses/patience.hpp
   losses/projection.hpp
   losses/regression_mse.hpp
+  losses/relational.hpp
   losses/representation.hpp
   losses/reweighted.hpp
   losses/row_groups_cpu.hpp
+  losses/sample_vectors.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp
   losses/soft_target.hpp

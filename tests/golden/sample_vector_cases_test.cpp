@@ -1,10 +1,13 @@
 // Runs the worked cases of losses on the directions of hidden states and on vectors of samples.
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "golden/loss_case.hpp"
+#include "limbeck/losses/contrastive.hpp"
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/patience.hpp"
+#include "limbeck/losses/relational.hpp"
 #include "limbeck/mappings/uniform.hpp"
 
 namespace {
@@ -98,7 +101,52 @@ struct patience_case {
   }
 };
 
+// Vectors [samples, width], each the only token of its sample.
+template <class A>
+vector_case<A> vectors_of(const loss_case& c, const char* teacher_name) {
+  vector_case<A> batch(c, teacher_name);
+  for (index i = 0; i < batch.samples(); ++i) batch.rows.push_back({i, 1, 1});
+  return batch;
+}
+
+template <class Loss>
+struct relational_case {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    return vectors_of<A>(c, "teacher")(Loss{.delta = c.param("huber_delta")});
+  }
+};
+
+struct info_nce_case {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    expects_vector_case(c, c.param("normalize", false), "info_nce without normalising");
+    return vectors_of<A>(c, "teacher")(limbeck::info_nce{.temperature = c.param("tau")});
+  }
+};
+
+// neg [samples, negatives, width]: as a bank that holds each once.
+struct contrastive_case {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    expects_vector_case(c, c.param("one_sided", false), "a loss of both sides");
+    const tensor shape = c.input("neg");
+    const auto bank = shape.as<A>();
+    std::vector<std::int32_t> entries(static_cast<std::size_t>(shape.rows()));
+    std::iota(entries.begin(), entries.end(), 0);
+    limbeck::contrastive_nce<A> loss;
+    loss.bank = view<const A, 2>(bank.data(), shape.rows(), shape.columns());
+    loss.negatives = view<const std::int32_t, 2>(entries.data(), shape.shape.at(0), shape.shape.at(1));
+    loss.data_size = static_cast<index>(c.param("n_data"));
+    loss.temperature = c.param("tau");
+    return vectors_of<A>(c, "pos")(loss);
+  }
+};
+
 [[maybe_unused]] const bool sample_vector_known =
-    limbeck_test::runs_loss("cosine", cosine_case{}) && limbeck_test::runs_loss("pkd", patience_case{});
+    limbeck_test::runs_loss("cosine", cosine_case{}) && limbeck_test::runs_loss("pkd", patience_case{}) &&
+    limbeck_test::runs_loss("rkd_distance", relational_case<limbeck::relational_distance>{}) &&
+    limbeck_test::runs_loss("rkd_angle", relational_case<limbeck::relational_angle>{}) &&
+    limbeck_test::runs_loss("infonce", info_nce_case{}) && limbeck_test::runs_loss("crd", contrastive_case{});
 
 }  // namespace

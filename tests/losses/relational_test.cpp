@@ -1,0 +1,214 @@
+// Relational distillation by distances and angles: values, gradients, what is left out of a batch.
+#include "limbeck/losses/relational.hpp"
+
+#include <cmath>
+
+#include "catch.hpp"
+#include "losses/vector_case.hpp"
+#include "simd_levels.hpp"
+
+namespace limbeck {
+namespace {
+
+using limbeck_test::grid;
+using limbeck_test::representation_case;
+using limbeck_test::vector_batch_case;
+using limbeck_test::vectors_that_count;
+using relational_vectors = std::vector<std::vector<long double>>;
+
+static_assert(loss_policy<relational_distance, cpu_executor<>>);
+static_assert(loss_policy<relational_angle, cpu_executor<>, bfloat16, float, float>);
+static_assert(!loss_policy<relational_distance, basic_cuda_executor<true>>);
+static_assert(relational_distance::of_batch && relational_angle::of_batch);
+static_assert(relational_distance{}.reads == signal::hidden);
+
+long double relational_huber(long double x) { return std::fabs(x) <= 1 ? x * x / 2 : std::fabs(x) - 0.5L; }
+
+std::vector<long double> from_to(const std::vector<long double>& a, const std::vector<long double>& b) {
+  std::vector<long double> d;
+  for (std::size_t i = 0; i < a.size(); ++i) d.push_back(b[i] - a[i]);
+  return d;
+}
+// [i][j]: distances over the mean of those that are not 0.
+relational_vectors distances_of(const relational_vectors& v) {
+  relational_vectors d(v.size(), std::vector<long double>(v.size()));
+  long double sum = 0, apart = 0;
+  for (std::size_t i = 0; i < v.size(); ++i)
+    for (std::size_t j = 0; j < v.size(); ++j) {
+      const auto gap = from_to(v[i], v[j]);
+      d[i][j] = std::sqrt(limbeck_test::product(gap, gap));
+      sum += d[i][j];
+      apart += d[i][j] != 0;
+    }
+  for (auto& row : d)
+    for (auto& x : row) x *= apart == 0 ? 0 : apart / sum;
+  return d;
+}
+// Row i: the mean over j.
+std::vector<long double> distance_rows(const relational_vectors& s, const relational_vectors& t) {
+  const auto mine = distances_of(s), theirs = distances_of(t);
+  std::vector<long double> rows(s.size());
+  for (std::size_t i = 0; i < s.size(); ++i)
+    for (std::size_t j = 0; j < s.size(); ++j)
+      rows[i] += relational_huber(mine[i][j] - theirs[i][j]) / static_cast<long double>(s.size());
+  return rows;
+}
+// Row i: the mean over j and k.
+std::vector<long double> angle_rows(const relational_vectors& s, const relational_vectors& t) {
+  std::vector<long double> rows(s.size());
+  const auto pairs = static_cast<long double>(s.size() * s.size());
+  for (std::size_t i = 0; i < s.size(); ++i)
+    for (std::size_t j = 0; j < s.size(); ++j)
+      for (std::size_t k = 0; k < s.size(); ++k)
+        rows[i] += relational_huber(limbeck_test::cosine(from_to(s[i], s[j]), from_to(s[i], s[k])) -
+                                    limbeck_test::cosine(from_to(t[i], t[j]), from_to(t[i], t[k]))) /
+                   pairs;
+  return rows;
+}
+
+template <class A, class Loss, class Rows>
+void check_relation(const representation_case<A>& c, const Loss& loss, const Rows& rows, double tolerance) {
+  const auto want = rows(vectors_that_count(c, c.student[0]), vectors_that_count(c, c.teacher[0]));
+  const auto got = c(loss);
+  std::size_t live = 0;
+  for (std::size_t i = 0; i < c.sizes.size(); ++i) {
+    const double weight = c.weight.empty() ? 1 : static_cast<double>(c.weight[i]);
+    if (weight == 0)
+      CHECK(got.value[i] == 0);
+    else
+      CHECK(static_cast<double>(got.value[i]) ==
+            Approx(weight * static_cast<double>(want[live++])).epsilon(tolerance).margin(tolerance * 1e-2));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("relational_distance of three points on a line agrees with a calculation by hand") {
+  auto c = vector_batch_case(3, 1, 1, 1);
+  c.student[0].data = {0, 1, 3};  // distances 1, 3, 2: mean 2
+  c.teacher[0].data = {0, 2, 4};  // 2, 4, 2: mean 8 / 3
+  c.per.samples = 3;
+  const auto got = c(relational_distance{});
+  const double gaps[] = {0.5 - 0.75, 1.5 - 1.5, 1 - 0.75};  // of 01, 02, 12
+  CHECK(got.value[0] == Approx((gaps[0] * gaps[0] + gaps[1] * gaps[1]) / 2 / 9));
+  CHECK(got.value[1] == Approx((gaps[0] * gaps[0] + gaps[2] * gaps[2]) / 2 / 9));
+  CHECK(got.value[2] == Approx((gaps[1] * gaps[1] + gaps[2] * gaps[2]) / 2 / 9));
+}
+
+TEST_CASE("relational_angle of a right angle that the student straightens agrees with a calculation by hand") {
+  auto c = vector_batch_case(3, 1, 2, 1);
+  c.student[0].data = {0, -1, 1};          // at 0 the cosine is -1
+  c.teacher[0].data = {0, 0, 1, 0, 0, 1};  // 0
+  const auto got = c(relational_angle{});
+  CHECK(got.value[0] == Approx(2 * 0.5 / 9));
+  const double gap = 1 - std::sqrt(0.5);
+  for (const std::size_t i : {1U, 2U}) CHECK(got.value[i] == Approx(gap * gap / 9));
+}
+
+TEST_CASE("relations agree with the textbook at every level, whatever the widths, with and without weights") {
+  for (const auto level : limbeck_test::simd_levels()) {
+    const forced_simd_level forced(level);
+    for (const auto& [samples, width] : {std::pair<index, index>{2, 3}, {5, 17}, {9, 40}}) {
+      INFO(samples << " samples, width " << width << ", " << name_of(level));
+      auto c = vector_batch_case(samples, width, 7, static_cast<unsigned>(width));
+      check_relation(c, relational_distance{}, distance_rows, 1e-12);
+      check_relation(c, relational_angle{}, angle_rows, 1e-12);
+      c.weight.assign(static_cast<std::size_t>(samples), 0.5);
+      c.weight[1] = 0;
+      c.student[0](1, 0, 0, 1) = c.teacher[0](1, 0, 0, 2) = std::nan("");
+      check_relation(c, relational_distance{}, distance_rows, 1e-12);
+      check_relation(c, relational_angle{}, angle_rows, 1e-12);
+      const auto narrow = vector_batch_case<float>(samples, width, 7, static_cast<unsigned>(width));
+      check_relation(narrow, relational_distance{}, distance_rows, 3e-5);
+      check_relation(narrow, relational_angle{}, angle_rows, 3e-5);
+    }
+  }
+}
+
+TEST_CASE("the gradients of relations are their slopes: 200 random shapes") {
+  const unsigned seed = 20261122;
+  INFO("seed " << seed);
+  const auto distance = [](auto& random, index, index) {
+    return relational_distance{.of = {static_cast<pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
+  };
+  const auto angle = [](auto& random, index, index) {
+    return relational_angle{.of = {static_cast<pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
+  };
+  CHECK(limbeck_test::worst_slope(seed, 200, false, distance) < 1e-7);
+  CHECK(limbeck_test::worst_slope(seed, 200, false, angle) < 1e-7);
+}
+
+TEST_CASE("relations of one sample are 0, and vectors that are one have no distance, without a gradient between them") {
+  const auto one = vector_batch_case(1, 3, 4, 1);
+  for (const auto& got : {one(relational_distance{}), one(relational_angle{})}) {
+    CHECK(got.value[0] == 0);
+    CHECK(got.gradient[0].data == std::vector<double>(3, 0));
+  }
+  auto c = vector_batch_case(3, 2, 2, 1);
+  c.student[0].data = {1, 2, 1, 2, 5, 2};
+  check_relation(c, relational_distance{}, distance_rows, 1e-12);
+  check_relation(c, relational_angle{}, angle_rows, 1e-12);
+  for (const auto& got : {c(relational_distance{}), c(relational_angle{})})
+    for (const double x : got.gradient[0].data) CHECK(std::isfinite(x));
+  c.student[0].data.assign(6, 3);  // all are one
+  const auto got = c(relational_distance{});
+  CHECK(got.total() > 0);
+  CHECK(got.gradient[0].data == std::vector<double>(6, 0));
+}
+
+TEST_CASE("relational_distance has the same bits for any number of threads, relations read nothing around a batch") {
+  auto c = vector_batch_case<float>(40, 130, 70, 1);
+  const auto one = c(relational_distance{}, 1), three = c(relational_distance{}, 3);
+  CHECK(three.value == one.value);
+  CHECK(three.gradient[0].data == one.gradient[0].data);
+  auto few = vector_batch_case(4, 3, 3, 1);
+  const auto packed = few(relational_angle{});
+  few.place = {.before = 2, .after = 1, .wider = 3};
+  few.teacher_place = {.before = 1, .wider = 2};
+  const auto placed = few(relational_angle{});
+  CHECK(placed.value == packed.value);
+  CHECK(placed.gradient[0].data == packed.gradient[0].data);
+  CHECK(placed.untouched);
+}
+
+TEST_CASE("a sample's vector is its first token or the mean of its valid ones, of the layer that is named") {
+  auto c = vector_batch_case(3, 4, 4, 1);
+  auto tokens = c;
+  for (auto* side : {&tokens.student, &tokens.teacher}) {
+    const grid vectors = side->at(0);
+    *side = {grid(3, 1, 3, 4), grid(3, 1, 3, 4)};  // of the last layer: (v, v + 1, v - 1); of the first: (0, v, 0)
+    for (index b = 0; b < 3; ++b)
+      for (index i = 0; i < 4; ++i) {
+        for (index r = 0; r < 3; ++r) side->at(1)(b, 0, r, i) = vectors(b, 0, 0, i) + (r == 0 ? 0 : r == 1 ? 1 : -1);
+        side->at(0)(b, 0, 0, i) = 3 * vectors(b, 0, 0, i);
+      }
+  }
+  for (auto& size : tokens.sizes) size = {0, 3, 3};
+  const auto want = c(relational_distance{});
+  CHECK(tokens(relational_distance{}).value == want.value);
+  const auto mean = tokens(relational_distance{.of = {pooling::mean_of_tokens}});
+  const auto of_first = tokens(relational_distance{.of = {pooling::mean_of_tokens, 0, 0}});
+  const auto crossed = tokens(relational_distance{.of = {pooling::first_token, 1, 0}});
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(mean.value[i] == Approx(want.value[i]).epsilon(1e-12));
+    CHECK(of_first.value[i] == Approx(want.value[i]).epsilon(1e-12));
+    CHECK(crossed.value[i] == Approx(want.value[i]).epsilon(1e-12));
+  }
+  for (index r = 0; r < 3; ++r)
+    CHECK(mean.gradient[1](1, 0, r, 2) == Approx(want.gradient[0](1, 0, 0, 2) / 3).epsilon(1e-10));
+  CHECK(mean.gradient[0].data == std::vector<double>(36, 0));
+  tokens.sizes[1].keys = 0;  // no vector
+  CHECK(tokens(relational_distance{}).value[1] == 0);
+}
+
+TEST_CASE("relations say what does not fit") {
+  auto c = vector_batch_case(2, 3, 4, 1);
+  CHECK_THROWS_WITH(c(relational_distance{.delta = 0}), "relational_distance: delta 0.000000, must be positive");
+  CHECK_THROWS_WITH(c(relational_angle{.delta = -1}), "relational_angle: delta -1.000000, must be positive");
+  CHECK_THROWS_WITH(c(relational_distance{.of = {pooling::first_token, 3, 0}}),
+                    "relational_distance: the student's pass kept 1 layers, layer 3 is wanted");
+  c.weight = {1};
+  CHECK_THROWS_WITH(c(relational_angle{}), "relational_angle: 2 samples of the student, 1 of the weights");
+}
+
+}  // namespace limbeck
