@@ -49,6 +49,8 @@ set(
   losses.hpp
   losses/annealing_kd.hpp
   losses/any_loss.hpp
+  losses/attention_kl.hpp
+  losses/attention_kl_cpu.hpp
   losses/attention_mse.hpp
   losses/attention_mse_cpu.hpp
   losses/check_divergence.hpp
@@ -80,12 +82,15 @@ set(
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/relational.hpp
+  losses/relations.hpp
+  losses/relations_cpu.hpp
   losses/representation.hpp
   losses/reweighted.hpp
   losses/row_groups_cpu.hpp
   losses/sample_vectors.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp
+  losses/score_rows_cpu.hpp
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
   losses/softened_pair.hpp
@@ -100,6 +105,7 @@ set(
   mappings/ends.hpp
   mappings/explicit.hpp
   mappings/mapping_policy.hpp
+  mappings/top.hpp
   mappings/uniform.hpp
   models.hpp
   models/classification_head.hpp

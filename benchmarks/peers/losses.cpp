@@ -194,6 +194,33 @@ void attn_mse(const float* student, const float* teacher, const std::int64_t* le
   *loss = sum_of(out.value);
 }
 
+/// The mean over heads and valid tokens of the divergence of one relation, of vectors [samples, heads, length, width].
+/// Of the gradient only what belongs to valid tokens is written.
+void relation(const float* student, const float* teacher, const std::int64_t* lengths, float* gradient,
+              std::int64_t samples, std::int64_t heads, std::int64_t length, std::int64_t width,
+              std::int64_t teacher_width, double* loss) {
+  std::vector<limbeck::sample_rows> rows;  // a head is a sample of its own
+  for (limbeck::index i = 0; i < samples * heads; ++i)
+    rows.push_back({i * length, lengths[i / heads], lengths[i / heads]});
+  const view<const limbeck::sample_rows, 1> all(rows.data(), rows.size());
+  const auto seen = [&](auto* data, limbeck::index columns) {
+    limbeck::signals<std::remove_pointer_t<decltype(data)>> s;
+    s.rows = all;
+    s.values = std::remove_cvref_t<decltype(s.values)>(1);
+    s.values[0] = std::remove_cvref_t<decltype(s.values[0])>(data, samples * heads * length, columns);
+    return s;
+  };
+  limbeck::parallel_for(here().threads, samples * heads, [&](limbeck::index begin, limbeck::index end) {
+    for (limbeck::index i = begin; i < end; ++i)
+      std::fill_n(gradient + i * length * width, rows[static_cast<std::size_t>(i)].length * width, 0.0F);
+  });
+  float_sink out{.value = zero_values(samples * heads), .gradient = seen(gradient, width)};
+  out.per = limbeck::counts_of(all);
+  limbeck::value_relation{limbeck::top_mapping{}, {.heads = 1}}(
+      here(), seen(student, width), seen(teacher, teacher_width), limbeck::targets<float>{}, out);
+  *loss = sum_of(out.value);
+}
+
 /// The mean over tokens and the teacher's width of the squared difference of states, through a projection
 /// [teacher_width, width] without a bias. `room` is not needed.
 void hidden_mse(const float* student, const float* weight, const float* teacher, float* gradient,

@@ -3,6 +3,7 @@
 
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
+#include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/check_divergence.hpp"
 #include "limbeck/losses/compared.hpp"
@@ -24,6 +25,7 @@
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/relational.hpp"
+#include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/losses/reweighted.hpp"
 #include "limbeck/losses/sample_vectors.hpp"

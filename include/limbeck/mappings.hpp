@@ -5,4 +5,5 @@
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"
+#include "limbeck/mappings/top.hpp"
 #include "limbeck/mappings/uniform.hpp"

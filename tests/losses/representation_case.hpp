@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #include "limbeck/losses/loss_policy.hpp"
@@ -62,7 +63,7 @@ struct stored_batch {
 };
 
 /// A: what student, values and gradients are stored and computed in; U: what the teacher stores. A layer of states is
-/// seen as the embeddings too.
+/// seen as all that `kind` names.
 template <class A = double, class U = A>
 struct representation_case {
   limbeck::signal_set kind;
@@ -164,17 +165,44 @@ struct representation_case {
     if (has(kind, probabilities)) out.probabilities = blocks;
     if (has(kind, hidden)) out.hidden = states;
     if (has(kind, embeddings)) out.embeddings = states[0];
+    if (has(kind, queries)) out.queries = states;
+    if (has(kind, keys)) out.keys = states;
+    if (has(kind, values)) out.values = states;
     return out;
   }
 };
 
-/// The largest |central difference - gradient| / max(1, |gradient|) of the summed value over a layer's entries.
+/// A layer in both models of 1 to 3 samples of 1 to `longest` tokens, somewhere in memory, drawn by a seed. Maps have
+/// so many heads, causal or not; states so many columns.
+inline representation_case<> random_batch(limbeck::signal_set kind, unsigned seed, index student_size,
+                                          index teacher_size, index longest = 7) {
+  std::mt19937 random(seed);
+  const auto draw = [&](index from, index to) { return from + static_cast<index>(random()) % (to - from + 1); };
+  representation_case<> c{kind, {}, {}, {}};
+  const index samples = draw(1, 3), length = draw(1, longest);
+  for (index i = 0; i < samples; ++i) {
+    const index tokens = i == 0 ? length : draw(1, length);
+    c.sizes.push_back({0, tokens, draw(1, 3) == 1 ? draw(1, tokens) : tokens});
+  }
+  const auto layer = [&](index size, unsigned of) {
+    return c.maps() ? grid(samples, size, length, length, of) : grid(samples, 1, length, size, of);
+  };
+  c.student = {layer(student_size, 2 * seed)};
+  c.teacher = {layer(teacher_size, 2 * seed + 1)};
+  c.causal = c.maps() && draw(0, 1) == 1;
+  for (placement* p : {&c.place, &c.teacher_place}) *p = {draw(0, 2), draw(0, 2), draw(0, 2), draw(0, 1) == 1};
+  return c;
+}
+
+/// The largest |central difference - gradient| / max(1, |gradient|) of the summed value over entries 0, every,
+/// 2 every ... of a layer.
 template <class Loss>
-double slope_error(representation_case<> c, const Loss& loss, std::size_t layer, double step = 1e-5) {
+double slope_error(representation_case<> c, const Loss& loss, std::size_t layer, double step = 1e-5,
+                   std::size_t every = 1) {
   const grid gradient = c(loss).gradient[layer];
   c.gradient_wanted = false;
   double worst = 0;
-  for (std::size_t i = 0; i < gradient.data.size(); ++i) {
+  for (std::size_t i = 0; i < gradient.data.size(); i += every) {
     double& x = c.student[layer].data[i];
     const double before = x;
     x = before + step;

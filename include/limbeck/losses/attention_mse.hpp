@@ -10,9 +10,6 @@
 
 namespace limbeck {
 
-/// Which maps are compared.
-enum class attention_map { scores, probabilities };
-
 struct attention_mse_options {
   attention_map of = attention_map::scores;
   mask_mode mask = mask_mode::exact;

@@ -18,6 +18,16 @@ enum class mask_mode {
   tinybert_zeroing,  ///< TinyBERT's released code: scores <= -100 count as 0, padded rows and keys are averaged in
 };
 
+/// Which attention maps are compared.
+enum class attention_map { scores, probabilities };
+
+/// What is done where the models have different numbers of heads.
+enum class head_match {
+  same,  ///< that is refused
+  mean,  ///< of the model with more heads, groups that lie side by side are averaged to as many as the other has; both
+         ///< models' heads to one where they do not come out even
+};
+
 namespace detail {
 
 /// A layer of a per_layer signal. Throws contract_error, naming the loss, where the pass did not keep it.
@@ -27,6 +37,15 @@ const T& layer_of(const char* loss, const char* who, const per_layer<T>& all, st
     return message(loss, ": the ", who, "'s pass kept ", all.size(), " layers, layer ", layer, " is wanted");
   });
   return all[layer];
+}
+
+/// How many maps are left to compare of each model's heads. Throws contract_error, naming the loss and both numbers,
+/// where `match` refuses them.
+[[nodiscard]] inline index heads_compared(const char* loss, index student, index teacher, head_match match) {
+  expects(student == teacher || match == head_match::mean,
+          [&] { return message(loss, ": ", student, " heads of the student, ", teacher, " of the teacher"); });
+  const index most = std::max(student, teacher), fewest = std::min(student, teacher);
+  return fewest > 0 && most % fewest == 0 ? fewest : 1;
 }
 
 /// The factor of a sample: scale * weight / count.

@@ -98,20 +98,6 @@ template <class T>
   return static_cast<T>(1 / std::sqrt(static_cast<double>(h.width)));
 }
 
-/// Copies `count` elements, in vectors.
-template <class V, class T>
-LIMBECK_HD void copy_row(const T* from, index count, T* to) {
-  for (index c = 0; c < count; c += V::width) store_part(to + c, count - c, load_part<V>(from + c, count - c, T(0)));
-}
-
-/// to(r, 0 .. count) = from(r, 0 .. count) for some rows that lie at these distances.
-struct copy_rows_kernel {
-  template <int Bytes, class T>
-  LIMBECK_HD static void run(const T* from, index from_row, T* to, index to_row, index rows, index count) {
-    for (index r = 0; r < rows; ++r) copy_row<simd_of_bytes<T, Bytes>>(from + r * from_row, count, to + r * to_row);
-  }
-};
-
 /// `count` rows of a head, from `first` on, as the right factor of a product: in place, unless reading whole vectors
 /// would leave the matrix; then copied to `spare`. The lanes behind the head's columns hold anything.
 template <class T>
@@ -123,29 +109,12 @@ rows_of_vectors<const T> right_factor(const head_of_sample& h, const view<const 
   return {spare, m.width};
 }
 
-/// across[j, c] = element j of row c, 0 behind the sample's keys: a square of whole vectors at a time.
-struct across_kernel {
-  template <int Bytes, class T>
-  LIMBECK_HD static void run(const head_of_sample& h, const view<const T, 2>& of, const head_memory<T>& m, T* across) {
-    using V = simd_of_bytes<T, Bytes>;
-    constexpr int side = V::width;
-    for (index j = 0; j < h.width; j += side) {
-      const bool inside = h.head * h.width + j + side <= of.extent(1);  // whole vectors stay within the matrix
-      for (index c = 0; c < h.rows.keys; c += side) {
-        V square[side];
-#pragma GCC unroll 16
-        for (int r = 0; r < side; ++r)
-          square[r] = c + r >= h.rows.keys ? V(T(0))
-                      : inside             ? load<V>(h.row(of, c + r) + j)
-                                           : load_part<V>(h.row(of, c + r) + j, h.width - j, T(0));
-        transpose(square);
-#pragma GCC unroll 16
-        for (int r = 0; r < side; ++r)
-          if (j + r < h.width) store(across + (j + r) * m.keys + c, square[r]);
-      }
-    }
-  }
-};
+/// The rows of a head, one beside the other: [head width, keys].
+template <class T>
+void lay_across(const head_of_sample& h, const view<const T, 2>& of, const head_memory<T>& m, T* across) {
+  simd_dispatch<across_kernel>(h.row(of, 0), of.stride(0), h.rows.keys, h.width, of.extent(1) - h.head * h.width,
+                               across, m.keys);
+}
 
 /// out [count, keys] = scale * rows of `of`, a row a query, times what lies across.
 template <class T>
@@ -251,7 +220,7 @@ struct attention_forward_call {
 
   void operator()(const head_of_sample& h) const {
     const head_memory<T> m(h, false);
-    simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
+    lay_across<T>(h, in.k, m, m.keys_across);
     const rows_of_vectors<const T> values = right_factor(h, in.v, h.row(in.v, 0), h.rows.keys, m, m.rows);
     for (index first = 0; first < h.queries.length; first += attention_block) {
       const block_of_rows b{h, first, std::min(attention_block, h.queries.length - first), shape.causal};
@@ -312,8 +281,8 @@ struct attention_backward_call {
 
   void operator()(const head_of_sample& h) const {
     const head_memory<T> m(h, true);
-    simd_dispatch<across_kernel>(h, in.k, m, m.keys_across);
-    simd_dispatch<across_kernel>(h, in.v, m, m.values_across);
+    lay_across<T>(h, in.k, m, m.keys_across);
+    lay_across<T>(h, in.v, m, m.values_across);
     for (index first = 0; first < h.queries.length; first += attention_block) {
       const block_of_rows b{h, first, std::min(attention_block, h.queries.length - first), shape.causal};
       score_gradient(b, m);

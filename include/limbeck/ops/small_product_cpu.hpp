@@ -1,4 +1,5 @@
-// Products of matrices so small that a library's call would cost more than they do: those inside of an attention.
+// Products of matrices so small that a library's call would cost more than they do: those inside of an attention. And
+// how their factors get to where they can be read in vectors, out of whatever they are stored as.
 #pragma once
 
 #include "limbeck/backend/simd.hpp"
@@ -86,5 +87,45 @@ void small_product(const left_factor<T>& a, const rows_of_vectors<const T>& b, c
                    index inner, index columns, T alpha, bool add) {
   simd_dispatch<small_product_kernel>(a, b, c, rows, inner, columns, alpha, add);
 }
+
+/// Copies `count` elements, in vectors.
+template <class V, class S, class T>
+LIMBECK_HD void copy_row(const S* from, index count, T* to) {
+  for (index c = 0; c < count; c += V::width) store_part(to + c, count - c, load_part<V>(from + c, count - c, T(0)));
+}
+
+/// to(r, 0 .. count) = from(r, 0 .. count) for some rows that lie at these distances.
+struct copy_rows_kernel {
+  template <int Bytes, class S, class T>
+  LIMBECK_HD static void run(const S* from, index from_row, T* to, index to_row, index rows, index count) {
+    for (index r = 0; r < rows; ++r) copy_row<simd_of_bytes<T, Bytes>>(from + r * from_row, count, to + r * to_row);
+  }
+};
+
+/// across[j, r] = element j of row r, 0 behind the last row up to the end of a vector: a square of whole vectors at a
+/// time. Of each row `width` elements are meant, and `reach` may be read.
+struct across_kernel {
+  template <int Bytes, class S, class T>
+  LIMBECK_HD static void run(const S* from, index from_row, index rows, index width, index reach, T* across,
+                             index across_row) {
+    using V = simd_of_bytes<T, Bytes>;
+    constexpr int side = V::width;
+    for (index j = 0; j < width; j += side) {
+      const bool inside = j + side <= reach;
+      for (index c = 0; c < rows; c += side) {
+        V square[side];
+#pragma GCC unroll 16
+        for (int r = 0; r < side; ++r)
+          square[r] = c + r >= rows ? V(T(0))
+                      : inside      ? load<V>(from + (c + r) * from_row + j)
+                                    : load_part<V>(from + (c + r) * from_row + j, width - j, T(0));
+        transpose(square);
+#pragma GCC unroll 16
+        for (int r = 0; r < side; ++r)
+          if (j + r < width) store(across + (j + r) * across_row + c, square[r]);
+      }
+    }
+  }
+};
 
 }  // namespace limbeck::ops::detail

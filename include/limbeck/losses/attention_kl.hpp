@@ -1,0 +1,61 @@
+// Compares the distributions over keys that mapped layers attend with.
+#pragma once
+
+#include <string>
+
+#include "limbeck/losses/attention_kl_cpu.hpp"
+#include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/representation.hpp"
+#include "limbeck/mappings/uniform.hpp"
+
+namespace limbeck {
+
+struct attention_kl_options {
+  attention_map of = attention_map::scores;
+  row_divergence measure = row_divergence::kl;
+  head_match heads = head_match::same;
+  divisor over = divisor::tokens;
+};
+
+/// value[sample] += the sum over layer pairs and query rows of the mean over heads of KL(teacher || student), in nats,
+/// of the distributions over the keys that the row sees (Sun et al. 2020, arXiv:2004.02984, section 3.2; Wang et al.
+/// 2020, arXiv:2002.10957, section 3.1), divided by the count of `over`. From scores, by a softmax of its own, with the
+/// gradient to the scores: digits are kept where the two nearly agree. Or from probabilities, taken as they are, with
+/// the gradient to those, -p_t / p. Rows behind a sample's keys do not count; samples of weight 0 are skipped, garbage
+/// and all. Allocates nothing after the first call of a size. Throws contract_error where heads, samples, masks or
+/// depths do not fit.
+template <mapping_policy Map = uniform_mapping>
+struct attention_kl {
+  Map map;
+  attention_kl_options options;
+  signal_set reads;
+
+  explicit constexpr attention_kl(Map map = {}, attention_kl_options options = {})
+      : map(std::move(map)),
+        options(options),
+        reads(options.of == attention_map::scores ? signal::scores : signal::probabilities) {}
+
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
+                  const sink<A, backend_of<E>, G>& out) const {
+    const bool scores = options.of == attention_map::scores;
+    const auto& mine = scores ? student.scores : student.probabilities;
+    const auto& gradient = scores ? out.gradient.scores : out.gradient.probabilities;
+    const auto& shown = scores ? teacher.scores : teacher.probabilities;
+    detail::expects_same_samples("attention_kl", student, teacher, out);
+    const depths layers{mine.size(), shown.size()};
+    const auto pair_of = [&](layer_pair p) {
+      return detail::pair_of_maps<S, U, G>{detail::layer_of("attention_kl", "student", mine, p.student),
+                                           detail::layer_of("attention_kl", "teacher", shown, p.teacher),
+                                           gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[p.student]};
+    };
+    map(layers, [&](layer_pair p) { pair_of(p).check("attention_kl", options.heads); });
+    map(layers, [&](layer_pair p) {
+      detail::attention_kl_layer(backend_of<E>{}, on, options.of, options.measure, options.heads, student.rows,
+                                 pair_of(p), p.weight / count_of(out.per, options.over), out);
+    });
+  }
+};
+
+}  // namespace limbeck

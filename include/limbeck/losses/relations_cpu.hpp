@@ -1,0 +1,132 @@
+// Self-attention relations on the host: a relation head of a sample at a time, in blocks of rows that stay in cache.
+// What is padding is never computed.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "limbeck/backend/scratch.hpp"
+#include "limbeck/backend/threads.hpp"
+#include "limbeck/core/executors.hpp"
+#include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/score_rows_cpu.hpp"
+#include "limbeck/ops/small_product_cpu.hpp"
+
+namespace limbeck::detail {
+
+inline constexpr index relation_block = 64;  // rows of a relation that are held at a time
+
+/// Queries, keys or values of a layer in both models; the gradient is empty where it is not wanted.
+template <class S, class U, class G>
+struct pair_of_vectors {
+  view<const S, 2> student;  ///< [tokens, width]
+  view<const U, 2> teacher;
+  view<G, 2> gradient;
+};
+
+/// What one head works with: matrices whose rows are whole vectors.
+template <class A>
+struct relation_memory {
+  index keys, width;                   ///< of a row of the relation; of a row of the student's head
+  A *student_across, *teacher_across;  ///< [head width, keys]
+  A *vectors, *gradient;               ///< [keys, width], of the student
+  A *student, *teacher;                ///< [block, keys]: the relations
+  A* room;                             ///< [2, keys]
+
+  struct tag {};
+  relation_memory(index tokens, index student_width, index teacher_width)
+      : keys(whole_vectors(tokens)), width(whole_vectors(student_width)) {
+    const index block = std::min(relation_block, keys) * keys, tall = keys * width;
+    student_across = thread_scratch<tag, A>((student_width + teacher_width + 2) * keys + 2 * tall + 2 * block);
+    teacher_across = student_across + student_width * keys;
+    vectors = teacher_across + teacher_width * keys;
+    gradient = vectors + tall;
+    student = gradient + tall;
+    teacher = student + block;
+    room = teacher + block;
+  }
+};
+
+template <class A>
+[[nodiscard]] A scale_of_head(index width) {
+  return static_cast<A>(1 / std::sqrt(static_cast<double>(width)));
+}
+
+/// Columns `head * width` .. of a sample's tokens, one token beside the other: [width, keys].
+template <class T, class A>
+void head_across(const view<const T, 2>& of, const sample_rows& sample, index head, index width, A* across,
+                 index keys) {
+  simd_dispatch<ops::detail::across_kernel>(of.data() + sample.begin * of.stride(0) + head * width, of.stride(0),
+                                            sample.keys, width, of.extent(1) - head * width, across, keys);
+}
+
+/// Relations of one layer, be it of queries, keys or values: softmax(x x' / sqrt(width of a head)), head by head.
+template <class A>
+struct relation_call {
+  index heads;
+  bool causal;
+
+  /// The sum over one head's rows; adds `factor` times the gradient.
+  template <class S, class U, class G>
+  A operator()(const pair_of_vectors<S, U, G>& x, const sample_rows& mine, const sample_rows& theirs, index head,
+               A factor) const {
+    const index width = x.student.extent(1) / heads, teacher_width = x.teacher.extent(1) / heads;
+    const relation_memory<A> m(mine.keys, width, teacher_width);
+    head_across(x.student, mine, head, width, m.student_across, m.keys);
+    head_across(x.teacher, theirs, head, teacher_width, m.teacher_across, m.keys);
+    const index column = head * width, row = x.student.stride(0);
+    if (!x.gradient.empty())
+      simd_dispatch<ops::detail::copy_rows_kernel>(x.student.data() + mine.begin * row + column, row, m.vectors,
+                                                   m.width, mine.keys, width);
+    A sum = 0;
+    for (index first = 0; first < mine.keys; first += relation_block) {
+      const score_rows<A> rows{
+          m.student, m.teacher, m.room, m.keys, mine, first, std::min(relation_block, mine.keys - first), causal};
+      relate(rows, m.student_across, width, m.student);
+      relate(rows, m.teacher_across, teacher_width, m.teacher);
+      softened_rows(row_divergence::kl, rows, factor, sum);
+      if (!x.gradient.empty()) flow_back(rows, m, width);
+    }
+    if (!x.gradient.empty())
+      simd_dispatch<add_rows_kernel>(static_cast<const A*>(m.gradient), m.width,
+                                     x.gradient.data() + mine.begin * x.gradient.stride(0) + column,
+                                     x.gradient.stride(0), mine.keys, A(1), same_end{width});
+    return sum;
+  }
+
+ private:
+  /// Rows of x x' / sqrt(width).
+  static void relate(const score_rows<A>& rows, const A* across, index width, A* to) {
+    ops::detail::small_product<A>({across + rows.first, 1, rows.keys}, {across, rows.keys}, {to, rows.keys}, rows.count,
+                                  width, rows.of.keys, scale_of_head<A>(width), false);
+  }
+  /// From d rows, which lie in the place of the student's, to d x: each row of x is both a row and a column of the
+  /// relation.
+  static void flow_back(const score_rows<A>& rows, const relation_memory<A>& m, index width) {
+    const A scale = scale_of_head<A>(width);
+    ops::detail::small_product<A>({m.student, 1, m.keys}, {m.vectors + rows.first * m.width, m.width},
+                                  {m.gradient, m.width}, rows.of.keys, rows.count, width, scale, rows.first > 0);
+    ops::detail::small_product<A>({m.student, m.keys, 1}, {m.vectors, m.width},
+                                  {m.gradient + rows.first * m.width, m.width}, rows.count, rows.of.keys, width, scale,
+                                  true);
+  }
+};
+
+/// One pair of layers; `share` is what a row of one relation counts, were it the only head, before the sample's own
+/// factor.
+template <class Provider, class S, class U, class A, class G>
+void relation_layer(cpu, const cpu_executor<Provider>& on, index heads, bool causal, view<const sample_rows, 1> rows,
+                    view<const sample_rows, 1> teacher_rows, const pair_of_vectors<S, U, G>& x, double share,
+                    const sink<A, cpu, G>& out) {
+  const relation_call<A> call{heads, causal};
+  parallel_each(on.threads, rows.extent(0), [&](index i) {
+    const A factor = factor_of(out, static_cast<double>(heads) / share, i);
+    if (factor == A(0)) return;
+    A sum = 0;
+    for (index head = 0; head < heads; ++head) sum += call(x, rows(i), teacher_rows(i), head, factor);
+    if (!out.value.empty()) out.value(i) += factor * sum;
+  });
+}
+
+}  // namespace limbeck::detail
