@@ -102,11 +102,14 @@ set(
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp
+  mappings/block.hpp
   mappings/ends.hpp
   mappings/explicit.hpp
   mappings/mapping_policy.hpp
   mappings/top.hpp
+  mappings/random.hpp
   mappings/uniform.hpp
+  mappings/without_last.hpp
   models.hpp
   models/classification_head.hpp
   models/initialise.hpp

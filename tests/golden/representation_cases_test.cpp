@@ -1,4 +1,4 @@
-// Runs the worked cases of losses on attention maps, hidden states and embeddings, and of layer mappings.
+// Runs the worked cases of losses on attention maps, hidden states and embeddings.
 #include <algorithm>
 #include <cmath>
 
@@ -7,7 +7,7 @@
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
-#include "limbeck/mappings/any_mapping.hpp"
+#include "limbeck/mappings/uniform.hpp"
 
 namespace {
 
@@ -156,51 +156,8 @@ struct states {
   }
 };
 
-// Tables by `teacher layers_student layers`, then by mapping; layers count from 1. Calls visit(depths, mapping, table).
-template <class Visit>
-void for_each_table(const loss_case& c, Visit&& visit) {
-  for (const auto& [depths, by_name] : c.json.at("outputs").at("tables").members())
-    for (const auto& [name, table] : by_name.members()) visit(depths, name, table);
-}
-
-void check_table(const std::string& depths, const std::string& name, const limbeck::json_value& table) {
-  INFO(depths << " " << name);
-  limbeck::any_mapping map;
-  try {
-    map = limbeck::parse_mapping(name);
-  } catch (const limbeck::contract_error&) {
-    return;  // the test case below says which mappings do not exist
-  }
-  std::vector<std::size_t> got;
-  map({std::stoul(depths.substr(depths.find('_') + 1)), std::stoul(depths)}, [&](limbeck::layer_pair p) {
-    CHECK(p.student == got.size());
-    got.push_back(p.teacher + 1);
-  });
-  CHECK(got == table.as<std::vector<std::size_t>>());
-}
-
-struct tables {
-  template <class A>
-  loss_outcome operator()(const loss_case& c, A) const {
-    for_each_table(c, check_table);
-    return {.value = {}, .grads = {}, .outputs = {}, .compared = true};
-  }
-};
-
-const bool known_states =
-    limbeck_test::runs_loss("attention_mse", maps{}) && limbeck_test::runs_loss("hidden_mse", states<false>{}) &&
-    limbeck_test::runs_loss("embedding_mse", states<true>{}) && limbeck_test::runs_loss("layer_map", tables{});
+const bool known_states = limbeck_test::runs_loss("attention_mse", maps{}) &&
+                          limbeck_test::runs_loss("hidden_mse", states<false>{}) &&
+                          limbeck_test::runs_loss("embedding_mse", states<true>{});
 
 }  // namespace
-
-TEST_CASE("loss_cases: every mapping of the tables is known", "[golden]") {
-  if (limbeck_test::known_cases_only())
-    LIMBECK_SKIP("LIMBECK_KNOWN_ONLY=1: mappings that do not exist are passed over");
-  for (const loss_case& c : limbeck_test::loss_cases()) {
-    if (c.loss() != "layer_map") continue;
-    for_each_table(c, [&](const std::string& depths, const std::string& name, const limbeck::json_value&) {
-      INFO(c.name() << " " << depths << ": no mapping " << name);
-      CHECK_NOTHROW(limbeck::parse_mapping(name));
-    });
-  }
-}

@@ -9,53 +9,104 @@
 #include <system_error>
 #include <variant>
 
+#include "limbeck/mappings/block.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
+#include "limbeck/mappings/random.hpp"
 #include "limbeck/mappings/uniform.hpp"
+#include "limbeck/mappings/without_last.hpp"
 
 namespace limbeck {
 
 /// One of the mappings that have a name.
 struct any_mapping {
-  std::variant<uniform_mapping, first_mapping, last_mapping, explicit_mapping> chosen{};
+  std::variant<uniform_mapping, first_mapping, last_mapping, both_ends_mapping, pkd_skip_mapping, pkd_last_mapping,
+               block_mapping, all_layers_mapping, reverse_mapping, dwt_remap_mapping, random_mapping, explicit_mapping>
+      chosen{};
 
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
-    std::visit([&](const auto& map) { map(d, visit); }, chosen);
+    struct shown_to final : visitor {
+      decltype(visit)& to;
+      constexpr explicit shown_to(decltype(visit)& v) : to(v) {}
+      constexpr void operator()(layer_pair p) override { to(p); }
+    };
+    shown_to each(visit);
+    show(d, each);
+  }
+
+ private:
+  /// Hides what visits, so that the mappings are compiled for one visitor however many losses ask.
+  struct visitor {
+    constexpr virtual void operator()(layer_pair p) = 0;
+
+   protected:
+    constexpr ~visitor() = default;
+  };
+  constexpr void show(depths d, visitor& each) const {
+    std::visit([&](const auto& map) { map(d, each); }, chosen);
   }
 };
 
 namespace detail {
 
-/// A layer number of `0-1:1-3`. Throws contract_error showing the whole text.
-[[nodiscard]] inline std::size_t layer_number(std::string_view digits, std::string_view whole) {
-  std::size_t value = 0;
+/// A number in the text of a mapping. Throws contract_error showing the whole text.
+template <std::unsigned_integral T>
+[[nodiscard]] T mapping_number(std::string_view digits, std::string_view whole, const char* wanted) {
+  T value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   expects(error == std::errc{} && end == digits.data() + digits.size() && !digits.empty(),
-          [&] { return message("mapping: ", whole, ": expected pairs of layers such as explicit:0-1:1-3"); });
+          [&] { return message("mapping: ", whole, ": expected ", wanted); });
   return value;
 }
 
-}  // namespace detail
-
-/// `uniform`, `first`, `last`, or `explicit:0-1:1-3` (student layer - teacher layer, from 0). Throws contract_error for
-/// anything else.
-[[nodiscard]] inline any_mapping parse_mapping(std::string_view text) {
-  if (text == "uniform") return {uniform_mapping{}};
-  if (text == "first") return {first_mapping{}};
-  if (text == "last") return {last_mapping{}};
-  constexpr std::string_view table = "explicit:";
-  expects(text.starts_with(table),
-          [&] { return message("mapping: ", text, ": expected uniform, first, last or explicit:0-1:1-3"); });
-  explicit_mapping pairs;
-  for (std::string_view rest = text.substr(table.size()); !rest.empty();) {
+/// What stands behind `explicit:` in `whole`.
+[[nodiscard]] inline explicit_mapping parse_pairs(std::string_view rest, std::string_view whole) {
+  constexpr auto wanted = "pairs of layers such as explicit:0-1:1-3";
+  explicit_mapping map;
+  while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
     const std::size_t dash = std::min(pair.find('-'), pair.size());
     const std::string_view teacher = pair.substr(std::min(dash + 1, pair.size()));
-    pairs.pairs.push_back({detail::layer_number(pair.substr(0, dash), text), detail::layer_number(teacher, text)});
+    map.pairs.push_back({mapping_number<std::size_t>(pair.substr(0, dash), whole, wanted),
+                         mapping_number<std::size_t>(teacher, whole, wanted)});
   }
-  expects(!pairs.pairs.empty(), [&] { return message("mapping: ", text, ": names no pair of layers"); });
-  return {pairs};
+  expects(!map.pairs.empty(), [&] { return message("mapping: ", whole, ": names no pair of layers"); });
+  return map;
+}
+
+/// What stands behind `random:` in `whole`: a seed, and `:without_last` where that is wanted.
+[[nodiscard]] inline random_mapping parse_random(std::string_view rest, std::string_view whole) {
+  constexpr auto wanted = "a seed such as random:7 or random:7:without_last";
+  const std::string_view seed = rest.substr(0, rest.find(':')), more = rest.substr(seed.size());
+  expects(more.empty() || more == ":without_last", [&] { return message("mapping: ", whole, ": expected ", wanted); });
+  return {.seed = mapping_number<std::uint64_t>(seed, whole, wanted), .epoch = 0, .without_last = !more.empty()};
+}
+
+}  // namespace detail
+
+/// `uniform`, `first`, `last`, `both_ends`, `pkd_skip`, `pkd_last`, `block`, `all_layers`, `reverse`, `dwt_remap`,
+/// `random:7` or `random:7:without_last` (a seed), `explicit:0-1:1-3` (student layer - teacher layer, from 0). Throws
+/// contract_error for anything else.
+[[nodiscard]] inline any_mapping parse_mapping(std::string_view text) {
+  if (text == "uniform") return {uniform_mapping{}};
+  if (text == "first") return {first_mapping{}};
+  if (text == "last") return {last_mapping{}};
+  if (text == "both_ends") return {both_ends_mapping{}};
+  if (text == "pkd_skip") return {pkd_skip_mapping{}};
+  if (text == "pkd_last") return {pkd_last_mapping{}};
+  if (text == "block") return {block_mapping{}};
+  if (text == "all_layers") return {all_layers_mapping{}};
+  if (text == "reverse") return {reverse_mapping{}};
+  if (text == "dwt_remap") return {dwt_remap_mapping{}};
+  constexpr std::string_view table = "explicit:", drawn = "random:";
+  if (text.starts_with(table)) return {detail::parse_pairs(text.substr(table.size()), text)};
+  expects(text.starts_with(drawn), [&] {
+    return message("mapping: ", text,
+                   ": expected uniform, first, last, both_ends, pkd_skip, pkd_last, block, all_layers, reverse, "
+                   "dwt_remap, random:7, random:7:without_last or explicit:0-1:1-3");
+  });
+  return {detail::parse_random(text.substr(drawn.size()), text)};
 }
 
 }  // namespace limbeck
