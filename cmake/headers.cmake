@@ -105,9 +105,12 @@ set(
   mappings/block.hpp
   mappings/ends.hpp
   mappings/explicit.hpp
+  mappings/layer_table.hpp
   mappings/mapping_policy.hpp
   mappings/top.hpp
   mappings/random.hpp
+  mappings/transport.hpp
+  mappings/transport_tree.hpp
   mappings/uniform.hpp
   mappings/without_last.hpp
   models.hpp
