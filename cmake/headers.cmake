@@ -47,6 +47,8 @@ set(
   interop/span.hpp
   limbeck.hpp
   losses.hpp
+  losses/alp_kd.hpp
+  losses/alp_kd_cpu.hpp
   losses/annealing_kd.hpp
   losses/any_loss.hpp
   losses/attention_kl.hpp
@@ -71,12 +73,15 @@ set(
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
   losses/label_rows.hpp
+  losses/layer_attention.hpp
+  losses/layer_costs.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
   losses/logits_mse.hpp
   losses/logits_mse_cpu.hpp
   losses/look_ahead.hpp
   losses/loss_policy.hpp
+  losses/matched_rows.hpp
   losses/objective.hpp
   losses/patience.hpp
   losses/projection.hpp
@@ -99,6 +104,8 @@ set(
   losses/teacher_logits.hpp
   losses/top_k.hpp
   losses/top_k_cpu.hpp
+  losses/universal_kd.hpp
+  losses/universal_kd_cpu.hpp
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp
@@ -107,8 +114,8 @@ set(
   mappings/explicit.hpp
   mappings/layer_table.hpp
   mappings/mapping_policy.hpp
-  mappings/top.hpp
   mappings/random.hpp
+  mappings/top.hpp
   mappings/transport.hpp
   mappings/transport_tree.hpp
   mappings/uniform.hpp

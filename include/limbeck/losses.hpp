@@ -1,6 +1,7 @@
 // Everything in limbeck/losses.
 #pragma once
 
+#include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_kl.hpp"
@@ -16,10 +17,12 @@
 #include "limbeck/losses/fused_linear.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/hidden_states.hpp"
+#include "limbeck/losses/layer_costs.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/look_ahead.hpp"
 #include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/matched_rows.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/projection.hpp"
@@ -36,4 +39,5 @@
 #include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/teacher_logits.hpp"
 #include "limbeck/losses/top_k.hpp"
+#include "limbeck/losses/universal_kd.hpp"
 #include "limbeck/losses/write_gradient.hpp"
