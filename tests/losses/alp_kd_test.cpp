@@ -7,6 +7,7 @@
 #include "catch.hpp"
 #include "central_difference.hpp"
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "losses/representation_case.hpp"

@@ -118,7 +118,8 @@ TEST_CASE("the gradients of contrastive losses are their slopes: 200 random shap
   const unsigned seed = 20261122;
   INFO("seed " << seed);
   const auto in_batch = [](auto& random, index, index) {
-    return info_nce{.of = {static_cast<pooling>(random() % 2)}, .temperature = 0.5, .symmetric = random() % 2 == 0};
+    return info_nce{
+        .of = {static_cast<token_pooling>(random() % 2)}, .temperature = 0.5, .symmetric = random() % 2 == 0};
   };
   CHECK(limbeck_test::worst_slope(seed, 200, true, in_batch) < 1e-7);
   std::vector<owned_bank> banks;

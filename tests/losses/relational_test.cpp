@@ -129,10 +129,10 @@ TEST_CASE("the gradients of relations are their slopes: 200 random shapes") {
   const unsigned seed = 20261122;
   INFO("seed " << seed);
   const auto distance = [](auto& random, index, index) {
-    return relational_distance{.of = {static_cast<pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
+    return relational_distance{.of = {static_cast<token_pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
   };
   const auto angle = [](auto& random, index, index) {
-    return relational_angle{.of = {static_cast<pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
+    return relational_angle{.of = {static_cast<token_pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
   };
   CHECK(limbeck_test::worst_slope(seed, 200, false, distance) < 1e-7);
   CHECK(limbeck_test::worst_slope(seed, 200, false, angle) < 1e-7);
@@ -186,9 +186,9 @@ TEST_CASE("a sample's vector is its first token or the mean of its valid ones, o
   for (auto& size : tokens.sizes) size = {0, 3, 3};
   const auto want = c(relational_distance{});
   CHECK(tokens(relational_distance{}).value == want.value);
-  const auto mean = tokens(relational_distance{.of = {pooling::mean_of_tokens}});
-  const auto of_first = tokens(relational_distance{.of = {pooling::mean_of_tokens, 0, 0}});
-  const auto crossed = tokens(relational_distance{.of = {pooling::first_token, 1, 0}});
+  const auto mean = tokens(relational_distance{.of = {token_pooling::mean_of_tokens}});
+  const auto of_first = tokens(relational_distance{.of = {token_pooling::mean_of_tokens, 0, 0}});
+  const auto crossed = tokens(relational_distance{.of = {token_pooling::first_token, 1, 0}});
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(mean.value[i] == Approx(want.value[i]).epsilon(1e-12));
     CHECK(of_first.value[i] == Approx(want.value[i]).epsilon(1e-12));
@@ -205,7 +205,7 @@ TEST_CASE("relations say what does not fit") {
   auto c = vector_batch_case(2, 3, 4, 1);
   CHECK_THROWS_WITH(c(relational_distance{.delta = 0}), "relational_distance: delta 0.000000, must be positive");
   CHECK_THROWS_WITH(c(relational_angle{.delta = -1}), "relational_angle: delta -1.000000, must be positive");
-  CHECK_THROWS_WITH(c(relational_distance{.of = {pooling::first_token, 3, 0}}),
+  CHECK_THROWS_WITH(c(relational_distance{.of = {token_pooling::first_token, 3, 0}}),
                     "relational_distance: the student's pass kept 1 layers, layer 3 is wanted");
   c.weight = {1};
   CHECK_THROWS_WITH(c(relational_angle{}), "relational_angle: 2 samples of the student, 1 of the weights");

@@ -21,7 +21,7 @@ struct huber {
   [[nodiscard]] A slope(A x) const { return abs(x) > delta ? delta * sign_of(x) : x; }  // a NaN stays one
 };
 
-struct relation_memory {};
+struct angles_memory {};
 
 /// The distances of all pairs of `count` vectors, [count, count]; returns 1 / the mean of those that are not 0, or 0 if
 /// all are.
@@ -88,7 +88,7 @@ struct vertex_room {
   explicit vertex_room(const vector_batch<A>& batch) {
     const index n = batch.count;
     memory_pieces<A> memory(
-        thread_scratch<relation_memory, A>(n * (2 * batch.student_width + batch.teacher_width + 2 + n)));
+        thread_scratch<angles_memory, A>(n * (2 * batch.student_width + batch.teacher_width + 2 + n)));
     own = memory.take(n * batch.student_width);
     slope = memory.take(n * batch.student_width);
     shown = memory.take(n * batch.teacher_width);

@@ -11,7 +11,7 @@
 namespace limbeck {
 
 /// How a sample's states become one vector.
-enum class pooling {
+enum class token_pooling {
   first_token,
   mean_of_tokens,  ///< of the valid ones
 };
@@ -20,7 +20,7 @@ inline constexpr index last_layer = -1;
 
 /// Which vectors of student and teacher a loss compares. Layers count from 0.
 struct sample_vectors {
-  pooling by = pooling::first_token;
+  token_pooling by = token_pooling::first_token;
   index student_layer = last_layer, teacher_layer = last_layer;
 };
 
@@ -97,8 +97,8 @@ struct vector_batch {
 
 /// A sample's vector, in the type that is computed in.
 template <class S, class A>
-void pool_tokens(pooling by, const sample_rows& at, view<const S, 2> states, A* to) {
-  const index width = states.extent(1), tokens = by == pooling::first_token ? 1 : at.keys;
+void pool_tokens(token_pooling by, const sample_rows& at, view<const S, 2> states, A* to) {
+  const index width = states.extent(1), tokens = by == token_pooling::first_token ? 1 : at.keys;
   std::fill_n(to, width, A(0));
   for (index r = 0; r < tokens; ++r) add_multiple(&states(at.begin + r, 0), width, A(1), to);
   if (tokens > 1)
@@ -106,8 +106,8 @@ void pool_tokens(pooling by, const sample_rows& at, view<const S, 2> states, A* 
 }
 /// Adds the gradient of a sample's vector to that of its tokens' states.
 template <class A, class G>
-void spread_over_tokens(pooling by, const sample_rows& at, const A* slope, view<G, 2> gradient) {
-  const index tokens = by == pooling::first_token ? 1 : at.keys;
+void spread_over_tokens(token_pooling by, const sample_rows& at, const A* slope, view<G, 2> gradient) {
+  const index tokens = by == token_pooling::first_token ? 1 : at.keys;
   for (index r = 0; r < tokens; ++r)
     add_multiple(slope, gradient.extent(1), A(1) / static_cast<A>(tokens), &gradient(at.begin + r, 0));
 }
