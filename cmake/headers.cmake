@@ -73,8 +73,10 @@ set(
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
   losses/label_rows.hpp
+  losses/layer_alikeness.hpp
   losses/layer_attention.hpp
   losses/layer_costs.hpp
+  losses/layer_means.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
   losses/logits_mse.hpp
@@ -114,6 +116,7 @@ set(
   mappings/explicit.hpp
   mappings/layer_table.hpp
   mappings/mapping_policy.hpp
+  mappings/monotone.hpp
   mappings/random.hpp
   mappings/top.hpp
   mappings/transport.hpp
