@@ -1,6 +1,7 @@
 // Costs of pairs of layers, and a step of BERT-EMD from them: transport, loss, cost attention.
 #include "limbeck/losses/layer_costs.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -20,6 +21,7 @@ template <class Then>
 struct with_arguments {
   static constexpr limbeck::signal_set reads = limbeck::signal::hidden;
   Then then;
+  explicit with_arguments(Then t) : then(std::move(t)) {}
   void operator()(const auto& on, const auto& student, const auto& teacher, const auto& given, const auto& out) const {
     then(on, student, teacher, given, out);
   }
