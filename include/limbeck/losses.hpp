@@ -40,6 +40,7 @@
 #include "limbeck/losses/softened_pair.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/teacher_logits.hpp"
+#include "limbeck/losses/teacher_predictions.hpp"
 #include "limbeck/losses/top_k.hpp"
 #include "limbeck/losses/universal_kd.hpp"
 #include "limbeck/losses/write_gradient.hpp"

@@ -38,9 +38,10 @@ typename Block::template parameters<T> look_at(view<T, 1> flat) {
 constexpr index parameter_count = 4 * width * width + 2 * width * inner + 9 * width + inner;
 
 template <class Placement, class Mask, class Activation>
-void check_gradients(double dropout, const std::vector<sample_rows>& rows, index tokens, bool gaps) {
+void check_gradients(double dropout, const std::vector<sample_rows>& rows, index tokens, bool gaps,
+                     bool exchanged = false) {
   using block = transformer_block<Placement, Mask, Activation>;
-  const block layer{{width, heads}, {width, inner}, {width, 1e-3}, {width, 1e-3}};
+  const block layer{{width, heads, exchanged}, {width, inner}, {width, 1e-3}, {width, 1e-3}};
   const batch_layout<> batch{view<const sample_rows, 1>(rows.data(), rows.size()), tokens, 4, gaps};
   const pass_mode mode{.keeps = true, .dropout = dropout, .attention_dropout = dropout, .seed = 1, .step = 2};
   matrix<> x(tokens, width, 1), weights(1, parameter_count, 2), y(tokens, width);
@@ -84,6 +85,7 @@ TEST_CASE("the gradients of a post-norm layer agree with central differences") {
   for (const double dropout : {0.0, 0.3}) {
     check_gradients<post_norm, bidirectional_mask, gelu>(dropout, {{0, 4, 4}, {4, 1, 1}, {5, 2, 2}}, 7, false);
     check_gradients<post_norm, bidirectional_mask, gelu>(dropout, {{0, 4, 4}, {4, 1, 1}}, 6, true);
+    check_gradients<post_norm, bidirectional_mask, gelu>(dropout, {{0, 4, 4}, {4, 1, 1}}, 6, true, true);
   }
 }
 TEST_CASE("the gradients of a pre-norm, causal layer agree with central differences") {
@@ -93,11 +95,39 @@ TEST_CASE("the gradients of a pre-norm, causal layer agree with central differen
   }
 }
 
+TEST_CASE("exchanged queries and keys have the transposed scores, each in its own place of the signals") {
+  const self_attention<> plain{width, heads}, exchanged{width, heads, true};
+  const std::vector<sample_rows> rows = {{0, 3, 3}, {3, 2, 2}};
+  const batch_layout<> batch{view<const sample_rows, 1>(rows.data(), rows.size()), 5, 3};
+  const std::vector<block> at = {{0, 3}, {heads * 9, 2}};
+  const matrix<> x(5, width, 1), weights(1, parameter_count, 2);
+  const auto p = look_at<transformer_block<>>(weights.seen_flat()).attention;
+  matrix<> maps(2, heads * 13), y(5, width);
+  arena memory;
+  const auto run = [&](const self_attention<>& layer, index which) {
+    attention_maps<double> kept;
+    kept.scores = {&maps(which, 0), heads, view<const block, 1>(at.data(), at.size())};
+    const auto k = layer.keep<double>(memory, batch);
+    layer.forward(cpu_executor<>{}, p, batch, pass_mode{}, 0, x.seen(), k, kept, y.all());
+    return k;
+  };
+  const auto a = run(plain, 0), b = run(exchanged, 1);
+  CHECK(largest_gap(a.third(0), b.third(1)) == 0);
+  CHECK(largest_gap(a.third(1), b.third(0)) == 0);
+  CHECK(largest_gap(a.third(2), b.third(2)) == 0);
+  for (const block& s : at)
+    for (index head = 0; head < heads; ++head) {
+      const index first = s.offset + head * s.side * s.side;
+      const view<const double, 2> one(&maps(0, first), s.side, s.side), other(&maps(1, first), s.side, s.side);
+      CHECK(largest_gap(one, transposed(other)) < 1e-14);
+    }
+}
+
 /// A layer that answers for each sample's first token alone: what a whole layer gives there, and its gradients.
 template <class Placement, class Mask>
-void check_first_tokens(double dropout) {
+void check_first_tokens(double dropout, bool exchanged = false) {
   using block = transformer_block<Placement, Mask>;
-  const block layer{{width, heads}, {width, inner}, {width, 1e-3}, {width, 1e-3}};
+  const block layer{{width, heads, exchanged}, {width, inner}, {width, 1e-3}, {width, 1e-3}};
   const std::vector<sample_rows> rows = {{0, 4, 4}, {4, 0, 0}, {4, 1, 1}, {6, 3, 2}};  // token 5 is nobody's
   const std::vector<sample_rows> queries = {{0, 1, 1}, {1, 0, 0}, {1, 1, 1}, {2, 1, 1}};
   const std::vector<std::int32_t> tokens = {0, 4, 6};
@@ -133,6 +163,7 @@ void check_first_tokens(double dropout) {
 TEST_CASE("a layer may answer for first tokens alone: the same rows, and gradients as central differences have them") {
   for (const double dropout : {0.0, 0.3}) {
     check_first_tokens<post_norm, bidirectional_mask>(dropout);
+    check_first_tokens<post_norm, bidirectional_mask>(dropout, true);
     check_first_tokens<pre_norm, bidirectional_mask>(dropout);
     check_first_tokens<pre_norm, causal_mask>(dropout);
   }

@@ -33,6 +33,10 @@ struct attention_wishes {
 template <class Mask = bidirectional_mask>
 struct self_attention {
   index width, heads;  ///< of a token; the heads divide it
+  /// Queries are made with the keys' weight and bias and keys with the queries', so that every map of scores is the
+  /// transposed one (shuffled parameter sharing: Pea-KD, Cho and Kang 2020, arXiv:2009.14822, section 3.2). What stands
+  /// in `parameters`, and its gradients, stay in their places.
+  bool exchanged = false;
 
   template <class T, backend B = cpu>
   struct parameters {
@@ -45,11 +49,12 @@ struct self_attention {
   /// What the backward pass needs.
   template <class T, backend B = cpu>
   struct kept {
-    view<T, 2, B> qkv;      ///< [tokens, 3 * width]; of a narrowed layer [tokens, 2 * width]: keys and values
-    view<T, 2, B> context;  ///< [answers, width]
-    view<T, 2, B> log_sum;  ///< [answers, heads]
-    view<T, 2, B> asked;    ///< [answers, width], narrowed only: the rows of x that answer
-    view<T, 2, B> q;        ///< [answers, width], narrowed only: their queries
+    view<T, 2, B> qkv;       ///< [tokens, 3 * width]; of a narrowed layer [tokens, 2 * width]: keys and values
+    view<T, 2, B> context;   ///< [answers, width]
+    view<T, 2, B> log_sum;   ///< [answers, heads]
+    view<T, 2, B> asked;     ///< [answers, width], narrowed only: the rows of x that answer
+    view<T, 2, B> q;         ///< [answers, width], narrowed only: their queries
+    bool exchanged = false;  ///< of a layer that is: keys, queries and values lie in `qkv`
 
     /// Of x [tokens, width], which forward() has read, the rows that answer.
     [[nodiscard]] view<const T, 2, B> answering(view<const T, 2, B> x) const {
@@ -58,7 +63,8 @@ struct self_attention {
     /// Queries, keys, values.
     [[nodiscard]] view<T, 2, B> third(index which) const {
       const index width = context.extent(1), apart = 3 - qkv.extent(1) / width;
-      return which < apart ? q : column_block(qkv, (which - apart) * width, width);
+      const index at = exchanged && apart == 0 && which < 2 ? 1 - which : which - apart;
+      return at < 0 ? q : column_block(qkv, at * width, width);
     }
   };
   template <class T>
@@ -68,7 +74,8 @@ struct self_attention {
               memory.matrix<T>(answers, width),
               memory.matrix<T>(answers, heads),
               {},
-              {}};
+              {},
+              exchanged};
     if (batch.narrowed()) {
       k.asked = memory.matrix<T>(answers, width);
       k.q = memory.matrix<T>(answers, width);
@@ -83,8 +90,13 @@ struct self_attention {
                view<T, 2, B> y) const {
     if (batch.narrowed()) {
       ops::gather_rows(on, x, batch.query_tokens, k.asked);
-      ops::linear(on, read_only(k.asked), weights(p, 0, 1), biases(p, 0, 1), k.q);
-      ops::linear(on, x, weights(p, 1, 2), biases(p, 1, 2), k.qkv);
+      ops::linear(on, read_only(k.asked), weights(p, query_maker(), 1), biases(p, query_maker(), 1), k.q);
+      if (exchanged) {
+        ops::linear(on, x, weights(p, 0, 1), biases(p, 0, 1), k.third(1));
+        ops::linear(on, x, weights(p, 2, 1), biases(p, 2, 1), k.third(2));
+      } else {
+        ops::linear(on, x, weights(p, 1, 2), biases(p, 1, 2), k.qkv);
+      }
     } else {
       ops::linear(on, x, p.qkv, p.qkv_bias, k.qkv);
       if (batch.gaps) ops::fill(on, T(0), k.context);
@@ -112,9 +124,16 @@ struct self_attention {
     for (index which = 0; which < 3; ++which)
       if (!wishes[which].empty()) ops::add(on, wishes[which], dk.third(which));
     if (batch.narrowed()) {
-      ops::linear_backward(on, x, weights(p, 1, 2), read_only(dk.qkv), weights(d, 1, 2), biases(d, 1, 2), dx, add);
-      ops::linear_backward(on, read_only(k.asked), weights(p, 0, 1), read_only(dk.q), weights(d, 0, 1), biases(d, 0, 1),
-                           dk.asked);
+      if (exchanged) {
+        ops::linear_backward(on, x, weights(p, 0, 1), read_only(dk.third(1)), weights(d, 0, 1), biases(d, 0, 1), dx,
+                             add);
+        ops::linear_backward(on, x, weights(p, 2, 1), read_only(dk.third(2)), weights(d, 2, 1), biases(d, 2, 1), dx,
+                             true);
+      } else {
+        ops::linear_backward(on, x, weights(p, 1, 2), read_only(dk.qkv), weights(d, 1, 2), biases(d, 1, 2), dx, add);
+      }
+      ops::linear_backward(on, read_only(k.asked), weights(p, query_maker(), 1), read_only(dk.q),
+                           weights(d, query_maker(), 1), biases(d, query_maker(), 1), dk.asked);
       ops::scatter_rows(on, read_only(dk.asked), batch.query_tokens, dx);
     } else {
       ops::linear_backward(on, x, p.qkv, read_only(dk.qkv), d.qkv, d.qkv_bias, dx, add);
@@ -123,6 +142,8 @@ struct self_attention {
   }
 
  private:
+  /// Which of the projections makes queries.
+  [[nodiscard]] index query_maker() const { return exchanged ? 1 : 0; }
   /// `count` of the projections to query, key, value, from `first` on.
   template <class T, backend B>
   [[nodiscard]] view<T, 2, B> weights(const parameters<T, B>& p, index first, index count) const {
