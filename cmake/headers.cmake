@@ -27,6 +27,12 @@ set(
   blocks/pass.hpp
   blocks/self_attention.hpp
   blocks/transformer_block.hpp
+  compress.hpp
+  compress/low_rank.hpp
+  compress/magnitude_mask.hpp
+  compress/quantise.hpp
+  compress/straight_through.hpp
+  compress/ternary.hpp
   core.hpp
   core/config.hpp
   core/constant_math.hpp

@@ -3,6 +3,7 @@
 
 #include "limbeck/backend.hpp"
 #include "limbeck/blocks.hpp"
+#include "limbeck/compress.hpp"
 #include "limbeck/core.hpp"
 #include "limbeck/interop.hpp"
 #include "limbeck/losses.hpp"
