@@ -78,6 +78,7 @@ set(
   losses/hidden_mse.hpp
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
+  losses/in_batch.hpp
   losses/label_rows.hpp
   losses/layer_alikeness.hpp
   losses/layer_attention.hpp
@@ -89,6 +90,8 @@ set(
   losses/logits_mse_cpu.hpp
   losses/look_ahead.hpp
   losses/loss_policy.hpp
+  losses/margin_mse.hpp
+  losses/margin_mse_cpu.hpp
   losses/matched_rows.hpp
   losses/objective.hpp
   losses/patience.hpp
@@ -162,6 +165,8 @@ set(
   ops/linear_cpu.hpp
   ops/matmul.hpp
   ops/matmul_cpu.hpp
+  ops/maxsim.hpp
+  ops/maxsim_cpu.hpp
   ops/small_product_cpu.hpp
   ops/softmax_cpu.hpp
   ops/sweep_cpu.hpp

@@ -10,3 +10,4 @@
 #include "limbeck/ops/layer_norm.hpp"
 #include "limbeck/ops/linear.hpp"
 #include "limbeck/ops/matmul.hpp"
+#include "limbeck/ops/maxsim.hpp"
