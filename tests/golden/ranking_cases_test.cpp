@@ -17,7 +17,7 @@ using limbeck_test::loss_outcome;
 using limbeck_test::tensor;
 
 // What a mean over the queries divides by.
-double queries_of(const loss_case& c, index queries) {
+double ranking_queries(const loss_case& c, index queries) {
   const std::string reduction = c.text("reduction");
   if (reduction == "sum") return 1;
   if (reduction == "mean" || reduction == "batchmean") return static_cast<double>(queries);
@@ -25,7 +25,7 @@ double queries_of(const loss_case& c, index queries) {
 }
 
 // One relevant passage a query and one other.
-struct margins {
+struct ranking_margins {
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
     const auto beside = [&](const char* first, const char* second) {
@@ -40,7 +40,7 @@ struct margins {
     batch.teacher = beside("teacher_pos", "teacher_neg");
     batch.rows = static_cast<index>(batch.student.size() / 2);
     batch.columns = 2;
-    batch.per.rows = queries_of(c, batch.rows);
+    batch.per.rows = ranking_queries(c, batch.rows);
     const auto got = batch(limbeck::margin_mse{});
     std::vector<A> relevant, other;
     for (std::size_t i = 0; i < got.gradient.size(); ++i) (i % 2 == 0 ? relevant : other).push_back(got.gradient[i]);
@@ -77,7 +77,7 @@ struct dots_of_a_batch {
                                                  view<const A, 2>(passages.data(), d.rows(), d.columns())};
     std::vector<A> room(static_cast<std::size_t>(limbeck::in_batch_room(student)));
     limbeck::sink<A, limbeck::cpu> out{.value = view<A, 1>(value.data(), value.size())};
-    out.per.rows = queries_of(c, q.rows());
+    out.per.rows = ranking_queries(c, q.rows());
     limbeck::in_batch_maxsim(
         limbeck::soft_target_kl{}, limbeck::cpu_executor<>{}, student,
         limbeck::late_interaction<A>{teacher_queries.seen(), teacher_passages.seen(), c.param("tau")},
@@ -91,7 +91,7 @@ struct dots_of_a_batch {
   }
 };
 
-const bool ranking_known =
-    limbeck_test::runs_loss("margin_mse", margins{}) && limbeck_test::runs_loss("tct_inbatch", dots_of_a_batch{});
+const bool ranking_known = limbeck_test::runs_loss("margin_mse", ranking_margins{}) &&
+                           limbeck_test::runs_loss("tct_inbatch", dots_of_a_batch{});
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 
 using limbeck_test::infinity, limbeck_test::matrix, limbeck_test::undefined;
 
-struct retrieval {
+struct in_batch_retrieval {
   matrix<> queries, passages;             // of the student
   matrix<> query_tokens, passage_tokens;  // of the teacher
   std::vector<sample_rows> query_rows, passage_rows;
@@ -26,7 +26,7 @@ struct retrieval {
   double temperature = 0.5;
   matrix<> dqueries, dpassages;
 
-  retrieval(index query_count, index passage_count, unsigned seed)
+  in_batch_retrieval(index query_count, index passage_count, unsigned seed)
       : queries(query_count, 3, seed),
         passages(passage_count, 3, seed + 1),
         query_tokens(3 * query_count, 4, seed + 2),
@@ -99,7 +99,7 @@ struct retrieval {
   }
 };
 
-void check_slopes(retrieval& r, const auto& loss) {
+void check_in_batch_slopes(in_batch_retrieval& r, const auto& loss) {
   (void)r(loss);
   const matrix<> dqueries = r.dqueries, dpassages = r.dpassages;
   const auto value = [&] { return r(loss, false); };
@@ -111,7 +111,7 @@ void check_slopes(retrieval& r, const auto& loss) {
 
 TEST_CASE("in_batch_maxsim agrees with plain loops and central differences, padding and masked tokens apart") {
   for (unsigned seed = 1; seed <= 25; ++seed) {
-    retrieval r(1 + seed % 4, 1 + seed * 3 % 5, seed);
+    in_batch_retrieval r(1 + seed % 4, 1 + seed * 3 % 5, seed);
     INFO("seed " << seed << ", " << r.queries.rows() << " queries, " << r.passages.rows() << " passages");
     for (index t = 0; t < r.passage_tokens.rows() && seed % 2 == 0; ++t) {
       r.passage_mask.push_back(t % 4 == 0 || (t + seed) % 3 != 0);  // the first of each counts
@@ -121,18 +121,18 @@ TEST_CASE("in_batch_maxsim agrees with plain loops and central differences, padd
     for (index q = 0; q < r.queries.rows(); ++q)
       CHECK(r.value[static_cast<std::size_t>(q)] ==
             Approx(1.5 * r.plain(q) / static_cast<double>(r.queries.rows())).epsilon(1e-10).margin(1e-14));
-    check_slopes(r, soft_target_kl{});
+    check_in_batch_slopes(r, soft_target_kl{});
   }
 }
 
 TEST_CASE("in_batch_maxsim takes an objective with labels") {
-  retrieval r(3, 4, 7);
+  in_batch_retrieval r(3, 4, 7);
   r.labels = {2, 0, 3};
-  check_slopes(r, 1.0 * soft_target_kl{} + 0.3 * cross_entropy{});
+  check_in_batch_slopes(r, 1.0 * soft_target_kl{} + 0.3 * cross_entropy{});
 }
 
 TEST_CASE("in_batch_maxsim skips queries of weight 0 or without tokens, and passages without tokens have no share") {
-  retrieval r(4, 3, 9);
+  in_batch_retrieval r(4, 3, 9);
   r.row_weight = {1, 0, 1, 2};
   r.query_tokens(r.query_rows[1].begin, 0) = undefined;
   r.queries(1, 0) = undefined;
@@ -155,7 +155,7 @@ TEST_CASE("in_batch_maxsim skips queries of weight 0 or without tokens, and pass
 
 TEST_CASE("in_batch_maxsim refuses what does not fit") {
   using Catch::Matchers::Contains;
-  retrieval r(3, 4, 1);
+  in_batch_retrieval r(3, 4, 1);
   CHECK_THROWS_WITH(r(soft_target_kl{}, true, 1), Contains("a workspace of") && Contains("are needed"));
   r.temperature = 0;
   CHECK_THROWS_WITH(r(soft_target_kl{}), Contains("temperature 0"));

@@ -9,8 +9,10 @@
 namespace limbeck {
 namespace {
 
-std::vector<std::int32_t> predictions(const std::vector<float>& logits, const std::vector<std::int32_t>& labels,
-                                      const confidence_thresholds& above, std::vector<float>* confidence = nullptr) {
+std::vector<std::int32_t> teacher_predictions_of(const std::vector<float>& logits,
+                                                 const std::vector<std::int32_t>& labels,
+                                                 const confidence_thresholds& above,
+                                                 std::vector<float>* confidence = nullptr) {
   std::vector<std::int32_t> out(labels.size(), -1);
   if (confidence != nullptr) confidence->assign(labels.size(), -1);
   ptp_labels(view<const float, 2>(logits.data(), labels.size(), logits.size() / labels.size()),
@@ -28,17 +30,20 @@ TEST_CASE("ptp_labels tells right from wrong and confident from not, each with i
   const std::vector<float> logits{high, 0, 0, high, high, 0, 0, high};
   const std::vector<std::int32_t> labels{0, 0, 0, 1};
   std::vector<float> confidence;
-  CHECK(predictions(logits, labels, {.correct = 0.7, .wrong = 0.8}, &confidence) ==
+  CHECK(teacher_predictions_of(logits, labels, {.correct = 0.7, .wrong = 0.8}, &confidence) ==
         std::vector<std::int32_t>{0, 3, 0, 0});
   for (const float p : confidence) CHECK(p == Approx(0.75).epsilon(1e-6));
-  CHECK(predictions(logits, labels, {.correct = 0.8, .wrong = 0.7}) == std::vector<std::int32_t>{1, 2, 1, 1});
+  CHECK(teacher_predictions_of(logits, labels, {.correct = 0.8, .wrong = 0.7}) ==
+        std::vector<std::int32_t>{1, 2, 1, 1});
 }
 
 TEST_CASE("ptp_labels: the first of equal classes is meant, and a confidence at the threshold is not above it") {
-  CHECK(predictions({0, 0, 0, 0}, {0, 1}, {.correct = 0.5, .wrong = 0.5}) == std::vector<std::int32_t>{1, 3});
-  CHECK(predictions({0, 0, 0, 0}, {0, 1}, {.correct = 0.49, .wrong = 0.49}) == std::vector<std::int32_t>{0, 2});
+  CHECK(teacher_predictions_of({0, 0, 0, 0}, {0, 1}, {.correct = 0.5, .wrong = 0.5}) ==
+        std::vector<std::int32_t>{1, 3});
+  CHECK(teacher_predictions_of({0, 0, 0, 0}, {0, 1}, {.correct = 0.49, .wrong = 0.49}) ==
+        std::vector<std::int32_t>{0, 2});
   std::vector<float> confidence;
-  CHECK(predictions({1e4F, -1e4F, -INFINITY}, {0}, {}, &confidence) == std::vector<std::int32_t>{0});
+  CHECK(teacher_predictions_of({1e4F, -1e4F, -INFINITY}, {0}, {}, &confidence) == std::vector<std::int32_t>{0});
   CHECK(confidence[0] == 1);
 }
 
