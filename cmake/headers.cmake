@@ -50,6 +50,7 @@ set(
   core/view.hpp
   interop.hpp
   interop/eigen.hpp
+  interop/pointer.hpp
   interop/span.hpp
   limbeck.hpp
   losses.hpp

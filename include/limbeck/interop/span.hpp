@@ -22,4 +22,16 @@ template <class T>
   return view<T, 2>(s.data(), static_cast<index>(s.size()) / columns, columns);
 }
 
+/// A span as a row-major matrix whose rows begin `stride` elements apart. Throws contract_error where rows overlap or
+/// the last one ends behind the span.
+template <class T>
+[[nodiscard]] constexpr view<T, 2> matrix_view(std::span<T> s, index rows, index columns, index stride) {
+  expects(rows >= 0 && columns >= 0 && stride >= columns,
+          [&] { return message("matrix_view: ", rows, " rows of ", columns, " elements, ", stride, " apart"); });
+  expects(rows == 0 || (rows - 1) * stride + columns <= static_cast<index>(s.size()), [&] {
+    return message("matrix_view: ", rows, " rows of ", columns, ", ", stride, " apart, in ", s.size(), " elements");
+  });
+  return view<T, 2>(s.data(), {{rows, columns}}, {{stride, 1}});
+}
+
 }  // namespace limbeck
