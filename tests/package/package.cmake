@@ -5,7 +5,7 @@ if(NOT LIMBECK_INSTALL)
 endif()
 
 set(ways find_package add_subdirectory fetch_content fetch_content_override pkg_config moved_prefix wrong_version
-         unknown_component optional_component)
+         unknown_component optional_component embedding)
 if("training" IN_LIST limbeck_ready AND "blas" IN_LIST limbeck_ready)
   list(APPEND ways components)
 else()
