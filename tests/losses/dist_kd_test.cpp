@@ -20,11 +20,11 @@ using textbook::real;
 
 static_assert(loss_policy<dist_kd, cpu_executor<>>);
 
-using matrix = std::vector<std::vector<real>>;
+using number_rows = std::vector<std::vector<real>>;
 
 template <class A>
-matrix distributions(const std::vector<A>& logits, index rows, index classes, real temperature) {
-  matrix all;
+number_rows distributions(const std::vector<A>& logits, index rows, index classes, real temperature) {
+  number_rows all;
   for (index r = 0; r < rows; ++r) {
     auto row = textbook::log_softmax(textbook::row_of(logits, r, classes), temperature);
     for (real& x : row) x = std::exp(x);
@@ -32,8 +32,8 @@ matrix distributions(const std::vector<A>& logits, index rows, index classes, re
   }
   return all;
 }
-matrix transposed(const matrix& m) {
-  matrix out(m[0].size(), std::vector<real>(m.size()));
+number_rows transposed(const number_rows& m) {
+  number_rows out(m[0].size(), std::vector<real>(m.size()));
   for (std::size_t i = 0; i < m.size(); ++i)
     for (std::size_t j = 0; j < m[0].size(); ++j) out[j][i] = m[i][j];
   return out;
@@ -50,7 +50,7 @@ real pearson(std::vector<real> a, std::vector<real> b, real epsilon) {
   for (std::size_t i = 0; i < a.size(); ++i) ab += a[i] * b[i], aa += a[i] * a[i], bb += b[i] * b[i];
   return aa == 0 || bb == 0 ? 0 : ab / (std::sqrt(aa) * std::sqrt(bb) + epsilon);
 }
-real mean_distance(const matrix& a, const matrix& b, real epsilon) {
+real mean_distance(const number_rows& a, const number_rows& b, real epsilon) {
   real sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += (1 - pearson(a[i], b[i], epsilon)) / static_cast<real>(a.size());
   return sum;
@@ -58,8 +58,8 @@ real mean_distance(const matrix& a, const matrix& b, real epsilon) {
 // The sum over the rows.
 template <class A>
 real written_out(const logit_case<A>& c, const dist_kd& loss) {
-  const matrix q = distributions(c.student, c.rows, c.columns, loss.temperature);
-  const matrix p = distributions(c.teacher, c.rows, c.columns, loss.temperature);
+  const number_rows q = distributions(c.student, c.rows, c.columns, loss.temperature);
+  const number_rows p = distributions(c.teacher, c.rows, c.columns, loss.temperature);
   return loss.temperature * loss.temperature * static_cast<real>(c.rows) *
          (loss.beta * mean_distance(q, p, loss.epsilon) +
           loss.gamma * mean_distance(transposed(q), transposed(p), loss.epsilon));
