@@ -74,7 +74,8 @@ struct loss_case {
 struct loss_outcome {
   std::optional<double> value{};
   std::map<std::string, tensor> grads{}, outputs{};
-  bool compared = false;  ///< the runner has held the case to its results: they are no tensors
+  std::vector<loss_outcome> other_paths{};  ///< the same by other ways through the library
+  bool compared = false;                    ///< the runner has held the case to its results: they are no tensors
 };
 
 /// A case's runner, in double and in float.
