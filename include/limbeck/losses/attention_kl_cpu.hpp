@@ -31,30 +31,34 @@ struct pair_of_maps {
   }
 };
 
-/// Heads that are averaged: `count` of one sample from `first` on, and rows of their maps.
+/// Heads that are averaged: `count` of one sample from `first` on.
 struct group_of_heads {
   index sample, first, count;
 
-  /// The mean of rows [count, keys] goes to `to`.
+  /// The mean of some rows of their maps goes to `to` [keys, step], a column a row; by way of `plain` [count, keys].
   template <class S, class A>
-  void load(const square_blocks<const S, cpu>& maps, const score_rows<A>& rows, A* to) const {
+  void load(const square_blocks<const S, cpu>& maps, const score_rows<A>& rows, A* plain, A* to) const {
     const view<const S, 2> map = maps.map(sample, first);
     const S* const from = map.data() + rows.first * map.stride(0);
-    if (count == 1)
-      return simd_dispatch<ops::detail::copy_rows_kernel>(from, map.stride(0), to, rows.keys, rows.count, rows.of.keys);
-    std::fill_n(to, rows.count * rows.keys, A(0));
+    const index side = map.stride(0), keys = rows.of.keys, row = whole_vectors(keys);
+    if (count == 1) return simd_dispatch<ops::detail::across_kernel>(from, side, rows.count, keys, side, to, rows.step);
+    std::fill_n(plain, rows.count * row, A(0));
     for (index h = 0; h < count; ++h)
-      simd_dispatch<add_rows_kernel>(from + h * map.count(), map.stride(0), to, rows.keys, rows.count,
-                                     A(1) / static_cast<A>(count), same_end{rows.of.keys});
+      simd_dispatch<add_rows_kernel>(from + h * map.count(), side, plain, row, rows.count, side,
+                                     A(1) / static_cast<A>(count), same_end{keys});
+    simd_dispatch<ops::detail::across_kernel>(static_cast<const A*>(plain), row, rows.count, keys, row, to, rows.step);
   }
-  /// What the student's rows hold flows back to each head.
+  /// What lies in the student's place flows back to each head.
   template <class G, class A>
-  void add_gradient(const square_blocks<G, cpu>& maps, const score_rows<A>& rows) const {
+  void add_gradient(const square_blocks<G, cpu>& maps, const score_rows<A>& rows, A* plain) const {
     const view<G, 2> map = maps.map(sample, first);
+    const index side = map.stride(0), row = whole_vectors(rows.of.keys);
+    simd_dispatch<ops::detail::across_kernel>(static_cast<const A*>(rows.student), rows.step, rows.of.keys, rows.count,
+                                              rows.step, plain, row);
     for (index h = 0; h < count; ++h)
-      simd_dispatch<add_rows_kernel>(static_cast<const A*>(rows.student), rows.keys,
-                                     map.data() + h * map.count() + rows.first * map.stride(0), map.stride(0),
-                                     rows.count, A(1) / static_cast<A>(count), visible_end<A>{rows});
+      simd_dispatch<add_rows_kernel>(static_cast<const A*>(plain), row,
+                                     map.data() + h * map.count() + rows.first * side, side, rows.count, side,
+                                     A(1) / static_cast<A>(count), visible_end{rows.of, rows.first, rows.causal});
   }
 };
 
@@ -68,18 +72,18 @@ struct attention_kl_call {
   template <class S, class U, class G>
   A operator()(const pair_of_maps<S, U, G>& maps, const sample_rows& sample, const group_of_heads& mine,
                const group_of_heads& theirs, A factor) const {
-    constexpr index most_rows = 16;  // both models' rows of a few hundred keys stay in the first cache
-    const index keys = whole_vectors(sample.keys);
-    A* const memory = thread_scratch<tag, A>((2 * most_rows + 2) * keys);
-    score_rows<A> rows{memory, memory + most_rows * keys, memory + 2 * most_rows * keys, keys, sample, 0,
-                       0,      maps.student.causal};
+    constexpr index step = 32;  // rows at a time
+    const index block = step * whole_vectors(sample.keys);
+    A* const memory = thread_scratch<tag, A>(4 * block);
+    score_rows<A> rows{memory, memory + block, memory + 2 * block, step, sample, 0, 0, maps.student.causal};
+    A* const plain = memory + 3 * block;
     A sum = 0;
-    for (; rows.first < sample.keys; rows.first += most_rows) {
-      rows.count = std::min(most_rows, sample.keys - rows.first);
-      mine.load(maps.student, rows, rows.student);
-      theirs.load(maps.teacher, rows, rows.teacher);
+    for (; rows.first < sample.keys; rows.first += step) {
+      rows.count = std::min(step, sample.keys - rows.first);
+      mine.load(maps.student, rows, plain, rows.student);
+      theirs.load(maps.teacher, rows, plain, rows.teacher);
       compare(rows, factor, sum);
-      if (!maps.gradient.empty()) mine.add_gradient(maps.gradient, rows);
+      if (!maps.gradient.empty()) mine.add_gradient(maps.gradient, rows, plain);
     }
     return sum;
   }

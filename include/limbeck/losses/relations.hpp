@@ -58,7 +58,8 @@ void relation_loss(const char* loss, const E& on, const Map& map, const minilm_r
   const auto for_each_pair = [&](const auto& visit) {
     for (int which = 0; which < 3; ++which) {
       if (weights[static_cast<std::size_t>(which)] == 0) continue;
-      const auto &mine = related(student, which), &theirs = related(teacher, which);
+      const auto& mine = related(student, which);
+      const auto& theirs = related(teacher, which);
       const auto& gradient = related(out.gradient, which);
       map(depths{mine.size(), theirs.size()}, [&](layer_pair p) {
         const pair_of_vectors<S, U, G> x{layer_of(loss, "student", mine, p.student),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/threads.hpp"
@@ -28,17 +29,17 @@ struct pair_of_vectors {
 /// What one head works with: matrices whose rows are whole vectors.
 template <class A>
 struct relation_memory {
-  index keys, width;                   ///< of a row of the relation; of a row of the student's head
+  index keys, width, step;             ///< of a row of what lies across; of the student's head; of the relations
   A *student_across, *teacher_across;  ///< [head width, keys]
   A *vectors, *gradient;               ///< [keys, width], of the student
-  A *student, *teacher;                ///< [block, keys]: the relations
-  A* room;                             ///< [2, keys]
+  A *student, *teacher;                ///< [keys, step]: the relations
+  A* room;                             ///< [2, keys, 16]
 
   struct tag {};
   relation_memory(index tokens, index student_width, index teacher_width)
-      : keys(whole_vectors(tokens)), width(whole_vectors(student_width)) {
-    const index block = std::min(relation_block, keys) * keys, tall = keys * width;
-    student_across = thread_scratch<tag, A>((student_width + teacher_width + 2) * keys + 2 * tall + 2 * block);
+      : keys(whole_vectors(tokens)), width(whole_vectors(student_width)), step(std::min(relation_block, keys)) {
+    const index block = step * keys, tall = keys * width;
+    student_across = thread_scratch<tag, A>((student_width + teacher_width + 32) * keys + 2 * tall + 2 * block);
     teacher_across = student_across + student_width * keys;
     vectors = teacher_across + teacher_width * keys;
     gradient = vectors + tall;
@@ -61,6 +62,18 @@ void head_across(const view<const T, 2>& of, const sample_rows& sample, index he
                                             sample.keys, width, of.extent(1) - head * width, across, keys);
 }
 
+/// The student's head, a token a row, as the right factor of a product: in place, unless it is stored as something else
+/// or reading whole vectors would leave the matrix.
+template <class S, class A>
+ops::detail::rows_of_vectors<const A> head_of_rows(const view<const S, 2>& of, const sample_rows& sample, index column,
+                                                   index width, const relation_memory<A>& m) {
+  const S* const from = of.data() + sample.begin * of.stride(0) + column;
+  if constexpr (std::is_same_v<S, A>)
+    if (column + m.width <= of.extent(1)) return {from, of.stride(0)};
+  simd_dispatch<ops::detail::copy_rows_kernel>(from, of.stride(0), m.vectors, m.width, sample.keys, width);
+  return {m.vectors, m.width};
+}
+
 /// Relations of one layer, be it of queries, keys or values: softmax(x x' / sqrt(width of a head)), head by head.
 template <class A>
 struct relation_call {
@@ -75,41 +88,41 @@ struct relation_call {
     const relation_memory<A> m(mine.keys, width, teacher_width);
     head_across(x.student, mine, head, width, m.student_across, m.keys);
     head_across(x.teacher, theirs, head, teacher_width, m.teacher_across, m.keys);
-    const index column = head * width, row = x.student.stride(0);
-    if (!x.gradient.empty())
-      simd_dispatch<ops::detail::copy_rows_kernel>(x.student.data() + mine.begin * row + column, row, m.vectors,
-                                                   m.width, mine.keys, width);
+    const bool flows = !x.gradient.empty();
+    const index column = head * width;
+    const auto vectors = flows ? head_of_rows(x.student, mine, column, width, m) : rows_of_vectors{};
     A sum = 0;
-    for (index first = 0; first < mine.keys; first += relation_block) {
-      const score_rows<A> rows{
-          m.student, m.teacher, m.room, m.keys, mine, first, std::min(relation_block, mine.keys - first), causal};
-      relate(rows, m.student_across, width, m.student);
-      relate(rows, m.teacher_across, teacher_width, m.teacher);
+    for (index first = 0; first < mine.keys; first += m.step) {
+      const score_rows<A> rows{m.student, m.teacher, m.room, m.step, mine, first, std::min(m.step, mine.keys - first),
+                               causal};
+      relate(rows, m, m.student_across, width, m.student);
+      relate(rows, m, m.teacher_across, teacher_width, m.teacher);
       softened_rows(row_divergence::kl, rows, factor, sum);
-      if (!x.gradient.empty()) flow_back(rows, m, width);
+      if (flows) flow_back(rows, m, vectors, width);
     }
-    if (!x.gradient.empty())
-      simd_dispatch<add_rows_kernel>(static_cast<const A*>(m.gradient), m.width,
-                                     x.gradient.data() + mine.begin * x.gradient.stride(0) + column,
-                                     x.gradient.stride(0), mine.keys, A(1), same_end{width});
+    if (flows)
+      simd_dispatch<add_rows_kernel>(
+          static_cast<const A*>(m.gradient), m.width, x.gradient.data() + mine.begin * x.gradient.stride(0) + column,
+          x.gradient.stride(0), mine.keys, x.gradient.extent(1) - column, A(1), same_end{width});
     return sum;
   }
 
  private:
-  /// Rows of x x' / sqrt(width).
-  static void relate(const score_rows<A>& rows, const A* across, index width, A* to) {
-    ops::detail::small_product<A>({across + rows.first, 1, rows.keys}, {across, rows.keys}, {to, rows.keys}, rows.count,
-                                  width, rows.of.keys, scale_of_head<A>(width), false);
+  using rows_of_vectors = ops::detail::rows_of_vectors<const A>;
+
+  /// Columns of x x' / sqrt(width), which are its rows as well.
+  static void relate(const score_rows<A>& rows, const relation_memory<A>& m, const A* across, index width, A* to) {
+    ops::detail::small_product<A>({across, 1, m.keys}, {across + rows.first, m.keys}, {to, m.step}, rows.of.keys, width,
+                                  rows.count, scale_of_head<A>(width), false);
   }
-  /// From d rows, which lie in the place of the student's, to d x: each row of x is both a row and a column of the
+  /// From d columns, which lie in the student's place, to d x: each row of x is both a row and a column of the
   /// relation.
-  static void flow_back(const score_rows<A>& rows, const relation_memory<A>& m, index width) {
+  static void flow_back(const score_rows<A>& rows, const relation_memory<A>& m, const rows_of_vectors& x, index width) {
     const A scale = scale_of_head<A>(width);
-    ops::detail::small_product<A>({m.student, 1, m.keys}, {m.vectors + rows.first * m.width, m.width},
-                                  {m.gradient, m.width}, rows.of.keys, rows.count, width, scale, rows.first > 0);
-    ops::detail::small_product<A>({m.student, m.keys, 1}, {m.vectors, m.width},
-                                  {m.gradient + rows.first * m.width, m.width}, rows.count, rows.of.keys, width, scale,
-                                  true);
+    ops::detail::small_product<A>({m.student, m.step, 1}, {x.data + rows.first * x.row, x.row}, {m.gradient, m.width},
+                                  rows.of.keys, rows.count, width, scale, rows.first > 0);
+    ops::detail::small_product<A>({m.student, 1, m.step}, x, {m.gradient + rows.first * m.width, m.width}, rows.count,
+                                  rows.of.keys, width, scale, true);
   }
 };
 

@@ -1,5 +1,6 @@
 // Attention scores of both models, a row a query, as distributions over the keys that it sees, on the host: what losses
-// on attention maps and on relations share. The rows lie in working memory, in the type of the sums.
+// on attention maps and on relations share. The rows lie side by side in working memory, in the type of the sums, so
+// that a vector holds one key of as many rows as it has lanes, and nothing is summed across lanes.
 #pragma once
 
 #include <limits>
@@ -8,7 +9,6 @@
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/softened_pair.hpp"
-#include "limbeck/ops/softmax_cpu.hpp"
 
 namespace limbeck {
 
@@ -21,95 +21,110 @@ namespace detail {
 /// Enough numbers for whole vectors of any level.
 [[nodiscard]] constexpr index whole_vectors(index count) { return (count + 15) / 16 * 16; }
 
-/// Rows `first` .. `first + count` of a sample, of whole vectors of any level; what stands behind the keys that a row
-/// sees may be anything.
+/// Rows `first` .. `first + count` of a sample. What stands where a row does not see a key may be anything; in the
+/// columns behind `count`, up to the end of a vector, there are numbers.
 template <class A>
 struct score_rows {
-  A *student, *teacher;  ///< [count, keys]
-  A* room;               ///< [2, keys]
-  index keys;
+  A *student, *teacher;  ///< [keys, step]: a column a row
+  A* room;               ///< [2, keys, 16]
+  index step;
   sample_rows of;
   index first, count;
   bool causal;
 
-  [[nodiscard]] LIMBECK_HD index visible(index row) const { return visible_keys(of, first + row, causal); }
-  /// The sample's keys as whole vectors.
+  /// x in the lanes, of rows r and on, that see key k, and `other` in those that do not.
   template <class V>
-  [[nodiscard]] LIMBECK_HD index columns() const {
-    return (of.keys + V::width - 1) / V::width * V::width;
+  [[nodiscard]] LIMBECK_HD V seen(const V& x, index k, index r, A other) const {
+    if (!causal || k <= first + r) return x;
+    return where(lane_numbers<V>() < V(static_cast<A>(k - first - r)), V(other), x);
   }
 };
 
 /// sum += the sum over rows of the divergence of the softmaxes. The student's scores become `factor` times their
-/// gradient, 0 behind the keys that a row sees. The divergence is one whose slopes sum to 0.
+/// gradient, 0 for keys that a row does not see. The divergence is one whose slopes sum to 0.
 struct softened_rows_kernel {
   template <int Bytes, class D, class A>
   LIMBECK_HD static void run(const D& divergence, const score_rows<A>& rows, const A factor, A& sum) {
     static_assert(D::slope_sum == 0);
     using V = simd_of_bytes<A, Bytes>;
-    for (index r = 0; r < rows.count; ++r) {
-      A *const s = rows.student + r * rows.keys, *const t = rows.teacher + r * rows.keys;
-      const softened_pair<V> pair = compare<V>(rows, s, t, rows.visible(r));
+    for (index r = 0; r < rows.count; r += V::width) {
+      const softened_pair<V> pair = compare<V>(rows, r);
       V value(A(0));
-      for (index c = 0; c < rows.template columns<V>(); c += V::width) {
-        const divergence_term<V> term = divergence(at<V>(rows, pair, s, t, c));
+      for (index k = 0; k < rows.of.keys; ++k) {
+        A* const s = rows.student + k * rows.step + r;
+        const V z = load<V>(static_cast<const A*>(s)), zt = load<V>(teacher(rows, k, r));
+        const divergence_term<V> term =
+            divergence(pair.at(z, zt, exponential<V>(rows, 0, k), exponential<V>(rows, 1, k), pair.apart(z - zt)));
         value += term.value;
-        store(s + c, V(factor) * term.slope);
+        store(s, V(factor) * term.slope);
       }
-      sum += horizontal_sum(value);
+      sum += horizontal_sum(where(first_lanes<V>(rows.count - r), value, V(A(0))));
     }
   }
 
  private:
-  /// Takes the exponentials of a row, and rules out what it does not see.
+  template <class A>
+  LIMBECK_HD static const A* teacher(const score_rows<A>& rows, index k, index r) {
+    return rows.teacher + k * rows.step + r;
+  }
+  // Of key k; of the student (0), of the teacher (1).
   template <class V, class A>
-  LIMBECK_HD static softened_pair<V> compare(const score_rows<A>& rows, A* s, A* t, index visible) {
+  LIMBECK_HD static A* place(const score_rows<A>& rows, int which, index k) {
+    return rows.room + (which * rows.of.keys + k) * V::width;
+  }
+  template <class V, class A>
+  LIMBECK_HD static V exponential(const score_rows<A>& rows, int which, index k) {
+    return load<V>(static_cast<const A*>(place<V>(rows, which, k)));
+  }
+
+  /// Takes the exponentials of rows r and on, and rules out what they do not see.
+  template <class V, class A>
+  LIMBECK_HD static softened_pair<V> compare(const score_rows<A>& rows, index r) {
     constexpr A infinity = std::numeric_limits<A>::infinity();
     softened_pair<V> pair;
     pair.inverse_temperature = V(A(1));
-    pair.student_top = V(ops::detail::largest_of<V>(s, visible));
-    pair.teacher_top = V(ops::detail::largest_of<V>(t, visible));
-    V student_sum(A(0)), teacher_sum(A(0)), least(infinity), most(-infinity);
-    const index columns = rows.template columns<V>();
-    for (index c = 0; c < columns; c += V::width) {
-      const auto seen = first_lanes<V>(visible - c);
-      const V z = where(seen, load<V>(static_cast<const A*>(s + c)), V(-infinity)),
-              zt = where(seen, load<V>(static_cast<const A*>(t + c)), V(-infinity)), difference = z - zt;
-      const V student = exp_below_one(pair.student_exponent(z)), teacher = exp_below_one(pair.teacher_exponent(zt));
-      student_sum += student;
-      teacher_sum += teacher;
-      least = min(least, difference);  // a NaN, of what neither sees, is passed over
-      most = max(most, difference);
-      store(s + c, z);
-      store(t + c, zt);
-      store(rows.room + c, student);
-      store(rows.room + rows.keys + c, teacher);
+    pair.student_top = pair.teacher_top = V(std::numeric_limits<A>::lowest());
+    for (index k = 0; k < rows.of.keys; ++k) {
+      A *const s = rows.student + k * rows.step + r, *const t = rows.teacher + k * rows.step + r;
+      const V z = rows.seen(load<V>(static_cast<const A*>(s)), k, r, -infinity),
+              zt = rows.seen(load<V>(static_cast<const A*>(t)), k, r, -infinity);
+      pair.student_top = max(pair.student_top, z);  // NaN gets lost here, it comes back with the exponentials
+      pair.teacher_top = max(pair.teacher_top, zt);
+      if (!rows.causal) continue;
+      store(s, z);
+      store(t, zt);
     }
-    pair.take_sums(V(horizontal_sum(student_sum)), V(horizontal_sum(teacher_sum)));
-    pair.take_range(V(-horizontal_max(-least)), V(horizontal_max(most)));
-    pair.take_drift(pair.nearly_agree()[0] ? moved<V>(rows, pair, s, t) : V(A(0)));
+    take_exponentials<V>(rows, r, pair);
+    V sum_moved(A(0));
+    if (any(pair.nearly_agree()))
+      for (index k = 0; k < rows.of.keys; ++k)
+        sum_moved += pair.moved(exponential<V>(rows, 1, k) * pair.teacher_scale, apart(rows, pair, k, r));
+    pair.take_drift(sum_moved);
     return pair;
   }
   template <class V, class A>
-  LIMBECK_HD static V apart(const softened_pair<V>& pair, const A* s, const A* t, index c) {
-    return pair.apart(load<V>(s + c) - load<V>(t + c));
+  LIMBECK_HD static void take_exponentials(const score_rows<A>& rows, index r, softened_pair<V>& pair) {
+    constexpr A infinity = std::numeric_limits<A>::infinity();
+    V student_sum(A(0)), teacher_sum(A(0)), least(infinity), most(-infinity);
+    for (index k = 0; k < rows.of.keys; ++k) {
+      const V z = load<V>(static_cast<const A*>(rows.student + k * rows.step + r)), zt = load<V>(teacher(rows, k, r)),
+              difference = z - zt;
+      const V s = exp_below_one(pair.student_exponent(z)), t = exp_below_one(pair.teacher_exponent(zt));
+      student_sum += s;
+      teacher_sum += t;
+      least = min(least, difference);  // a NaN, of what neither sees, is passed over
+      most = max(most, difference);
+      store(place<V>(rows, 0, k), s);
+      store(place<V>(rows, 1, k), t);
+    }
+    pair.take_sums(student_sum, teacher_sum);
+    pair.take_range(least, most);
   }
   template <class V, class A>
-  LIMBECK_HD static V moved(const score_rows<A>& rows, const softened_pair<V>& pair, const A* s, const A* t) {
-    V sum(A(0));
-    for (index c = 0; c < rows.template columns<V>(); c += V::width)
-      sum += pair.moved(load<V>(static_cast<const A*>(rows.room + rows.keys + c)) * pair.teacher_scale,
-                        apart(pair, s, t, c));
-    return V(horizontal_sum(sum));
-  }
-  template <class V, class A>
-  LIMBECK_HD static compared<V> at(const score_rows<A>& rows, const softened_pair<V>& pair, const A* s, const A* t,
-                                   index c) {
-    const A* const room = rows.room + c;
-    return pair.at(load<V>(s + c), load<V>(t + c), load<V>(room), load<V>(room + rows.keys), apart(pair, s, t, c));
+  LIMBECK_HD static V apart(const score_rows<A>& rows, const softened_pair<V>& pair, index k, index r) {
+    return pair.apart(load<V>(static_cast<const A*>(rows.student + k * rows.step + r)) - load<V>(teacher(rows, k, r)));
   }
 };
-
 template <class A>
 void softened_rows(row_divergence measure, const score_rows<A>& rows, A factor, A& sum) {
   if (measure == row_divergence::kl)
@@ -124,41 +139,43 @@ struct probability_rows_kernel {
   template <int Bytes, class A>
   LIMBECK_HD static void run(row_divergence measure, const score_rows<A>& rows, const A factor, A& sum) {
     using V = simd_of_bytes<A, Bytes>;
-    const V zero(A(0)), smallest(std::numeric_limits<A>::min());
-    for (index r = 0; r < rows.count; ++r) {
+    const V zero(A(0)), one(A(1)), smallest(std::numeric_limits<A>::min());
+    for (index r = 0; r < rows.count; r += V::width) {
       V value = zero;
-      for (index c = 0; c < rows.template columns<V>(); c += V::width) {
-        A* const s = rows.student + r * rows.keys + c;
-        const A* const t = rows.teacher + r * rows.keys + c;
-        const auto seen = first_lanes<V>(rows.visible(r) - c);
-        const V student = where(seen, load<V>(static_cast<const A*>(s)), V(A(1))),
-                teacher = where(seen, load<V>(t), zero);
-        const V of_one = measure == row_divergence::kl ? teacher / student : V(A(1)) / student;
-        value += where(teacher == zero, zero, teacher * log(of_one));
+      for (index k = 0; k < rows.of.keys; ++k) {
+        A* const s = rows.student + k * rows.step + r;
+        const V student = rows.seen(load<V>(static_cast<const A*>(s)), k, r, A(1)),
+                teacher = rows.seen(load<V>(static_cast<const A*>(rows.teacher + k * rows.step + r)), k, r, A(0));
+        const V ratio = (measure == row_divergence::kl ? teacher : one) / student;
+        value += where(teacher == zero, zero, teacher * log(ratio));
         store(s, -(V(factor) * (teacher / max(student, smallest))));
       }
-      sum += horizontal_sum(value);
+      sum += horizontal_sum(where(first_lanes<V>(rows.count - r), value, zero));
     }
   }
 };
 
-/// to(r, 0 .. ends(r)) += factor * from(r, 0 .. ends(r)).
+/// to(r, 0 .. ends(r)) += factor * from(r, 0 .. ends(r)). Up to `reach` elements of each row may be read, of `to`
+/// written as they were.
 struct add_rows_kernel {
   template <int Bytes, class S, class T, class A, class Ends>
-  LIMBECK_HD static void run(const S* from, index from_row, T* to, index to_row, index rows, const A factor,
-                             const Ends& ends) {
+  LIMBECK_HD static void run(const S* from, index from_row, T* to, index to_row, index rows, index reach,
+                             const A factor, const Ends& ends) {
     using V = simd_of_bytes<A, Bytes>;
     for (index r = 0; r < rows; ++r) {
       const S* const x = from + r * from_row;
       T* const y = to + r * to_row;
       const index end = ends(r);
-      index c = 0;
-      for (; c + V::width <= end; c += V::width)
-        store(y + c, multiply_add(V(factor), load<V>(x + c), load<V>(static_cast<const T*>(y + c))));
-      if (c < end)
-        store_part(y + c, end - c,
-                   multiply_add(V(factor), load_part<V>(x + c, end - c, A(0)),
-                                load_part<V>(static_cast<const T*>(y + c), end - c, A(0))));
+      for (index c = 0; c < end; c += V::width) {
+        const index count = end - c;
+        if (c + V::width <= reach)
+          store(y + c, multiply_add(V(factor), where(first_lanes<V>(count), load<V>(x + c), V(A(0))),
+                                    load<V>(static_cast<const T*>(y + c))));
+        else
+          store_part(y + c, count,
+                     multiply_add(V(factor), load_part<V>(x + c, count, A(0)),
+                                  load_part<V>(static_cast<const T*>(y + c), count, A(0))));
+      }
     }
   }
 };
@@ -168,10 +185,11 @@ struct same_end {
   [[nodiscard]] LIMBECK_HD index operator()(index) const { return end; }
 };
 /// A row ends behind the last key that it sees.
-template <class A>
 struct visible_end {
-  const score_rows<A>& rows;
-  [[nodiscard]] LIMBECK_HD index operator()(index row) const { return rows.visible(row); }
+  sample_rows of;
+  index first;
+  bool causal;
+  [[nodiscard]] LIMBECK_HD index operator()(index row) const { return visible_keys(of, first + row, causal); }
 };
 
 }  // namespace detail
