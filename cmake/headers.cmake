@@ -54,6 +54,7 @@ set(
   interop/span.hpp
   limbeck.hpp
   losses.hpp
+  losses/add_rows_cpu.hpp
   losses/alp_kd.hpp
   losses/alp_kd_cpu.hpp
   losses/annealing_kd.hpp
@@ -76,6 +77,7 @@ set(
   losses/dist_kd_cpu.hpp
   losses/divergences.hpp
   losses/fused_linear.hpp
+  losses/head_groups_cpu.hpp
   losses/hidden_mse.hpp
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp

@@ -63,6 +63,18 @@ void check(const representation_case<>& c, attention_mse_options options = {}) {
   CHECK(limbeck_test::slope_error(c, loss, 0) < 1e-7);
 }
 
+// Maps of `groups` heads, each the mean of as many of `maps` that lie side by side.
+grid mean_of_groups(const grid& maps, limbeck::index groups) {
+  const limbeck::index size = maps.heads / groups;
+  grid mean(maps.samples, groups, maps.rows, maps.columns);
+  for (limbeck::index b = 0; b < maps.samples; ++b)
+    for (limbeck::index h = 0; h < maps.heads; ++h)
+      for (limbeck::index r = 0; r < maps.rows; ++r)
+        for (limbeck::index c = 0; c < maps.columns; ++c)
+          mean(b, h / size, r, c) += maps(b, h, r, c) / static_cast<double>(size);
+  return mean;
+}
+
 }  // namespace
 
 TEST_CASE("attention_mse of one head and two tokens agrees with a calculation by hand") {
@@ -131,6 +143,34 @@ TEST_CASE("attention_mse with tinybert_zeroing keeps padded rows, and zeroes eac
   CHECK(got.untouched);
   CHECK(got.gradient[0](2, 0, 1, 1) == before.student[0](2, 0, 1, 1));  // 2 (s - 0) / 2 heads
   CHECK(std::signbit(got.gradient[0](0, 1, 4, 0)) == false);
+}
+
+TEST_CASE("attention_mse of different numbers of heads is that of means of heads") {
+  const limbeck::index heads[][3] = {{4, 2, 2}, {2, 6, 2}, {3, 1, 1}, {3, 2, 1}};  // student, teacher, compared
+  for (const auto& h : heads)
+    for (const mask_mode mask : {mask_mode::exact, mask_mode::tinybert_zeroing}) {
+      auto c = three_samples();
+      c.student = {{3, h[0], 5, 5, 1}};
+      c.teacher = {{3, h[1], 5, 5, 2}};
+      c.place = {.before = 1, .wider = 2};
+      c.causal = mask == mask_mode::exact;
+      c.mask = mask;
+      if (!c.causal) c.sizes[0].keys = 3;
+      auto averaged = c;
+      averaged.student = {mean_of_groups(c.student[0], h[2])};
+      averaged.teacher = {mean_of_groups(c.teacher[0], h[2])};
+      const attention_mse loss{uniform_mapping{}, {.mask = mask, .heads = limbeck::head_match::mean}};
+      const auto got = c(loss, 2), want = averaged(attention_mse{uniform_mapping{}, {.mask = mask}});
+      CHECK(got.untouched);
+      for (std::size_t i = 0; i < 3; ++i) CHECK(got.value[i] == Approx(want.value[i]).epsilon(1e-12));
+      CHECK(limbeck_test::slope_error(c, loss, 0) < 1e-7);
+    }
+  representation_case<> c{signal::scores, {{0, 35, 35}}, {{1, 2, 35, 35, 1}}, {{1, 1, 35, 35, 2}}};
+  const attention_mse loss{uniform_mapping{}, {.heads = limbeck::head_match::mean}};
+  CHECK(limbeck_test::slope_error(c, loss, 0, 1e-5, 97) < 1e-7);
+  c.student[0] = mean_of_groups(c.student[0], 1);
+  c.teacher[0] = c.student[0];
+  CHECK(c(loss).value[0] == 0);
 }
 
 TEST_CASE("attention_mse takes a teacher in any type, and long rows at every level") {

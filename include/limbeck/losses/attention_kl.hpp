@@ -52,8 +52,11 @@ struct attention_kl {
     };
     map(layers, [&](layer_pair p) { pair_of(p).check("attention_kl", options.heads); });
     map(layers, [&](layer_pair p) {
-      detail::attention_kl_layer(backend_of<E>{}, on, options.of, options.measure, options.heads, student.rows,
-                                 pair_of(p), p.weight / count_of(out.per, options.over), out);
+      const auto maps = pair_of(p);
+      const index compared =
+          detail::heads_compared("attention_kl", maps.student.heads, maps.teacher.heads, options.heads);
+      detail::attention_kl_layer(backend_of<E>{}, on, options.of, options.measure, compared, student.rows, maps,
+                                 p.weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
     });
   }
 };

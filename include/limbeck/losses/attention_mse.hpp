@@ -14,12 +14,14 @@ struct attention_mse_options {
   attention_map of = attention_map::scores;
   mask_mode mask = mask_mode::exact;
   divisor over = divisor::pairs;
+  head_match heads = head_match::same;
 };
 
 /// value[sample] += the sum over layer pairs, query rows and the keys they see of the mean over heads of the squared
 /// difference of two maps (Jiao et al. 2020, arXiv:1909.10351, equation 7), divided by the count of `over`. Maps before
-/// the softmax (scores) or after (probabilities). Both models need the same number of heads. Allocates nothing.
-/// Throws contract_error where heads, samples or depths do not fit.
+/// the softmax (scores) or after (probabilities). Where the models have different numbers of heads, `heads` says what
+/// then. Allocates nothing after the first call of a size. Throws contract_error where heads, samples, masks or depths
+/// do not fit.
 template <mapping_policy Map = uniform_mapping>
 struct attention_mse {
   Map map;
@@ -41,25 +43,18 @@ struct attention_mse {
     const auto& shown = scores ? teacher.scores : teacher.probabilities;
     detail::expects_same_samples("attention_mse", student, teacher, out);
     const depths layers{mine.size(), shown.size()};
-    const auto of_layer = [&](std::size_t layer) {
-      return gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[layer];
+    const auto pair_of = [&](layer_pair p) {
+      return detail::pair_of_maps<S, U, G>{detail::layer_of("attention_mse", "student", mine, p.student),
+                                           detail::layer_of("attention_mse", "teacher", shown, p.teacher),
+                                           gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[p.student]};
     };
+    map(layers, [&](layer_pair p) { pair_of(p).check("attention_mse", options.heads); });
     map(layers, [&](layer_pair p) {
-      const index heads = detail::layer_of("attention_mse", "student", mine, p.student).heads,
-                  teacher_heads = detail::layer_of("attention_mse", "teacher", shown, p.teacher).heads;
-      expects(heads == teacher_heads, [&] {
-        return message("attention_mse: ", heads, " heads of the student, ", teacher_heads, " of the teacher");
-      });
-      expects(of_layer(p.student).empty() || of_layer(p.student).heads == heads, [&] {
-        return message("attention_mse: ", heads, " heads of the student, ", of_layer(p.student).heads,
-                       " of its gradient");
-      });
-    });
-    map(layers, [&](layer_pair p) {
-      const auto& s = mine[p.student];
-      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, student.rows, s, shown[p.teacher],
-                                  of_layer(p.student),
-                                  p.weight / (count_of(out.per, options.over) * static_cast<double>(s.heads)), out);
+      const auto maps = pair_of(p);
+      const index compared =
+          detail::heads_compared("attention_mse", maps.student.heads, maps.teacher.heads, options.heads);
+      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, compared, student.rows, maps,
+                                  p.weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
     });
   }
 };

@@ -1,27 +1,68 @@
 // The squared difference of attention maps on the host.
 #pragma once
 
+#include <algorithm>
+
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/losses/head_groups_cpu.hpp"
 #include "limbeck/losses/representation.hpp"
 
 namespace limbeck::detail {
 
-/// One pair of layers; `share` is what each squared difference counts before the sample's own factor.
+/// One map of one sample: the sum over its entries; adds the gradient where it is wanted.
+template <class A, class S, class U, class G>
+[[nodiscard]] A map_error(mask_mode mode, const pair_of_maps<S, U, G>& maps, const map_rows& rows, index sample,
+                          index head, A factor) {
+  A sum = 0;
+  const view<const S, 2> s = maps.student.map(sample, head);
+  const view<const U, 2> t = maps.teacher.map(sample, head);
+  for (index r = 0; r < rows.count; ++r)
+    sum += squared_error(mode, &s(r, 0), &t(r, 0), rows.visible(r), factor,
+                         maps.gradient.empty() ? static_cast<G*>(nullptr) : &maps.gradient.map(sample, head)(r, 0));
+  return sum;
+}
+
+struct mean_map_memory {};
+
+/// The same for the means of groups of heads.
+template <class A, class S, class U, class G>
+[[nodiscard]] A mean_map_error(mask_mode mode, const pair_of_maps<S, U, G>& maps, map_rows rows,
+                               const group_of_heads& mine, const group_of_heads& theirs, A factor) {
+  constexpr index most = 32;  // rows at a time
+  const index end = rows.count, step = rows.step();
+  A *const s = thread_scratch<mean_map_memory, A>(3 * most * step), *const t = s + most * step,
+           *const d = t + most * step;
+  A sum = 0;
+  for (; rows.first < end; rows.first += most) {
+    rows.count = std::min(most, end - rows.first);
+    mine.mean(maps.student, rows, s);
+    theirs.mean(maps.teacher, rows, t);
+    std::fill_n(d, rows.count * step, A(0));
+    for (index r = 0; r < rows.count; ++r)
+      sum += squared_error(mode, static_cast<const A*>(s + r * step), static_cast<const A*>(t + r * step),
+                           rows.visible(r), factor, d + r * step);
+    if (!maps.gradient.empty()) mine.add_gradient(static_cast<const A*>(d), rows, maps.gradient);
+  }
+  return sum;
+}
+
+/// One pair of layers, of which `compared` maps are left to compare; `share` is what each squared difference counts
+/// before the sample's own factor.
 template <class Provider, class S, class U, class A, class G>
-void attention_mse_layer(cpu, const cpu_executor<Provider>& on, mask_mode mode, view<const sample_rows, 1> rows,
-                         const square_blocks<const S, cpu>& student, const square_blocks<const U, cpu>& teacher,
-                         const square_blocks<G, cpu>& gradient, double share, const sink<A, cpu, G>& out) {
+void attention_mse_layer(cpu, const cpu_executor<Provider>& on, mask_mode mode, index compared,
+                         view<const sample_rows, 1> rows, const pair_of_maps<S, U, G>& maps, double share,
+                         const sink<A, cpu, G>& out) {
   parallel_for(on.threads, rows.extent(0), index{1}, [&](index begin, index end) {
     for (index i = begin; i < end; ++i) {
       const A factor = factor_of(out, 1 / share, i);
       if (factor == A(0)) continue;
-      const index queries = mode == mask_mode::exact ? rows(i).keys : rows(i).length;
+      const map_rows all{rows(i), 0, mode == mask_mode::exact ? rows(i).keys : rows(i).length, maps.student.causal};
       A sum = 0;
-      for (index h = 0; h < student.heads; ++h)
-        for (index r = 0; r < queries; ++r)
-          sum += squared_error(mode, &student.map(i, h)(r, 0), &teacher.map(i, h)(r, 0),
-                               visible_keys(rows(i), r, student.causal), factor,
-                               gradient.empty() ? static_cast<G*>(nullptr) : &gradient.map(i, h)(r, 0));
+      for_each_group(maps, compared, i, [&](const group_of_heads& mine, const group_of_heads& theirs) {
+        sum += mine.count == 1 && theirs.count == 1 ? map_error(mode, maps, all, i, mine.first, factor)
+                                                    : mean_map_error(mode, maps, all, mine, theirs, factor);
+      });
       if (!out.value.empty()) out.value(i) += factor * sum;
     }
   });

@@ -74,7 +74,7 @@ void relation_loss(const char* loss, const E& on, const Map& map, const minilm_r
   });
   for_each_pair([&](const auto& x, double weight) {
     relation_layer(cpu{}, on, options.heads, options.causal, student.rows, teacher.rows, x,
-                   weight / count_of(out.per, options.over), out);
+                   weight / (count_of(out.per, options.over) * static_cast<double>(options.heads)), out);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/losses/add_rows_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/losses/score_rows_cpu.hpp"
@@ -126,15 +127,14 @@ struct relation_call {
   }
 };
 
-/// One pair of layers; `share` is what a row of one relation counts, were it the only head, before the sample's own
-/// factor.
+/// One pair of layers; `share` is what a row of one head counts before the sample's own factor.
 template <class Provider, class S, class U, class A, class G>
 void relation_layer(cpu, const cpu_executor<Provider>& on, index heads, bool causal, view<const sample_rows, 1> rows,
                     view<const sample_rows, 1> teacher_rows, const pair_of_vectors<S, U, G>& x, double share,
                     const sink<A, cpu, G>& out) {
   const relation_call<A> call{heads, causal};
   parallel_each(on.threads, rows.extent(0), [&](index i) {
-    const A factor = factor_of(out, static_cast<double>(heads) / share, i);
+    const A factor = factor_of(out, 1 / share, i);
     if (factor == A(0)) return;
     A sum = 0;
     for (index head = 0; head < heads; ++head) sum += call(x, rows(i), teacher_rows(i), head, factor);
