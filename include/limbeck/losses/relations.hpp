@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/relations_cpu.hpp"
 #include "limbeck/losses/representation.hpp"
