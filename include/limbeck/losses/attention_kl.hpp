@@ -18,7 +18,7 @@ struct attention_kl_options {
 };
 
 /// value[sample] += the sum over layer pairs and query rows of the mean over heads of KL(teacher || student), in nats,
-/// of the distributions over the keys that the row sees (Sun et al. 2020, arXiv:2004.02984, section 3.2; Wang et al.
+/// of the distributions over the keys that the row sees (Sun et al. 2020, arXiv:2004.02984, section 3.4; Wang et al.
 /// 2020, arXiv:2002.10957, section 3.1), divided by the count of `over`. From scores, by a softmax of its own, with the
 /// gradient to the scores: digits are kept where the two nearly agree. Or from probabilities, taken as they are, with
 /// the gradient to those, -p_t / p. Rows behind a sample's keys do not count; samples of weight 0 are skipped, garbage

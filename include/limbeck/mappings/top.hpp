@@ -11,7 +11,7 @@
 namespace limbeck {
 
 /// The student's last layer learns from the teacher's last one, or from the one that is named (Wang et al. 2021,
-/// arXiv:2012.15828, section 3: the 21st of 24, so `.teacher = 20`). Refuses a teacher without that layer.
+/// arXiv:2012.15828, section 3.2: the 21st of 24, so `.teacher = 20`). Refuses a teacher without that layer.
 struct top_mapping {
   static constexpr std::size_t last = static_cast<std::size_t>(-1);
   std::size_t teacher = last;
