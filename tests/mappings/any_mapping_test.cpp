@@ -35,6 +35,8 @@ TEST_CASE("parse_mapping knows each mapping by its name") {
   check("all_layers", all_layers_mapping{});
   check("reverse", reverse_mapping{});
   check("dwt_remap", dwt_remap_mapping{});
+  check("top", top_mapping{});
+  check("top:3", top_mapping{.teacher = 3});
   check("random:7", random_mapping{.seed = 7});
   check("random:18446744073709551615:without_last",
         random_mapping{.seed = 18446744073709551615ULL, .without_last = true});
@@ -44,10 +46,11 @@ TEST_CASE("parse_mapping knows each mapping by its name") {
 TEST_CASE("parse_mapping shows what it cannot read, and what it could") {
   CHECK_THROWS_WITH(parse_mapping("middle"),
                     "mapping: middle: expected uniform, first, last, both_ends, pkd_skip, pkd_last, block, all_layers, "
-                    "reverse, dwt_remap, random:7, random:7:without_last or explicit:0-1:1-3");
+                    "reverse, dwt_remap, top, top:20, random:7, random:7:without_last or explicit:0-1:1-3");
   CHECK_THROWS_WITH(parse_mapping("explicit:0-1:1"),
                     "mapping: explicit:0-1:1: expected pairs of layers such as explicit:0-1:1-3");
   CHECK_THROWS_WITH(parse_mapping("explicit:"), "mapping: explicit:: names no pair of layers");
+  CHECK_THROWS_WITH(parse_mapping("top:last"), "mapping: top:last: expected a teacher layer such as top:20");
   for (const char* text : {"random", "Uniform", "", "uniform:"})
     CHECK_THROWS_WITH(parse_mapping(text), Catch::Matchers::Contains("expected uniform, first"));
   for (const char* text : {"random:", "random:-1", "random:x", "random:7:", "random:7:last",

@@ -13,6 +13,7 @@
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "limbeck/mappings/random.hpp"
+#include "limbeck/mappings/top.hpp"
 #include "limbeck/mappings/uniform.hpp"
 #include "limbeck/mappings/without_last.hpp"
 
@@ -21,7 +22,8 @@ namespace limbeck {
 /// One of the mappings that have a name.
 struct any_mapping {
   std::variant<uniform_mapping, first_mapping, last_mapping, both_ends_mapping, pkd_skip_mapping, pkd_last_mapping,
-               block_mapping, all_layers_mapping, reverse_mapping, dwt_remap_mapping, random_mapping, explicit_mapping>
+               block_mapping, all_layers_mapping, reverse_mapping, dwt_remap_mapping, top_mapping, random_mapping,
+               explicit_mapping>
       chosen{};
 
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
@@ -86,8 +88,8 @@ template <std::unsigned_integral T>
 }  // namespace detail
 
 /// `uniform`, `first`, `last`, `both_ends`, `pkd_skip`, `pkd_last`, `block`, `all_layers`, `reverse`, `dwt_remap`,
-/// `random:7` or `random:7:without_last` (a seed), `explicit:0-1:1-3` (student layer - teacher layer, from 0). Throws
-/// contract_error for anything else.
+/// `top` or `top:20` (a teacher layer), `random:7` or `random:7:without_last` (a seed), `explicit:0-1:1-3` (student
+/// layer - teacher layer, from 0). Throws contract_error for anything else.
 [[nodiscard]] inline any_mapping parse_mapping(std::string_view text) {
   if (text == "uniform") return {uniform_mapping{}};
   if (text == "first") return {first_mapping{}};
@@ -99,12 +101,16 @@ template <std::unsigned_integral T>
   if (text == "all_layers") return {all_layers_mapping{}};
   if (text == "reverse") return {reverse_mapping{}};
   if (text == "dwt_remap") return {dwt_remap_mapping{}};
-  constexpr std::string_view table = "explicit:", drawn = "random:";
+  if (text == "top") return {top_mapping{}};
+  constexpr std::string_view table = "explicit:", drawn = "random:", named = "top:";
   if (text.starts_with(table)) return {detail::parse_pairs(text.substr(table.size()), text)};
+  if (text.starts_with(named))
+    return {top_mapping{
+        detail::mapping_number<std::size_t>(text.substr(named.size()), text, "a teacher layer such as top:20")}};
   expects(text.starts_with(drawn), [&] {
     return message("mapping: ", text,
                    ": expected uniform, first, last, both_ends, pkd_skip, pkd_last, block, all_layers, reverse, "
-                   "dwt_remap, random:7, random:7:without_last or explicit:0-1:1-3");
+                   "dwt_remap, top, top:20, random:7, random:7:without_last or explicit:0-1:1-3");
   });
   return {detail::parse_random(text.substr(drawn.size()), text)};
 }

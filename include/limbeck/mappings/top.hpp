@@ -17,9 +17,7 @@ struct top_mapping {
   std::size_t teacher = last;
 
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
-    expects(d.student > 0 && d.teacher > 0, [&] {
-      return message("top_mapping: needs a layer on both sides, student ", d.student, ", teacher ", d.teacher);
-    });
+    detail::expects_layers("top_mapping", d);
     expects(teacher == last || teacher < d.teacher, [&] {
       return message("top_mapping: teacher layer ", teacher, " of ", d.teacher, " layers (they count from 0)");
     });
