@@ -1,6 +1,7 @@
 // limbeck's losses and AdamW as the C functions that kd_losses.py and adamw.py of peerbench call, each with a value and
-// a fresh gradient for the student. Gradients of logits are written; other losses add to what is there, so every call
-// sets gradient and values to zero first, which is part of its time. Threads: as many as OpenMP gives.
+// a fresh gradient for the student. Gradients of logits, and cosine_loss's, are written; other losses add to what is
+// there, so every call sets gradient and values to zero first, which is part of its time. Threads: as many as OpenMP
+// gives.
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -121,11 +122,10 @@ struct packed_states {
     s.hidden[0] = view<T, 2>(data, tokens, width);
     return s;
   }
-  /// The mean over the tokens; the gradient is set to zero first.
+  /// The mean over the tokens.
   template <class Loss>
   double run(const Loss& loss, const float* student, index width, const float* teacher, index teacher_width,
              float* gradient) const {
-    limbeck::ops::fill(here(), 0.0F, view<float, 1>(gradient, tokens * width));
     float_sink out{.value = zero_values(static_cast<index>(rows.size())), .gradient = seen(gradient, width)};
     out.per.tokens = static_cast<double>(tokens);
     loss(here(), seen(student, width), seen(teacher, teacher_width), limbeck::targets<float>{}, out);
@@ -226,6 +226,7 @@ void relation(const float* student, const float* teacher, const std::int64_t* le
 void hidden_mse(const float* student, const float* weight, const float* teacher, float* gradient,
                 float* weight_gradient, [[maybe_unused]] float* room, std::int64_t tokens, std::int64_t width,
                 std::int64_t teacher_width, double* loss) {
+  limbeck::ops::fill(here(), 0.0F, view<float, 1>(gradient, tokens * width));
   limbeck::ops::fill(here(), 0.0F, view<float, 1>(weight_gradient, teacher_width * width));
   const limbeck::linear_projection<float> wide{
       .weight = view<const float, 2>(weight, teacher_width, width),
@@ -237,7 +238,9 @@ void hidden_mse(const float* student, const float* weight, const float* teacher,
 /// The mean over tokens of 1 - cos.
 void cosine(const float* student, const float* teacher, float* gradient, std::int64_t tokens, std::int64_t width,
             double* loss) {
-  *loss = packed_states(tokens).run(limbeck::cosine_loss{}, student, width, teacher, width, gradient);
+  const limbeck::cosine_loss written{
+      limbeck::uniform_mapping{}, limbeck::no_projection{}, {.states = limbeck::gradient_holds::anything}};
+  *loss = packed_states(tokens).run(written, student, width, teacher, width, gradient);
 }
 
 /// The traffic of a loss without its arithmetic: two reads and a write.

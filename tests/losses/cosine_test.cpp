@@ -186,6 +186,41 @@ TEST_CASE("cosine_loss adds up its mapping's pairs, through a projection, and ad
   CHECK(limbeck_test::slope_error(weight, weight_gradient, [&] { return c(loss).total(); }) < 1e-7);
 }
 
+TEST_CASE("cosine_loss writes gradients of states that may hold anything") {
+  const cosine_options fresh{.states = gradient_holds::anything};
+  auto c = cosine_case_of<float>({4, 1, 3}, 4, 21, 3);
+  c.weight = {1, 0, 2};
+  std::fill_n(c.teacher[0].data.begin(), 21, 0.0);  // no direction
+  const auto want = c(cosine_loss{});
+  c.start = 7;
+  const auto got = c(cosine_loss{uniform_mapping{}, no_projection{}, fresh});
+  CHECK(got.gradient[0].data == want.gradient[0].data);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(got.value[i] == Approx(want.value[i] + 7));
+  CHECK(got.untouched);
+  // Two teachers of one layer: the second is added.
+  c.teacher.emplace_back(3, 1, 4, 21, 9);
+  const explicit_mapping twice{{{0, 0}, {0, 1}}};
+  const auto both = c(cosine_loss{twice, no_projection{}, fresh});
+  c.start = 0;
+  CHECK(both.gradient[0].data == c(cosine_loss{twice}).gradient[0].data);
+  // Through a projection, and with rows of a sample that do not count.
+  limbeck_test::matrix<float> weight(5, 21, 41);
+  const linear_projection<float> projection{weight.seen(), {}, {}, {}};
+  c.teacher = {{3, 1, 4, 5, 31}};
+  c.sizes[2].keys = 1;
+  const auto projected = c(cosine_loss{uniform_mapping{}, projection});
+  c.start = 7;
+  CHECK(c(cosine_loss{uniform_mapping{}, projection, fresh}).gradient[0].data == projected.gradient[0].data);
+}
+
+TEST_CASE("cosine_loss writes gradients that are too large for caches past them, with the same bits") {
+  auto c = cosine_case_of<float>(std::vector<index>(9, 128), 128, 1020, 3);  // 4.7 MB, with an end of a row
+  const auto want = c(cosine_loss{});
+  c.start = 7;
+  const cosine_loss fresh{uniform_mapping{}, no_projection{}, {.states = gradient_holds::anything}};
+  for (const int threads : {1, 2}) CHECK(c(fresh, threads).gradient[0].data == want.gradient[0].data);
+}
+
 TEST_CASE("cosine_loss reads what is stored in 16 bits") {
   representation_case<float, bfloat16> c{signal::hidden, {{0, 2, 2}}, {{1, 1, 2, 21, 1}}, {{1, 1, 2, 21, 2}}};
   for (double& x : c.teacher[0].data) x = static_cast<double>(static_cast<float>(static_cast<bfloat16>(x)));

@@ -96,6 +96,42 @@ LIMBECK_HD void store(S* p, const simd<T, W>& v) {
 
 namespace detail {
 
+// Four numbers at an address that is a multiple of 16.
+LIMBECK_HD void store_four_past_caches(float* p, const simd<float, 4>& v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v.lanes, reinterpret_cast<simd<float, 4>::vector*>(p));
+#elif defined(__x86_64__)
+  __builtin_ia32_movntps(p, v.lanes);
+#else
+  store(p, v);
+#endif
+}
+
+}  // namespace detail
+
+/// store(), but the processor need not read the memory first nor keep it in its caches: for what is too large for them.
+/// Only for floats, from an address on that is a multiple of 16; others are stored as ever.
+template <storable S, class T, int W>
+LIMBECK_HD void store_past_caches(S* p, const simd<T, W>& v) {
+  if constexpr (!std::is_same_v<S, float> || !std::is_same_v<T, float> || W < 4) {
+    store(p, v);
+  } else if constexpr (W == 4) {
+    detail::store_four_past_caches(p, v);
+  } else {
+    store_past_caches(p, detail::lower_half(v));
+    store_past_caches(p + W / 2, detail::upper_half(v));
+  }
+}
+
+/// Behind the last store_past_caches() of a thread, before others are told that the memory is written.
+inline void finish_stores_past_caches() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+namespace detail {
+
 // The first `count` < 2 * Piece elements, in pieces of fixed size: a loop would become a call of memcpy or worse.
 template <int Piece, class T>
 LIMBECK_HD void copy_first(T* to, const T* from, std::ptrdiff_t count) {

@@ -1,6 +1,8 @@
 // Compares the directions of hidden states of mapped layers.
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "limbeck/losses/directions_cpu.hpp"
@@ -13,15 +15,23 @@ namespace limbeck {
 struct cosine_options {
   mask_mode mask = mask_mode::exact;
   divisor over = divisor::tokens;
+  /// What lies in the gradients of the layers that are mapped. With `anything` the rows of all samples are written
+  /// there, zeros where nothing counts, and not read: for the first term that has such a gradient, in buffers of your
+  /// own. Its factor must never be 0: such a term is not called.
+  gradient_holds states = gradient_holds::a_sum;
 };
 
 namespace detail {
 
 /// 1 - cos of a row, and its gradient; 1 without a gradient where a row is 0 everywhere.
 struct cosine_distance {
+  row_output how;
+
+  [[nodiscard]] bool writes() const { return how != row_output::add; }
+  [[nodiscard]] static cosine_distance adding() { return {row_output::add}; }
   template <class S, class U, class A, class G>
   [[nodiscard]] A operator()(const S* student, const U* teacher, index width, A factor, G* gradient) const {
-    const direction_gap<A> gap = compare_directions(student, teacher, width, factor, gradient);
+    const direction_gap<A> gap = compare_directions(student, teacher, width, factor, gradient, how);
     return gap.both ? gap.half_square : A(1) + A(0) * gap.half_square;  // a NaN stays one
   }
 };
@@ -46,12 +56,27 @@ struct cosine_loss {
   template <class Provider, class S, class U, class A, class G>
   void operator()(const cpu_executor<Provider>& on, const signals<const S>& student, const signals<const U>& teacher,
                   const targets<A>&, const sink<A, cpu, G>& out) const {
-    detail::for_each_state_pair("cosine_loss", map, projection, student, teacher, out,
-                                [&](auto mine, auto theirs, auto gradient, double weight) {
-                                  detail::compare_states(cpu{}, on, detail::cosine_distance{}, projection, options.mask,
-                                                         student.rows, teacher.rows, mine, theirs, gradient,
-                                                         count_of(out.per, options.over) / weight, out);
-                                });
+    std::uint64_t written = 0;  // student layers
+    static_assert(max_layers <= 64);
+    detail::for_each_state_pair(
+        "cosine_loss", map, projection, student, teacher, out,
+        [&](auto mine, auto theirs, auto gradient, layer_pair p) {
+          const bool first = (written >> p.student & 1) == 0 && options.states == gradient_holds::anything;
+          written |= std::uint64_t{1} << p.student;
+          detail::compare_states(cpu{}, on, detail::cosine_distance{output(first, gradient)}, projection, options.mask,
+                                 student.rows, teacher.rows, mine, theirs, gradient,
+                                 count_of(out.per, options.over) / p.weight, out);
+        });
+  }
+
+ private:
+  template <class G>
+  [[nodiscard]] static detail::row_output output(bool first, const view<G, 2>& gradient) {
+    constexpr index in_caches = 1 << 22;  // bytes that whoever reads the gradient next may find there
+    if (!first) return detail::row_output::add;
+    return std::is_same_v<Projection, no_projection> && gradient.count() * index(sizeof(G)) > in_caches
+               ? detail::row_output::write_past_caches
+               : detail::row_output::write;
   }
 };
 

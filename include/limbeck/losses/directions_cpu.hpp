@@ -1,6 +1,8 @@
 // The directions of two rows of numbers compared on the host, and the slope of what they differ by.
 #pragma once
 
+#include <cstdint>
+
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/core/view.hpp"
 
@@ -12,6 +14,9 @@ struct direction_gap {
   A half_square = 0;
   bool both = true;  ///< neither row is 0 everywhere, or its squares too small for A
 };
+
+/// What happens to a row of a gradient: it is added to, or written without being read, in caches or past them.
+enum class row_output { add, write, write_past_caches };
 
 /// s.s, s.t and t.t of two rows.
 template <class V>
@@ -45,7 +50,8 @@ struct row_products {
 /// exactly 0, as do those that differ by a power of two.
 struct direction_kernel {
   template <int Bytes, class A, class S, class U, class G>
-  LIMBECK_HD static void run(const S* s, const U* t, index width, const A factor, G* gradient, direction_gap<A>& gap) {
+  LIMBECK_HD static void run(const S* s, const U* t, index width, const A factor, G* gradient, const row_output how,
+                             direction_gap<A>& gap) {
     using V = simd_of_bytes<A, Bytes>;
     const row_products<V> of = row_products<V>::of(s, t, width);
     const A student = horizontal_sum(of.of_student), both = horizontal_sum(of.of_both);
@@ -53,13 +59,15 @@ struct direction_kernel {
     gap.both = student != A(0) && teacher != A(0);
     if (!gap.both) {
       gap.half_square = (student != A(0) || teacher != A(0) ? A(0.5) : A(0)) + A(0) * both;  // a NaN stays one
+      if (gradient != nullptr && how != row_output::add)
+        for (index i = 0; i < width; ++i) gradient[i] = G(A(0));
       return;
     }
     const A ratio = sqrt(student) / sqrt(teacher);
     A apart = A(1) - both / student * ratio;
     if (!(apart > A(0.125))) apart = A(0.5) * squared_difference<V>(s, t, width, V(ratio)) / student;
     gap.half_square = apart;
-    if (gradient != nullptr) add_slope<V>(s, t, width, V(ratio), V(apart), V(factor / student), gradient);
+    if (gradient != nullptr) add_slope<V>(s, t, width, V(ratio), V(apart), V(factor / student), how, gradient);
   }
 
  private:
@@ -81,26 +89,35 @@ struct direction_kernel {
   // gradient += factor * (s - ratio * t - apart * s), which is -factor * (t / |t| - cos * s / |s|) * |s|.
   template <class V, class S, class U, class G>
   LIMBECK_HD static void add_slope(const S* s, const U* t, index width, const V& ratio, const V& apart, const V& factor,
-                                   G* gradient) {
+                                   row_output how, G* gradient) {
+    const bool past_caches =
+        how == row_output::write_past_caches && reinterpret_cast<std::uintptr_t>(gradient) % 16 == 0;
     index i = 0;
     for (; i + V::width <= width; i += V::width) {
-      const V mine = load<V>(s + i), slope = mine - ratio * load<V>(t + i) - apart * mine;
-      store(gradient + i, load<V>(static_cast<const G*>(gradient + i)) + factor * slope);
+      const V mine = load<V>(s + i), slope = factor * (mine - ratio * load<V>(t + i) - apart * mine);
+      if (how == row_output::add)
+        store(gradient + i, load<V>(static_cast<const G*>(gradient + i)) + slope);
+      else if (past_caches)
+        store_past_caches(gradient + i, slope);
+      else
+        store(gradient + i, slope);
     }
     if (i == width) return;
     const index rest = width - i;
-    const V mine = load_part<V>(s + i, rest, 0), slope = mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine;
-    store_part(gradient + i, rest, load_part<V>(static_cast<const G*>(gradient + i), rest, 0) + factor * slope);
+    const V mine = load_part<V>(s + i, rest, 0);
+    const V slope = factor * (mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine);
+    store_part(gradient + i, rest,
+               how == row_output::add ? load_part<V>(static_cast<const G*>(gradient + i), rest, 0) + slope : slope);
   }
 };
 
-/// Adds factor * (slope of the half square with respect to the student's row) to `gradient`, unless that is null or a
-/// row has no direction.
+/// Adds factor * (slope of the half square with respect to the student's row) to `gradient`, or writes it, unless that
+/// is null; 0 where a row has no direction.
 template <class S, class U, class A, class G>
 [[nodiscard]] direction_gap<A> compare_directions(const S* student, const U* teacher, index width, A factor,
-                                                  G* gradient) {
+                                                  G* gradient, row_output how = row_output::add) {
   direction_gap<A> gap;
-  simd_dispatch<direction_kernel>(student, teacher, width, factor, gradient, gap);
+  simd_dispatch<direction_kernel>(student, teacher, width, factor, gradient, how, gap);
   return gap;
 }
 

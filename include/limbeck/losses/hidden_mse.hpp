@@ -16,6 +16,8 @@ namespace detail {
 
 /// The sum over a row of the squared differences, and its gradient.
 struct squared_row_error {
+  [[nodiscard]] static constexpr bool writes() { return false; }
+  [[nodiscard]] static constexpr squared_row_error adding() { return {}; }
   template <class S, class U, class A, class G>
   [[nodiscard]] A operator()(const S* student, const U* teacher, index width, A factor, G* gradient) const {
     return squared_error(mask_mode::exact, student, teacher, width, factor, gradient);
@@ -48,13 +50,12 @@ struct hidden_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
-    detail::for_each_state_pair("hidden_mse", map, projection, student, teacher, out,
-                                [&](auto mine, auto theirs, auto gradient, double weight) {
-                                  detail::compare_states(
-                                      backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask,
-                                      student.rows, teacher.rows, mine, theirs, gradient,
-                                      detail::mean_of_width(theirs, weight / count_of(out.per, options.over)), out);
-                                });
+    detail::for_each_state_pair(
+        "hidden_mse", map, projection, student, teacher, out, [&](auto mine, auto theirs, auto gradient, layer_pair p) {
+          detail::compare_states(backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask,
+                                 student.rows, teacher.rows, mine, theirs, gradient,
+                                 detail::mean_of_width(theirs, p.weight / count_of(out.per, options.over)), out);
+        });
   }
 };
 

@@ -50,7 +50,7 @@ void expects_states(const char* loss, const Projection& projection, view<const S
           [&] { return message(loss, ": the columns of a state must lie side by side"); });
 }
 
-/// Calls compare(student's states, teacher's, gradient or an empty view, weight) for every pair of layers that `map`
+/// Calls compare(student's states, teacher's, gradient or an empty view, pair) for every pair of layers that `map`
 /// shows, once all are known to fit. Throws contract_error where samples, depths or widths do not.
 template <class Map, class Projection, class S, class U, backend B, class A, class G, class Compare>
 void for_each_state_pair(const char* loss, const Map& map, const Projection& projection,
@@ -65,9 +65,8 @@ void for_each_state_pair(const char* loss, const Map& map, const Projection& pro
     expects_states(loss, projection, layer_of(loss, "student", student.hidden, p.student),
                    layer_of(loss, "teacher", teacher.hidden, p.teacher), gradient(p.student));
   });
-  map(layers, [&](layer_pair p) {
-    compare(student.hidden[p.student], teacher.hidden[p.teacher], gradient(p.student), p.weight);
-  });
+  map(layers,
+      [&](layer_pair p) { compare(student.hidden[p.student], teacher.hidden[p.teacher], gradient(p.student), p); });
 }
 
 }  // namespace limbeck::detail

@@ -5,6 +5,7 @@
 #include <concepts>
 
 #include "limbeck/backend/scratch.hpp"
+#include "limbeck/backend/simd_memory.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/losses/representation.hpp"
@@ -16,8 +17,14 @@ namespace limbeck::detail {
   return mode == mask_mode::exact ? s.keys : s.length;
 }
 
+template <class G>
+void clear_rows(view<G, 2> rows, index begin, index end) {
+  for (index r = begin; r < end; ++r) std::fill_n(&rows(r, 0), rows.extent(1), G(0.0F));
+}
+
 /// Adds the values of one pair of states: factor * compare(student's row, teacher's, width, factor, row of `gradient`
-/// or null) for each row that counts, which adds to the gradient. The factor of a sample is its weight / `count`.
+/// or null) for each row that counts, which adds to the gradient, or writes it if compare.writes(): then the rows of
+/// samples that do not count are cleared. The factor of a sample is its weight / `count`.
 template <class Provider, class Compare, class S, class U, class A, class G>
 void compare_rows_of_states(const cpu_executor<Provider>& on, const Compare& compare, mask_mode mode,
                             view<const sample_rows, 1> rows, view<const sample_rows, 1> teacher_rows, index first_row,
@@ -27,14 +34,17 @@ void compare_rows_of_states(const cpu_executor<Provider>& on, const Compare& com
   parallel_for(on.threads, rows.extent(0), index{1}, [&](index begin, index end) {
     for (index i = begin; i < end; ++i) {
       const A factor = factor_of(out, count, i);
-      if (factor == A(0)) continue;
       const index at = rows(i).begin - first_row, teacher_at = teacher_rows(i).begin;
+      const index counting = factor == A(0) ? 0 : rows_that_count(rows(i), mode);
+      if (compare.writes() && !gradient.empty()) clear_rows(gradient, at + counting, at + rows(i).length);
+      if (counting == 0) continue;
       A sum = 0;
-      for (index r = 0; r < rows_that_count(rows(i), mode); ++r)
+      for (index r = 0; r < counting; ++r)
         sum += compare(&student(at + r, 0), &teacher(teacher_at + r, 0), width, factor,
                        gradient.empty() ? static_cast<G*>(nullptr) : &gradient(at + r, 0));
       if (!out.value.empty()) out.value(i) += factor * sum;
     }
+    if (compare.writes()) finish_stores_past_caches();
   });
 }
 
@@ -73,6 +83,8 @@ void compare_states(cpu, const cpu_executor<Provider>& on, const Compare& compar
   static_assert(std::same_as<S, A> && std::same_as<G, A>, "a projected loss needs a student in its compute type");
   const index width = teacher.extent(1);
   const auto skipped = [&](index i) { return factor_of(out, count, i) == A(0); };
+  for (index i = 0; i < rows.extent(0) && compare.writes() && !gradient.empty(); ++i)
+    clear_rows(gradient, rows(i).begin, rows(i).begin + rows(i).length);
   for (run_of_samples run{}; run.last < rows.extent(0);) {
     run = next_run(rows, mode, run.last, skipped);
     const index tokens = run.end - run.begin;
@@ -87,7 +99,7 @@ void compare_states(cpu, const cpu_executor<Provider>& on, const Compare& compar
     sink<A, cpu, G> part = out;
     if (!part.value.empty()) part.value = view<A, 1>(&out.value(run.first), here.extent(0));
     if (!part.weight.empty()) part.weight = view<const A, 1>(&out.weight(run.first), here.extent(0));
-    compare_rows_of_states(on, compare, mode, here, there, run.begin, read_only(y), teacher, dy, count, part);
+    compare_rows_of_states(on, compare.adding(), mode, here, there, run.begin, read_only(y), teacher, dy, count, part);
     ops::linear_backward(on, h, p.weight, read_only(dy), p.weight_gradient, p.bias_gradient,
                          gradient.empty() ? gradient : row_block(gradient, run.begin, tokens), true);
   }

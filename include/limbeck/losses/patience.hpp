@@ -59,13 +59,13 @@ struct patience {
     double pairs = 0;
     map(depths{student.hidden.size(), teacher.hidden.size()}, [&](layer_pair) { ++pairs; });
     detail::for_each_state_pair("patience", map, detail::equal_widths{}, student, teacher, out,
-                                [&](auto mine, auto theirs, auto gradient, double weight) {
+                                [&](auto mine, auto theirs, auto gradient, layer_pair p) {
                                   const double elements = scale == patience_scale::mean_element
                                                               ? pairs * static_cast<double>(mine.extent(1))
                                                               : 1;
                                   const double samples = scale == patience_scale::sum ? 1 : out.per.samples;
                                   detail::patience_layer(on, student.rows, teacher.rows, mine, theirs, gradient,
-                                                         samples * elements / weight, out);
+                                                         samples * elements / p.weight, out);
                                 });
   }
 };
