@@ -30,6 +30,7 @@ set(
   compress.hpp
   compress/low_rank.hpp
   compress/magnitude_mask.hpp
+  compress/orthogonal_rows.hpp
   compress/quantise.hpp
   compress/straight_through.hpp
   compress/ternary.hpp

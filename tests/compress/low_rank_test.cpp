@@ -1,11 +1,16 @@
 // Low-rank factors: by hand, the conditions of a nearest product, its error, and ranks from ratios and energies.
 #include "limbeck/compress/low_rank.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
 #include "compress/matrix_of.hpp"
+#include "limbeck/compress/magnitude_mask.hpp"
+#include "simd_levels.hpp"
 
 namespace limbeck {
 namespace {
@@ -127,6 +132,28 @@ TEST_CASE("a large matrix keeps its digits, in float too") {
   CHECK(largest_gap(f.product.seen(), narrow.seen()) < 3e-6);
 }
 
+TEST_CASE("factors are nearest at every level of instructions, of matrices tall, wide, graded and of extreme size") {
+  for (const simd_level level : limbeck_test::simd_levels()) {
+    const forced_simd_level forced(level);
+    for (const auto& [rows, columns] : {std::pair<index, index>{40, 17}, {17, 40}, {23, 23}})
+      for (const double size : {1.0, 1e-200, 1e150}) {
+        INFO(name_of(level) << ", [" << rows << ", " << columns << "] of about " << size);
+        matrix<> m(rows, columns, 9), relative(rows, columns);
+        for (index r = 0; r < rows; ++r)
+          for (index c = 0; c < columns; ++c) {
+            relative(r, c) = m(r, c) * std::pow(3, -static_cast<double>(c % 6)) * (r % 4 == 3 ? 0 : 1);
+            m(r, c) = relative(r, c) * size;
+          }
+        const auto found = decomposed(m);
+        const factors_of<double> f(found, 6);
+        matrix<> product = f.product;
+        for (index i = 0; i < product.count(); ++i) product.data()[i] /= size;
+        if (size == 1) CHECK(found.error(6) == Approx(distance(relative, product)).epsilon(1e-12));
+        CHECK(decomposed(relative).error(6) == Approx(distance(relative, product)).epsilon(1e-12));
+      }
+  }
+}
+
 TEST_CASE("matrices of zeros, of one rank and of no rows have factors") {
   const auto zeros = decomposed(matrix<>(4, 3));
   CHECK(zeros.rank_of_energy(1) == 0);
@@ -135,6 +162,17 @@ TEST_CASE("matrices of zeros, of one rank and of no rows have factors") {
   const matrix<> outer = matrix_of(3, 2, {1, 2, 2, 4, -3, -6});
   CHECK(decomposed(outer).rank_of_energy(1 - 1e-12) == 1);
   CHECK(largest_gap(factors_of<double>(decomposed(outer), 2).product.seen(), outer.seen()) < 1e-14);
+  for (const index rows : {1, 60, 100})
+    for (const index columns : {1, 60, 100}) {
+      INFO("[" << rows << ", " << columns << "]");
+      matrix<> ones(rows, columns);
+      ones.fill(1);
+      const auto found = decomposed(ones);
+      CHECK(found.singular_values()[0] == Approx(std::sqrt(static_cast<double>(rows * columns))).epsilon(1e-14));
+      CHECK(found.rank_of_energy(1 - 1e-15) == 1);
+      for (const index rank : {index{1}, (found.full_rank() + 1) / 2, found.full_rank()})
+        CHECK(largest_gap(factors_of<double>(found, rank).product.seen(), ones.seen()) < 1e-13);
+    }
   CHECK(decomposed(matrix<>(0, 3)).full_rank() == 0);
 }
 
@@ -151,6 +189,24 @@ TEST_CASE("ranks from a share of the energy and from a ratio of numbers") {
   CHECK(rank_of_ratio(20, 33, 0.5) == 6);  // 330 / 53
   CHECK(rank_of_ratio(20, 33, 9) == 20);
   CHECK(rank_of_ratio(0, 33, 1) == 0);
+}
+
+TEST_CASE("low rank, then a mask of both factors, leaves the numbers that ratio_of_rank says") {
+  const matrix<> weight(24, 16, 5);
+  const cpu_executor<> on;
+  const singular_decomposition found(weight.seen());
+  const index rank = rank_of_ratio(24, 16, 0.8);
+  matrix<> left(24, rank), right(rank, 16);
+  found.factors(rank, left.all(), right.all());
+  for (matrix<>* factor : {&left, &right}) {
+    matrix<std::uint8_t> mask(factor->rows(), factor->columns());
+    magnitude_mask(factor->seen(), kept_count(factor->count(), 0.5), mask.all());
+    apply_mask(on, mask.seen(), factor->all());
+  }
+
+  const auto numbers = [](const matrix<>& m) { return m.count() - std::count(m.data(), m.data() + m.count(), 0.0); };
+  CHECK(rank == 7);
+  CHECK(ratio_of_rank(24, 16, rank, 0.5) * 24 * 16 == Approx(numbers(left) + numbers(right)));
 }
 
 TEST_CASE("singular_decomposition refuses what does not fit") {

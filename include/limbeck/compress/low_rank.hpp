@@ -1,16 +1,14 @@
 // A matrix as the product of two thin ones.
 #pragma once
 
-#include <Eigen/Core>
-#include <Eigen/SVD>
-
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "limbeck/backend/eigen.hpp"
+#include "limbeck/compress/orthogonal_rows.hpp"
 #include "limbeck/core/view.hpp"
 
 namespace limbeck {
@@ -32,8 +30,8 @@ namespace limbeck {
   return static_cast<index>(std::min(full, std::floor(rank * (1 + 1e-12))));  // a rank's own ratio gives it back
 }
 
-/// The singular value decomposition of a matrix, from which factors of any rank follow. In double, on one thread; 768 x
-/// 768 takes seconds. Allocates a few matrices of its size.
+/// The singular value decomposition of a matrix, from which factors of any rank follow. In double, on one thread, by
+/// rotations; 768 x 768 takes seconds. Allocates a few matrices of its size.
 class singular_decomposition {
  public:
   /// matrix: [rows, columns]. row_weight [rows], not negative, weighs the squared error of a row, by how often its word
@@ -41,27 +39,29 @@ class singular_decomposition {
   /// empty: 1 for each. Throws contract_error where a number is not finite, or the weights do not fit.
   template <class T>
   explicit singular_decomposition(const view<const T, 2>& matrix, const view<const T, 1>& row_weight = {})
-      : matrix_(matrix.extent(0), matrix.extent(1)) {
+      : matrix_(matrix.extent(0), matrix.extent(1)),
+        values_(static_cast<std::size_t>(full_rank())),
+        order_(static_cast<std::size_t>(full_rank())) {
     expects(row_weight.empty() || row_weight.extent(0) == rows(), [&] {
       return message("singular_decomposition: ", row_weight.extent(0), " weights for ", rows(), " rows");
     });
-    Eigen::MatrixXd weighted(rows(), columns());
+    std::vector<double> weights(static_cast<std::size_t>(rows()), 1);
     for (index r = 0; r < rows(); ++r) {
       const double weight = row_weight.empty() ? 1 : static_cast<double>(row_weight(r));
       expects(weight >= 0 && std::isfinite(weight),
               [&] { return message("singular_decomposition: row ", r, " has a weight of ", weight); });
+      weights[static_cast<std::size_t>(r)] = std::sqrt(weight);
       for (index c = 0; c < columns(); ++c) {
-        matrix_(r, c) = static_cast<double>(matrix(r, c));
-        expects(std::isfinite(matrix_(r, c)),
-                [&] { return message("singular_decomposition: [", r, ", ", c, "] is ", matrix_(r, c)); });
-        weighted(r, c) = std::sqrt(weight) * matrix_(r, c);
+        const double x = matrix_.row(r)[c] = static_cast<double>(matrix(r, c));
+        expects(std::isfinite(x), [&] { return message("singular_decomposition: [", r, ", ", c, "] is ", x); });
+        largest_ = std::max(largest_, std::abs(x) * std::sqrt(weight));
       }
     }
-    decompose(weighted);
+    if (largest_ > 0) decompose(weights);
   }
 
   [[nodiscard]] index rows() const { return matrix_.rows(); }
-  [[nodiscard]] index columns() const { return matrix_.cols(); }
+  [[nodiscard]] index columns() const { return matrix_.columns(); }
   [[nodiscard]] index full_rank() const { return std::min(rows(), columns()); }
   /// [full rank], falling; of sqrt(row weight) * row, where there are weights.
   [[nodiscard]] std::span<const double> singular_values() const { return values_; }
@@ -97,24 +97,44 @@ class singular_decomposition {
           return message("singular_decomposition: factors ", shape_text(left), " and ", shape_text(right), " for rank ",
                          rank, " of [", rows(), ", ", columns(), "]");
         });
+    std::vector<double> column(static_cast<std::size_t>(rows()));
     for (index k = 0; k < rank; ++k) {
-      const Eigen::VectorXd column = matrix_ * right_.col(k);
-      const double length = std::sqrt(column.norm()), inverse = length > 0 ? 1 / length : 0;
-      for (index r = 0; r < rows(); ++r) left(r, k) = static_cast<T>(column(r) * inverse);
-      for (index c = 0; c < columns(); ++c) right(k, c) = static_cast<T>(right_(c, k) * length);
+      double squares = 0;
+      const double* const direction = right_.rows() > 0 ? right_.row(order_[static_cast<std::size_t>(k)]) : nullptr;
+      for (index r = 0; r < rows() && direction != nullptr; ++r) {
+        double& x = column[static_cast<std::size_t>(r)];
+        x = detail::product_of(matrix_.row(r), direction, matrix_.stride());
+        squares += x / largest_ * (x / largest_);
+      }
+      const double length = std::sqrt(std::sqrt(squares) * largest_), inverse = length > 0 ? 1 / length : 0;
+      for (index r = 0; r < rows(); ++r) left(r, k) = static_cast<T>(column[static_cast<std::size_t>(r)] * inverse);
+      for (index c = 0; c < columns(); ++c)
+        right(k, c) = static_cast<T>(direction != nullptr ? direction[c] * length : 0);
     }
   }
 
  private:
-  template <class Matrix>  // a template, so that only who decomposes compiles it
-  void decompose(const Matrix& weighted) {
-    if (full_rank() == 0) return;
-    const detail::eigen_on_one_thread alone;
-    // by rotations: right to the last digits, and compiled in a quarter of the time of divide and conquer
-    const Eigen::JacobiSVD<Matrix, Eigen::HouseholderQRPreconditioner> found(weighted, Eigen::ComputeThinV);
-    right_ = found.matrixV();
-    const auto& values = found.singularValues();
-    values_.assign(values.data(), values.data() + values.size());
+  // The rows of what is rotated are few: those of a wide matrix, of a tall one those of its triangle. Their numbers are
+  // at most 1, so that squares neither vanish nor overflow.
+  void decompose(const std::vector<double>& weights) {
+    const bool tall = rows() > columns();
+    detail::padded_rows scaled = tall ? detail::padded_rows(columns(), rows()) : detail::padded_rows(rows(), columns());
+    for (index r = 0; r < rows(); ++r)
+      for (index c = 0; c < columns(); ++c)
+        (tall ? scaled.row(c)[r] : scaled.row(r)[c]) =
+            matrix_.row(r)[c] / largest_ * weights[static_cast<std::size_t>(r)];
+    right_ = tall ? detail::triangle_of(scaled) : std::move(scaled);
+    detail::make_orthogonal(right_);
+    std::vector<double> lengths;
+    for (index k = 0; k < full_rank(); ++k) {
+      double* const row = right_.row(k);
+      lengths.push_back(std::sqrt(detail::product_of(row, row, right_.stride())));
+      for (index c = 0; c < columns(); ++c) row[c] = lengths.back() > 0 ? row[c] / lengths.back() : 0;
+    }
+    std::iota(order_.begin(), order_.end(), 0);
+    const auto length = [&](index k) { return lengths[static_cast<std::size_t>(k)]; };
+    std::stable_sort(order_.begin(), order_.end(), [&](index a, index b) { return length(a) > length(b); });
+    for (std::size_t k = 0; k < values_.size(); ++k) values_[k] = length(order_[k]) * largest_;
   }
   [[nodiscard]] double dropped_squares(index rank) const {
     double sum = 0;
@@ -128,8 +148,10 @@ class singular_decomposition {
     });
   }
 
-  Eigen::MatrixXd matrix_, right_;  // right_: a column for each singular value
-  std::vector<double> values_;
+  detail::padded_rows matrix_, right_;  // right_: directions, a row for each singular value; none of zeros
+  double largest_ = 0;                  // number of the weighted matrix, in size
+  std::vector<double> values_;          // falling
+  std::vector<index> order_;            // the row of right_ that has it
 };
 
 }  // namespace limbeck

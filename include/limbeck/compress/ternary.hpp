@@ -26,9 +26,9 @@ template <class T>
   for_numbers(weight, [&](double w) { sum += size(w); });
   const double threshold = weight.count() > 0 ? options.factor * sum / static_cast<double>(weight.count()) : 0;
   for_numbers(weight, [&](double w) {
-    if (size(w) <= threshold) return;
-    above += size(w);
-    ++count;
+    const bool is_above = size(w) > threshold;  // without a branch, which would be foretold badly
+    above += is_above ? size(w) : 0;
+    count += is_above ? 1 : 0;
   });
   return {threshold, count > 0 ? above / static_cast<double>(count) : 0};
 }
