@@ -80,6 +80,10 @@ TEST_CASE("margin_mse skips rows of weight 0, ignored labels, padding and candid
   want[0] = -4, want[1] = 4;
   CHECK(got.gradient == want);
 
+  const auto none = logit_case<double>{1, 3, {1, 2, 3}, {-infinity, 1, 2}}(margin_mse{});
+  CHECK(none.value[0] == 0);
+  CHECK(none.gradient == std::vector<double>{0, 0, 0});
+
   std::vector<double> anything(16, undefined), value(4);  // what lay there is written over
   sink<double, cpu> out{view<double, 1>(value.data(), 4)};
   out.gradient.logits = view<double, 2>(anything.data(), 4, 4);

@@ -12,6 +12,7 @@
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
@@ -130,6 +131,7 @@ void check_every_loss(const C& c) {
   check_bits("decoupled", c, decoupled_kd{});
   check_bits("normalised", c, normalised_kd{.temperature = 2});
   check_bits("logits", c, logits_mse{.temperature = 2});
+  check_bits("margins", c, margin_mse{});
 }
 
 TEST_CASE("every row-wise loss has the same bits for any threads, split and chunk, of few classes and many") {

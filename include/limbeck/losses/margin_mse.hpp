@@ -11,9 +11,9 @@ namespace limbeck {
 /// value[sample of row] += the mean over the other candidates c of ((z_0 - z_c) - (z_t0 - z_tc))^2, divided by the
 /// caller's count of `over` (Margin-MSE, Hofstaetter et al. 2020, arXiv:2010.02666, section 3.2, which has one other).
 /// Logits: [rows, candidates], a query's scores; candidate 0 is the relevant one, or the row's label where there are
-/// labels. Candidates that the teacher gives -infinity and those behind valid_classes are none; rows of weight 0 or an
-/// ignored label are skipped. Throws contract_error where the shapes or numbers of valid classes differ, or a label is
-/// no candidate.
+/// labels. Candidates that the teacher gives -infinity and those behind valid_classes are none; rows of weight 0, with
+/// an ignored label or without a relevant candidate are skipped. Throws contract_error where the shapes or numbers of
+/// valid classes differ, or a label is no candidate.
 struct margin_mse {
   static constexpr signal_set reads = signal::logits;
   std::int32_t ignore_index = -100;

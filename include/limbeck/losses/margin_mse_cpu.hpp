@@ -14,9 +14,10 @@ struct row_margins {
   const Rows& rows;
   index row, relevant;
 
-  [[nodiscard]] bool is_other(index c) const {
-    return c != relevant && static_cast<double>(rows.teacher(row, c)) != -std::numeric_limits<double>::infinity();
+  [[nodiscard]] bool is_candidate(index c) const {
+    return static_cast<double>(rows.teacher(row, c)) != -std::numeric_limits<double>::infinity();
   }
+  [[nodiscard]] bool is_other(index c) const { return c != relevant && is_candidate(c); }
   [[nodiscard]] double operator()(index c) const {
     const auto margin = [&](const auto& logits) {
       return static_cast<double>(logits(row, relevant)) - static_cast<double>(logits(row, c));
@@ -28,6 +29,7 @@ struct row_margins {
 template <class S, class U, class A, class G>
 void margin_row(const logit_rows<S, U, A, cpu, G>& rows, index row, index relevant) {
   const row_margins<logit_rows<S, U, A, cpu, G>> lacking{rows, row, relevant};
+  if (!lacking.is_candidate(relevant)) return;
   double sum = 0, squares = 0;
   index others = 0;
   for (index c = 0; c < rows.classes; ++c) {
