@@ -263,6 +263,11 @@ set(
 )
 
 set(
+  limbeck_headers_torch
+  interop/torch.hpp
+)
+
+set(
   limbeck_headers_cuda
   backend/copy_cuda.hpp
   backend/cuda_block.hpp

@@ -8,10 +8,10 @@ usage: headers.py REPOSITORY [--write]
 import sys
 from pathlib import Path
 
-COMPONENTS = ["limbeck", "blas", "onednn", "xtensor", "text", "io", "training", "cuda"]
+COMPONENTS = ["limbeck", "blas", "onednn", "xtensor", "text", "io", "training", "torch", "cuda"]
 OF_FOLDER = {"data": "text", "io": "io", "training": "training", "recipes": "training"}  # others: limbeck
 OF_HEADER = {"backend/blas.hpp": "blas", "backend/onednn.hpp": "onednn", "backend/onednn_bf16.hpp": "onednn",
-             "interop/xtensor.hpp": "xtensor"}
+             "interop/torch.hpp": "torch", "interop/xtensor.hpp": "xtensor"}
 OPENING = """\
 # The headers of every component, under include/limbeck, each named once: this installs them and compiles each alone.
 # `tests/house/headers.py . --write` brings the lists up to date; the test of the same name fails where they are not.

@@ -12,7 +12,7 @@ LAYERS = {
     "core": [],
     "mappings": ["core"],
     "data": ["core"],
-    "interop": ["core"],
+    "interop": ["losses"],
     "backend": ["core"],
     "distributed": ["backend"],
     "ops": ["backend"],
