@@ -41,8 +41,7 @@ float out[rows * C], normed[rows * C], logits[rows * padded], d_logits[rows * pa
 std::int32_t words[rows], labels[rows];
 float teacher[rows * V];
 
-// --- Random numbers
-// ---------------------------------------------------------------------------------------------------
+// --- Random numbers --------------------------------------------------------------------------------------------------
 
 std::uint64_t random_state;
 
@@ -61,8 +60,7 @@ void fill_normal(float* begin, int count, float deviation) {
   for (int i = 0; i < count; ++i) begin[i] = normal(deviation);
 }
 
-// --- Data: words that depend on the two before them, so what comes next is known exactly
-// --------------------------------
+// --- Data: words that depend on the two before them, so what comes next is known exactly -----------------------------
 
 constexpr int traits = 8;
 float after_last[V * traits], after_older[V * traits], meaning[V * traits];
@@ -100,8 +98,7 @@ void next_batch() {
   }
 }
 
-// --- The loss: where the loop had a softmax and a cross-entropy, it asks limbeck
-// ------------------------------------------
+// --- The loss: where the loop had a softmax and a cross-entropy, it asks limbeck -------------------------------------
 
 int count_learned() {
   return static_cast<int>(std::count_if(labels, labels + rows, [](std::int32_t l) { return l != not_learned; }));
@@ -153,8 +150,7 @@ double gradient_error() {
   return off / largest;
 }
 
-// --- The model, layer by layer
-// ------------------------------------------------------------------------------------------
+// --- The model, layer by layer ---------------------------------------------------------------------------------------
 
 /// y [rows, to] = x [rows, from] * weight [to, from]^T + bias; a null bias is none.
 void linear(float* y, const float* x, const float* weight, const float* bias, int from, int to) {
@@ -291,8 +287,7 @@ void add(float* y, const float* x, const float* branch) {
   for (int i = 0; i < rows * C; ++i) y[i] = x[i] + branch[i];
 }
 
-// --- The whole net
-// ------------------------------------------------------------------------------------------------------
+// --- The whole net ---------------------------------------------------------------------------------------------------
 
 void forward() {
   static float branch[rows * C];
