@@ -33,7 +33,8 @@ struct points {
     for (Index i = 0; i < samples; ++i) {
       const auto cloud = static_cast<Index>(random() % (2 * classes));
       label(i) = static_cast<std::int32_t>(cloud % classes);
-      x.row(i) = centre(cloud) + Eigen::RowVector2f(spread(random), spread(random));
+      x.row(i) = centre(cloud);
+      for (float& coordinate : x.row(i)) coordinate += spread(random);
       for (Index c = 0; c < classes; ++c)
         teacher(i, c) = std::log(density(x.row(i), c) + density(x.row(i), c + classes));
     }
