@@ -82,7 +82,7 @@ std::vector<double> alp_row(const grid& layer, index sample, index row) {
 }
 
 template <class Map>
-void check_against_reference(const representation_case<>& c, const Map& map, const alp_kd_options& options) {
+void check_alp(const representation_case<>& c, const Map& map, const alp_kd_options& options) {
   const auto got = c(alp_kd{map, limbeck::no_projection{}, options});
   std::vector<double> value(c.sizes.size());
   double worst = 0;
@@ -131,9 +131,9 @@ TEST_CASE("alp_kd agrees with the reference for first and every token, all layer
     for (const bool attention_grad : {false, true}) {
       const auto c = alp_case(2, 5, 4, 4);
       const alp_kd_options options{.scale = 0.7, .attention_grad = attention_grad, .tokens = tokens};
-      check_against_reference(c, limbeck::all_layers_mapping{}, options);
-      check_against_reference(c, limbeck::block_mapping{}, options);
-      check_against_reference(c, limbeck::explicit_mapping{{{0, 1, 0.2}, {1, 4}, {0, 3, 3}, {1, 0, 1e-3}}}, options);
+      check_alp(c, limbeck::all_layers_mapping{}, options);
+      check_alp(c, limbeck::block_mapping{}, options);
+      check_alp(c, limbeck::explicit_mapping{{{0, 1, 0.2}, {1, 4}, {0, 3, 3}, {1, 0, 1e-3}}}, options);
     }
 }
 

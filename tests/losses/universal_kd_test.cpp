@@ -70,7 +70,7 @@ std::vector<double> first_state(const limbeck_test::grid& layer, limbeck::index 
   for (limbeck::index c = 0; c < layer.columns; ++c) out.push_back(layer(sample, 0, 0, c));
   return out;
 }
-double inner(const std::vector<double>& a, const std::vector<double>& b) {
+double product_of(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
@@ -88,7 +88,7 @@ TEST_CASE("universal_kd without heads is the divergence from the mixture that ea
     for (std::size_t m = 0; m < 2; ++m) {
       const auto z = first_state(c.student[m], b);
       std::vector<double> products, mixture(4);
-      for (const auto& layer : c.teacher) products.push_back(0.5 * inner(z, first_state(layer, b)));
+      for (const auto& layer : c.teacher) products.push_back(0.5 * product_of(z, first_state(layer, b)));
       const auto weight = softmax_of(products, 1);
       for (std::size_t n = 0; n < 3; ++n)
         for (std::size_t k = 0; k < 4; ++k) mixture[k] += weight[n] * first_state(c.teacher[n], b)[k];
