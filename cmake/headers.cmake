@@ -118,6 +118,7 @@ set(
   losses/standardised_mse_cpu.hpp
   losses/teacher_logits.hpp
   losses/teacher_predictions.hpp
+  losses/term_weights.hpp
   losses/top_k.hpp
   losses/top_k_cpu.hpp
   losses/universal_kd.hpp

@@ -39,7 +39,8 @@ def step_rows(found):
 
 LOSSES = {"kl_soft": "soft KL", "ce+kl": "cross-entropy and soft KL", "w_ce+kl": "the same, weighted rows",
           "attn_mse_full": "attention MSE", "attn_mse_sst_len": "attention MSE, short samples",
-          "hid_mse+proj": "hidden MSE, projected", "cosine": "cosine of states"}
+          "hid_mse+proj": "hidden MSE, projected", "cosine": "cosine of states",
+          "relation_qkv_full": "three MiniLM relations", "relation_qkv_sst_len": "three MiniLM relations, short samples"}
 
 
 def loss_rows(found):

@@ -43,6 +43,7 @@
 #include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/teacher_logits.hpp"
 #include "limbeck/losses/teacher_predictions.hpp"
+#include "limbeck/losses/term_weights.hpp"
 #include "limbeck/losses/top_k.hpp"
 #include "limbeck/losses/universal_kd.hpp"
 #include "limbeck/losses/write_gradient.hpp"
