@@ -61,7 +61,7 @@ TEST_CASE("uncertainty_weighted: a split of the batch gives the same gradient of
         uncertainty_weighted(view<const double, 1>(s.data(), 2), view<double, 1>(into.data(), 2), told, taught));
   };
   run(c, whole);
-  for (const std::size_t first : {0, 2}) {
+  for (const std::size_t first : {std::size_t{0}, std::size_t{2}}) {
     const std::size_t end = first == 0 ? 2 : 5;
     auto part = c;
     const auto cut = [&](auto& all, std::size_t width) {

@@ -156,7 +156,7 @@ TEST_CASE("top_k_soft_target: rows of weight 0, columns behind the classes and r
   c.row_sample = {0, 0, 1, 1};
   for (std::size_t column = 0; column < 12; ++column)
     c.student[12 + column] = c.teacher[12 + column] = std::numeric_limits<float>::quiet_NaN();
-  for (std::size_t row : {0, 2, 3})
+  for (const std::size_t row : {std::size_t{0}, std::size_t{2}, std::size_t{3}})
     for (std::size_t column = 9; column < 12; ++column)
       c.student[row * 12 + column] = c.teacher[row * 12 + column] = std::numeric_limits<float>::quiet_NaN();
   c.student[2] = -std::numeric_limits<float>::infinity();
