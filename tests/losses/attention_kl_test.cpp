@@ -76,15 +76,6 @@ attention_kl_outcome attention_kl_by_definition(const representation_case<>& c, 
   return want;
 }
 
-double attention_kl_distance(const std::vector<double>& got, const std::vector<double>& want) {
-  double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    const double gap = std::abs(got[i] - want[i]);
-    if (!(gap <= worst)) worst = gap;
-  }
-  return worst;
-}
-
 // Three samples of 5, 3 and 4 tokens, two heads.
 template <class A = double>
 representation_case<A> attention_kl_case(std::size_t student_layers = 1, std::size_t teacher_layers = 1) {
@@ -113,7 +104,7 @@ TEST_CASE("attention_kl of one head and two tokens agrees with a calculation by 
   c.per.tokens = 2;
   const auto got = c(attention_kl{});
   CHECK(got.value[0] == Approx((0.75 * std::log(1.5) + 0.25 * std::log(0.5)) / 2).epsilon(1e-14));
-  CHECK(attention_kl_distance(got.gradient[0].data, {-0.125, 0.125, 0, 0}) < 1e-15);
+  CHECK(limbeck_test::largest_gap(got.gradient[0].data, {-0.125, 0.125, 0, 0}) < 1e-15);
   const auto whole = c(attention_kl{uniform_mapping{}, {.measure = row_divergence::cross_entropy}});
   CHECK(whole.value[0] == Approx(std::log(2.0)).epsilon(1e-14));
   CHECK(whole.gradient[0].data == got.gradient[0].data);
@@ -123,7 +114,7 @@ TEST_CASE("attention_kl of one head and two tokens agrees with a calculation by 
   c.teacher[0].data = {0.75, 0.25, 1, 0};
   const auto plain = c(attention_kl{uniform_mapping{}, {.of = attention_map::probabilities}});
   CHECK(plain.value[0] == Approx((0.75 * std::log(1.5) + 0.25 * std::log(0.5) + std::log(5.0)) / 2).epsilon(1e-14));
-  CHECK(attention_kl_distance(plain.gradient[0].data, {-0.75, -0.25, -2.5, 0}) < 1e-15);
+  CHECK(limbeck_test::largest_gap(plain.gradient[0].data, {-0.75, -0.25, -2.5, 0}) < 1e-15);
 }
 
 TEST_CASE("attention_kl agrees with its definition and with central differences for 200 random shapes") {
@@ -148,8 +139,8 @@ TEST_CASE("attention_kl agrees with its definition and with central differences 
     const attention_kl loss{uniform_mapping{}, options};
     const auto got = c(loss);
     const auto want = attention_kl_by_definition(c, options);
-    value = std::max(value, attention_kl_distance(got.value, want.value));
-    gradient = std::max(gradient, attention_kl_distance(got.gradient[0].data, want.gradient.data));
+    value = std::max(value, limbeck_test::largest_gap(got.value, want.value));
+    gradient = std::max(gradient, limbeck_test::largest_gap(got.gradient[0].data, want.gradient.data));
     const double step = options.of == attention_map::scores ? 1e-5 : 3e-7;  // slopes of a logarithm near 0
     slope = std::max(slope, slope_error(c, loss, 0, step, 1 + got.gradient[0].data.size() / 16));
     untouched = untouched && got.untouched;
@@ -198,7 +189,7 @@ TEST_CASE("attention_kl takes a teacher in any type, and long rows at every leve
       exact.causal = true;
       const auto want = attention_kl_by_definition(exact, {});
       CHECK(static_cast<double>(got.value[0]) == Approx(want.value[0]).epsilon(2e-6));
-      CHECK(attention_kl_distance(got.gradient[0].data, want.gradient.data) < 1e-6);
+      CHECK(limbeck_test::largest_gap(got.gradient[0].data, want.gradient.data) < 1e-6);
       CHECK(got.untouched);
     }
   };
@@ -241,7 +232,7 @@ TEST_CASE("attention_kl adds up the layers that its mapping pairs, each with its
     const auto part = one(attention_kl{});
     for (std::size_t b = 0; b < 3; ++b) value[b] += p.weight * part.value[b];
   }
-  CHECK(attention_kl_distance(got.value, value) < 1e-12);
+  CHECK(limbeck_test::largest_gap(got.value, value) < 1e-12);
   for (const std::size_t layer : {0U, 1U}) CHECK(limbeck_test::slope_error(c, loss, layer) < 1e-7);
 }
 

@@ -66,15 +66,6 @@ relation_outcome relation_by_definition(const representation_case<>& c, index he
   return want;
 }
 
-double relation_distance(const std::vector<double>& got, const std::vector<double>& want) {
-  double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    const double gap = std::abs(got[i] - want[i]);
-    if (!(gap <= worst)) worst = gap;
-  }
-  return worst;
-}
-
 // Three samples of 5, 3 and 4 tokens, 6 columns in the student, 10 in the teacher.
 template <class A = double>
 representation_case<A> relation_case(std::size_t student_layers = 1, std::size_t teacher_layers = 1) {
@@ -118,8 +109,8 @@ TEST_CASE("minilm_relations agrees with its definition and with central differen
     auto want = relation_by_definition(c, heads, causal);
     for (std::vector<double>* of : {&want.value, &want.gradient.data})
       for (double& x : *of) x *= 2.5;  // all three are the same matrix
-    value = std::max(value, relation_distance(got.value, want.value));
-    gradient = std::max(gradient, relation_distance(got.gradient[0].data, want.gradient.data));
+    value = std::max(value, limbeck_test::largest_gap(got.value, want.value));
+    gradient = std::max(gradient, limbeck_test::largest_gap(got.gradient[0].data, want.gradient.data));
     slope = std::max(slope, slope_error(c, loss, 0, 1e-5, 1 + got.gradient[0].data.size() / 16));
     untouched = untouched && got.untouched;
     INFO("seed " << seed);
@@ -134,7 +125,7 @@ TEST_CASE("value_relation has the same bits wherever values lie, and reads and w
   auto c = relation_case();
   c.sizes[0].keys = 4;  // the last token is padding
   const auto packed = c(relation_of_values(2));
-  CHECK(relation_distance(packed.value, relation_by_definition(c, 2, false).value) < 1e-13);
+  CHECK(limbeck_test::largest_gap(packed.value, relation_by_definition(c, 2, false).value) < 1e-13);
   for (const placement mine : {placement{.padded = true}, placement{.before = 3, .after = 1, .wider = 2}})
     for (const placement theirs : {placement{}, placement{.wider = 3, .padded = true}}) {
       c.place = mine;
@@ -158,7 +149,7 @@ TEST_CASE("value_relation takes a teacher in any type, and long samples and wide
       const representation_case<> exact{signal::values, c.sizes, c.student, c.teacher};
       const auto want = relation_by_definition(exact, 2, false);
       CHECK(static_cast<double>(got.value[0]) == Approx(want.value[0]).epsilon(2e-6));
-      CHECK(relation_distance(got.gradient[0].data, want.gradient.data) < 1e-5);
+      CHECK(limbeck_test::largest_gap(got.gradient[0].data, want.gradient.data) < 1e-5);
       CHECK(got.untouched);
     }
   };
@@ -230,7 +221,7 @@ TEST_CASE("minilm_relations reads and moves queries, keys and values by themselv
     auto want = relation_by_definition({signal::values, rows, {mine[i]}, {theirs[i]}}, 2, false);
     expected += weights[i] * want.value[0];
     for (double& x : want.gradient.data) x *= weights[i];
-    CHECK(relation_distance(gradient[i].data, want.gradient.data) < 1e-14);
+    CHECK(limbeck_test::largest_gap(gradient[i].data, want.gradient.data) < 1e-14);
   }
   CHECK(value == Approx(expected).epsilon(1e-13));
 }

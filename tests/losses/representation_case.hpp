@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -192,6 +193,16 @@ inline representation_case<> random_batch(limbeck::signal_set kind, unsigned see
   c.causal = c.maps() && draw(0, 1) == 1;
   for (placement* p : {&c.place, &c.teacher_place}) *p = {draw(0, 2), draw(0, 2), draw(0, 2), draw(0, 1) == 1};
   return c;
+}
+
+/// The largest difference of two lists, a NaN counting as one; infinite where they have different lengths.
+inline double largest_gap(const std::vector<double>& got, const std::vector<double>& want) {
+  double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
+    const double gap = std::abs(got[i] - want[i]);
+    if (!(gap <= worst)) worst = gap;
+  }
+  return worst;
 }
 
 /// The largest |central difference - gradient| / max(1, |gradient|) of the summed value over entries 0, every,

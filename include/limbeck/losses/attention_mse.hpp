@@ -1,9 +1,10 @@
 // Compares attention maps of mapped layers.
 #pragma once
 
-#include <string>
+#include <utility>
 
 #include "limbeck/losses/attention_mse_cpu.hpp"
+#include "limbeck/losses/head_groups_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/mappings/uniform.hpp"
@@ -29,33 +30,18 @@ struct attention_mse {
   signal_set reads;
 
   explicit constexpr attention_mse(Map map = {}, attention_mse_options options = {})
-      : map(std::move(map)),
-        options(options),
-        reads(options.of == attention_map::scores ? signal::scores : signal::probabilities) {}
+      : map(std::move(map)), options(options), reads(detail::signal_of(options.of)) {}
 
   template <launchable E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
-    const bool scores = options.of == attention_map::scores;
-    const auto& mine = scores ? student.scores : student.probabilities;
-    const auto& gradient = scores ? out.gradient.scores : out.gradient.probabilities;
-    const auto& shown = scores ? teacher.scores : teacher.probabilities;
-    detail::expects_same_samples("attention_mse", student, teacher, out);
-    const depths layers{mine.size(), shown.size()};
-    const auto pair_of = [&](layer_pair p) {
-      return detail::pair_of_maps<S, U, G>{detail::layer_of("attention_mse", "student", mine, p.student),
-                                           detail::layer_of("attention_mse", "teacher", shown, p.teacher),
-                                           gradient.empty() ? square_blocks<G, backend_of<E>>{} : gradient[p.student]};
-    };
-    map(layers, [&](layer_pair p) { pair_of(p).check("attention_mse", options.heads); });
-    map(layers, [&](layer_pair p) {
-      const auto maps = pair_of(p);
-      const index compared =
-          detail::heads_compared("attention_mse", maps.student.heads, maps.teacher.heads, options.heads);
-      detail::attention_mse_layer(backend_of<E>{}, on, options.mask, compared, student.rows, maps,
-                                  p.weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
-    });
+    detail::for_each_map_pair("attention_mse", map, options.of, options.heads, student, teacher, out,
+                              [&](const auto& maps, index compared, double weight) {
+                                detail::attention_mse_layer(
+                                    backend_of<E>{}, on, options.mask, compared, student.rows, maps,
+                                    weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
+                              });
   }
 };
 

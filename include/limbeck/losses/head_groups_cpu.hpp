@@ -28,6 +28,37 @@ struct pair_of_maps {
   }
 };
 
+[[nodiscard]] constexpr signal_set signal_of(attention_map which) {
+  return which == attention_map::scores ? signal::scores : signal::probabilities;
+}
+template <class T>
+[[nodiscard]] const per_layer<square_blocks<T, cpu>>& maps_of(const signals<T, cpu>& of, attention_map which) {
+  return which == attention_map::scores ? of.scores : of.probabilities;
+}
+
+/// Calls compare(pair_of_maps, maps that are left to compare, weight) for every pair of layers that `map` shows, once
+/// all are known to fit. Throws contract_error where samples, depths, heads or masks do not.
+template <class Map, class S, class U, class A, class G, class Compare>
+void for_each_map_pair(const char* loss, const Map& map, attention_map of, head_match match,
+                       const signals<const S, cpu>& student, const signals<const U, cpu>& teacher,
+                       const sink<A, cpu, G>& out, const Compare& compare) {
+  const auto& mine = maps_of(student, of);
+  const auto& shown = maps_of(teacher, of);
+  const auto& gradient = maps_of(out.gradient, of);
+  expects_same_samples(loss, student, teacher, out);
+  const depths layers{mine.size(), shown.size()};
+  const auto pair_of = [&](layer_pair p) {
+    return pair_of_maps<S, U, G>{layer_of(loss, "student", mine, p.student),
+                                 layer_of(loss, "teacher", shown, p.teacher),
+                                 gradient.empty() ? square_blocks<G, cpu>{} : gradient[p.student]};
+  };
+  map(layers, [&](layer_pair p) { pair_of(p).check(loss, match); });
+  map(layers, [&](layer_pair p) {
+    const auto maps = pair_of(p);
+    compare(maps, heads_compared(loss, maps.student.heads, maps.teacher.heads, match), p.weight);
+  });
+}
+
 /// Query rows `first` .. `first + count` of a sample's maps.
 struct map_rows {
   sample_rows of;
