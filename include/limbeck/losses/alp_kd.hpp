@@ -42,22 +42,15 @@ struct alp_kd {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
-    detail::expects_same_samples("alp_kd", student, teacher, out);
+    detail::expects_state_pairs("alp_kd", map, projection, student, teacher, out);
     const depths layers{student.hidden.size(), teacher.hidden.size()};
-    const auto gradient = [&](std::size_t layer) {
-      return out.gradient.hidden.empty() ? view<G, 2, backend_of<E>>{} : out.gradient.hidden[layer];
-    };
-    map(layers, [&](layer_pair p) {
-      detail::expects_states("alp_kd", projection, detail::layer_of("alp_kd", "student", student.hidden, p.student),
-                             detail::layer_of("alp_kd", "teacher", teacher.hidden, p.teacher), gradient(p.student));
-    });
     for (std::size_t m = 0; m < layers.student; ++m) (void)detail::layers_attended("alp_kd", map, layers, m);
     const auto rows = detail::rows_matched(student, teacher, options.tokens, count_of(out.per, options.over), out);
     for (std::size_t m = 0; m < layers.student; ++m) {
       const auto attended = detail::layers_attended("alp_kd", map, layers, m);
       if (attended.count > 0)
         detail::attended_state_mse(backend_of<E>{}, on, projection, attended, options.scale, options.attention_grad,
-                                   rows, student.hidden[m], teacher.hidden, gradient(m), out);
+                                   rows, student.hidden[m], teacher.hidden, detail::hidden_gradient(out, m), out);
     }
   }
 };

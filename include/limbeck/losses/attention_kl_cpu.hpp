@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "limbeck/backend/scratch.hpp"
-#include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/head_groups_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
@@ -76,14 +75,12 @@ void attention_kl_layer(cpu, const cpu_executor<Provider>& on, attention_map of,
                         view<const sample_rows, 1> rows, const pair_of_maps<S, U, G>& maps, double share,
                         const sink<A, cpu, G>& out) {
   const attention_kl_call<A> call{of, measure};
-  parallel_each(on.threads, rows.extent(0), [&](index i) {
-    const A factor = factor_of(out, 1 / share, i);
-    if (factor == A(0)) return;
+  for_each_counted_sample(on, rows.extent(0), 1 / share, out, [&](index i, A factor) {
     A sum = 0;
     for_each_group(maps, compared, i, [&](const group_of_heads& mine, const group_of_heads& theirs) {
       sum += call(maps, rows(i), mine, theirs, factor);
     });
-    if (!out.value.empty()) out.value(i) += factor * sum;
+    return sum;
   });
 }
 

@@ -50,23 +50,34 @@ void expects_states(const char* loss, const Projection& projection, view<const S
           [&] { return message(loss, ": the columns of a state must lie side by side"); });
 }
 
+/// Where the gradient of a layer's states goes, or an empty view.
+template <class A, backend B, class G>
+[[nodiscard]] view<G, 2, B> hidden_gradient(const sink<A, B, G>& out, std::size_t layer) {
+  return out.gradient.hidden.empty() ? view<G, 2, B>{} : out.gradient.hidden[layer];
+}
+
+/// Throws contract_error where samples, depths, or the widths of a pair of layers that `map` shows, do not fit.
+template <class Map, class Projection, class S, class U, backend B, class A, class G>
+void expects_state_pairs(const char* loss, const Map& map, const Projection& projection,
+                         const signals<const S, B>& student, const signals<const U, B>& teacher,
+                         const sink<A, B, G>& out) {
+  expects_same_samples(loss, student, teacher, out);
+  map(depths{student.hidden.size(), teacher.hidden.size()}, [&](layer_pair p) {
+    expects_states(loss, projection, layer_of(loss, "student", student.hidden, p.student),
+                   layer_of(loss, "teacher", teacher.hidden, p.teacher), hidden_gradient(out, p.student));
+  });
+}
+
 /// Calls compare(student's states, teacher's, gradient or an empty view, pair) for every pair of layers that `map`
-/// shows, once all are known to fit. Throws contract_error where samples, depths or widths do not.
+/// shows, once all are known to fit. Throws as expects_state_pairs().
 template <class Map, class Projection, class S, class U, backend B, class A, class G, class Compare>
 void for_each_state_pair(const char* loss, const Map& map, const Projection& projection,
                          const signals<const S, B>& student, const signals<const U, B>& teacher,
                          const sink<A, B, G>& out, Compare&& compare) {
-  expects_same_samples(loss, student, teacher, out);
-  const depths layers{student.hidden.size(), teacher.hidden.size()};
-  const auto gradient = [&](std::size_t layer) {
-    return out.gradient.hidden.empty() ? view<G, 2, B>{} : out.gradient.hidden[layer];
-  };
-  map(layers, [&](layer_pair p) {
-    expects_states(loss, projection, layer_of(loss, "student", student.hidden, p.student),
-                   layer_of(loss, "teacher", teacher.hidden, p.teacher), gradient(p.student));
+  expects_state_pairs(loss, map, projection, student, teacher, out);
+  map(depths{student.hidden.size(), teacher.hidden.size()}, [&](layer_pair p) {
+    compare(student.hidden[p.student], teacher.hidden[p.teacher], hidden_gradient(out, p.student), p);
   });
-  map(layers,
-      [&](layer_pair p) { compare(student.hidden[p.student], teacher.hidden[p.teacher], gradient(p.student), p); });
 }
 
 }  // namespace limbeck::detail

@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "limbeck/backend/scratch.hpp"
-#include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/add_rows_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
@@ -133,12 +132,10 @@ void relation_layer(cpu, const cpu_executor<Provider>& on, index heads, bool cau
                     view<const sample_rows, 1> teacher_rows, const pair_of_vectors<S, U, G>& x, double share,
                     const sink<A, cpu, G>& out) {
   const relation_call<A> call{heads, causal};
-  parallel_each(on.threads, rows.extent(0), [&](index i) {
-    const A factor = factor_of(out, 1 / share, i);
-    if (factor == A(0)) return;
+  for_each_counted_sample(on, rows.extent(0), 1 / share, out, [&](index i, A factor) {
     A sum = 0;
     for (index head = 0; head < heads; ++head) sum += call(x, rows(i), teacher_rows(i), head, factor);
-    if (!out.value.empty()) out.value(i) += factor * sum;
+    return sum;
   });
 }
 

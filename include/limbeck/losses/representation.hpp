@@ -55,6 +55,18 @@ A factor_of(const sink<A, B, G>& out, double count, index sample) {
   return static_cast<A>(out.scale * weight / count);
 }
 
+/// value[sample] += factor * sum_of(sample, factor) for every sample whose factor is not 0, each as soon as a thread is
+/// free.
+template <class E, class A, class G, class Sum>
+void for_each_counted_sample(const E& on, index samples, double count, const sink<A, cpu, G>& out, const Sum& sum_of) {
+  parallel_each(on.threads, samples, [&](index i) {
+    const A factor = factor_of(out, count, i);
+    if (factor == A(0)) return;
+    const A sum = sum_of(i, factor);
+    if (!out.value.empty()) out.value(i) += factor * sum;
+  });
+}
+
 /// Throws contract_error unless student and teacher saw the same samples, and the sink has a place for each.
 template <class S, class U, class A, class G>
 void expects_same_samples(const char* loss, const signals<const S, cpu>& student, const signals<const U, cpu>& teacher,

@@ -45,23 +45,18 @@ struct universal_kd {
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
     static_assert(std::same_as<A, T>, "the heads are of the type that the loss is computed in");
-    detail::expects_same_samples("universal_kd", student, teacher, out);
+    detail::expects_state_pairs("universal_kd", map, detail::any_widths{}, student, teacher, out);
     expects(options.temperature > 0,
             [&] { return message("universal_kd: temperature ", options.temperature, ", must be positive"); });
     const depths layers{student.hidden.size(), teacher.hidden.size()};
-    const auto gradient = [&](std::size_t layer) {
-      return out.gradient.hidden.empty() ? view<G, 2, backend_of<E>>{} : out.gradient.hidden[layer];
-    };
     index classes = 0;
     std::array<bool, max_layers> seen{};
     map(layers, [&](layer_pair p) {
-      const auto& mine = detail::layer_of("universal_kd", "student", student.hidden, p.student);
-      const auto& theirs = detail::layer_of("universal_kd", "teacher", teacher.hidden, p.teacher);
-      detail::expects_states("universal_kd", detail::any_widths{}, mine, theirs, gradient(p.student));
-      const index count = detail::classes_of("student", student_heads, layers.student, p.student, mine.extent(1));
+      const index count =
+          detail::classes_of("student", student_heads, layers.student, p.student, student.hidden[p.student].extent(1));
       if (classes == 0) classes = count;
-      for (const index other :
-           {count, detail::classes_of("teacher", teacher_heads, layers.teacher, p.teacher, theirs.extent(1))})
+      for (const index other : {count, detail::classes_of("teacher", teacher_heads, layers.teacher, p.teacher,
+                                                          teacher.hidden[p.teacher].extent(1))})
         expects(other == classes, [&] {
           return message("universal_kd: student layer ", p.student, " and teacher layer ", p.teacher, ": ", other,
                          " classes, ", classes, " elsewhere");
