@@ -107,6 +107,7 @@ set(
   losses/representation.hpp
   losses/reweighted.hpp
   losses/row_groups_cpu.hpp
+  losses/row_output_cpu.hpp
   losses/sample_vectors.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp

@@ -184,13 +184,15 @@ void jsd_fused(const float* student, const float* teacher, float* gradient, std:
 void attn_mse(const float* student, const float* teacher, const std::int64_t* lengths, float* gradient,
               std::int64_t samples, std::int64_t heads, std::int64_t length, int padding_is_zero, double* loss) {
   const padded_maps maps(samples, heads, length, lengths);
+  float_sink out{.value = zero_values(samples), .gradient = maps.seen(gradient)};
+  out.per.pairs = maps.pairs();
+  limbeck::attention_mse_options how;
   if (padding_is_zero != 0)
     maps.clear(gradient);
   else
-    limbeck::ops::fill(here(), 0.0F, view<float, 1>(gradient, maps.maps() * length * length));
-  float_sink out{.value = zero_values(samples), .gradient = maps.seen(gradient)};
-  out.per.pairs = maps.pairs();
-  limbeck::attention_mse{}(here(), maps.seen(student), maps.seen(teacher), limbeck::targets<float>{}, out);
+    how.maps = limbeck::gradient_holds::anything;
+  limbeck::attention_mse{limbeck::uniform_mapping{}, how}(here(), maps.seen(student), maps.seen(teacher),
+                                                          limbeck::targets<float>{}, out);
   *loss = sum_of(out.value);
 }
 

@@ -106,6 +106,8 @@ LIMBECK_TEST_FUNCTION(expm1);
 LIMBECK_TEST_FUNCTION(expm1_bend);
 LIMBECK_TEST_FUNCTION(log);
 LIMBECK_TEST_FUNCTION(log1p);
+LIMBECK_TEST_FUNCTION(expm1_below_zero);
+LIMBECK_TEST_FUNCTION(log1p_below_zero);
 LIMBECK_TEST_FUNCTION(tanh);
 LIMBECK_TEST_FUNCTION(erf);
 LIMBECK_TEST_FUNCTION(sqrt);
@@ -179,6 +181,14 @@ TEST_CASE("log of a vector is right to 1.5 ulp, denormal arguments too") {
 
 TEST_CASE("log1p of a vector keeps its digits near 0") {
   check<log1p_of>(joined(spread(-1, 3, 400001), magnitudes()), 2.5, [](double x) { return std::log1p(x); });
+}
+
+TEST_CASE("expm1 and log1p of numbers below zero keep their digits near 0, and NaN") {
+  const std::vector<float> near{-1e-45F, -1e-38F, -1e-20F, -1e-8F, -1e-3F, -0.0F, 0.0F, not_a_number};
+  check<expm1_below_zero_of>(joined(spread(-20, 0, 400001), joined(near, {-88, -1e4F, -3e38F, -infinity})), 2,
+                             [](double x) { return std::expm1(x); });
+  check<log1p_below_zero_of>(joined(spread(-0.99999994F, 0, 400001), near), 2.5,
+                             [](double x) { return std::log1p(x); });
 }
 
 TEST_CASE("tanh of a vector is right to 3 ulp") {

@@ -234,6 +234,49 @@ TEST_CASE("attention_mse adds to what is there, and does without a gradient") {
   CHECK(c(attention_mse{}).value == got.value);
 }
 
+TEST_CASE("attention_mse writes gradients of maps that may hold anything, zeros where nothing counts") {
+  auto c = three_samples<float>(1, 2);
+  c.sizes[2].keys = 2;
+  c.weight = {1, 0, 2};
+  for (const explicit_mapping& map : {explicit_mapping{{{0, 1}}}, explicit_mapping{{{0, 0}, {0, 1}}}})
+    for (const auto heads : {limbeck::head_match::same, limbeck::head_match::mean})
+      for (const bool causal : {false, true}) {
+        auto other = c;
+        other.causal = causal;
+        if (heads == limbeck::head_match::mean)
+          for (grid& layer : other.teacher) layer = grid(3, 4, 5, 5, 21);
+        other.start = 0;
+        const auto want = other(attention_mse{map, {.heads = heads}});
+        other.start = 7;
+        const attention_mse fresh{map, {.heads = heads, .maps = limbeck::gradient_holds::anything}};
+        for (const placement where : {placement{}, placement{0, 0, 3, true}}) {
+          other.place = where;
+          for (const int threads : {1, 2}) {
+            const auto got = other(fresh, threads);
+            CHECK(got.gradient[0].data == want.gradient[0].data);
+            CHECK(got.cleared);
+          }
+        }
+        other.place = {2, 1, 0, false};
+        CHECK_FALSE(other(fresh).cleared);  // what is no map is left alone
+        other.gradient_wanted = false;
+        CHECK(other(fresh).untouched);
+      }
+}
+
+TEST_CASE("attention_mse writes gradients that are too large for caches past them, with the same bits") {
+  representation_case<float> c{signal::scores, {}, {{3, 6, 257, 257, 1}}, {{3, 6, 257, 257, 2}}};  // 4.8 MB, odd sides
+  c.sizes = {{0, 257, 257}, {0, 257, 33}, {0, 257, 130}};
+  const auto want = c(attention_mse{});
+  c.start = 7;
+  const attention_mse fresh{uniform_mapping{}, {.maps = limbeck::gradient_holds::anything}};
+  for (const int threads : {1, 2}) {
+    const auto got = c(fresh, threads);
+    CHECK(got.gradient[0].data == want.gradient[0].data);
+    CHECK(got.cleared);
+  }
+}
+
 TEST_CASE("attention_mse adds up the layers that its mapping pairs, each with its weight") {
   const auto c = three_samples(2, 3);
   const attention_mse loss{explicit_mapping{{{0, 2, 0.25}, {0, 1, 0.75}, {1, 2, 2}}}};

@@ -235,6 +235,27 @@ TEST_CASE("hidden_mse divides by the caller's count, and adds to what is there")
   CHECK(got.gradient[0](0, 0, 3, 2) == Approx(3 + 2 * plain.gradient[0](0, 0, 3, 2)));
 }
 
+TEST_CASE("hidden_mse and embedding_mse write gradients of states that may hold anything") {
+  const limbeck::hidden_mse_options fresh{.states = limbeck::gradient_holds::anything};
+  auto c = four_samples(5, 5, 1, 2);
+  c.sizes[2].keys = 1;
+  c.weight = {1, 0, 2, 1};
+  const owned_projection owned(5, 5);
+  const explicit_mapping once{{{0, 1}}}, twice{{{0, 0}, {0, 1}}};
+  const auto check = [&](const auto& added, const auto& written) {
+    c.start = 0;
+    const auto want = c(added);
+    c.start = 7;
+    for (const int threads : {1, 2}) CHECK(c(written, threads).gradient[0].data == want.gradient[0].data);
+  };
+  for (const explicit_mapping& map : {once, twice}) {
+    check(hidden_mse{map}, hidden_mse{map, no_projection{}, fresh});
+    check(hidden_mse{map, owned.fixed()}, hidden_mse{map, owned.fixed(), fresh});
+  }
+  c.kind = signal::embeddings;
+  check(embedding_mse{}, embedding_mse{no_projection{}, fresh});
+}
+
 TEST_CASE("hidden_mse adds up the layers that its mapping pairs, each with its weight, through one projection") {
   const auto c = four_samples(3, 5, 2, 3);
   owned_projection p(5, 3);

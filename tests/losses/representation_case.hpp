@@ -83,6 +83,7 @@ struct representation_case {
     std::vector<A> value;        ///< [samples]
     std::vector<grid> gradient;  ///< [layers]; 0 where nothing counts
     bool untouched = true;       ///< nothing was written around what counts
+    bool cleared = true;         ///< zeros were
     [[nodiscard]] A total() const { return std::accumulate(value.begin(), value.end(), A(0)); }
   };
 
@@ -137,6 +138,8 @@ struct representation_case {
         g[layer][mine.at(at...)] = marker;
       });
       for (const A x : g[layer]) got.untouched = got.untouched && x == marker;
+      for_each(like, [&](auto... at) { g[layer][mine.at(at...)] = A(0); });
+      for (const A x : g[layer]) got.cleared = got.cleared && x == A(0);
     }
     return got;
   }

@@ -162,20 +162,59 @@ LIMBECK_HD simd<float, W> expm1(const simd<float, W>& x) {
 }
 
 template <int W>
+LIMBECK_HD simd<float, W> expm1_below_zero(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const V inside = max(x, V(-20.0F)), factor(1.44269504F), magic(12583039.0F);  // as in exp_of_multiple
+  const V shifted = multiply_add(inside, factor, magic), n = shifted - magic;
+  const V power = detail::power_of_two(shifted);
+  return multiply_add(detail::short_exp2m1(multiply_add(inside, factor, -n)), power, power - V(1.0F));
+}
+template <int W>
+LIMBECK_HD simd<double, W> expm1_below_zero(const simd<double, W>& x) {
+  return expm1(x);
+}
+
+namespace detail {
+
+// x = 2^e m with sqrt(1/2) <= m < sqrt(2), for normal numbers above 0.
+template <int W>
+struct binary_parts {
+  simd<float, W> e, m;
+};
+template <int W>
+LIMBECK_HD binary_parts<W> binary_parts_of(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const auto bits = bits_of(x).lanes - 0x3f3504f3;  // sqrt(1/2)
+  return {V(__builtin_convertvector(bits >> 23, typename V::vector)),
+          from_bits<float, W>({(bits & 0x7fffff) + 0x3f3504f3})};
+}
+// e log(2) + log(1 + y) for sqrt(1/2) <= 1 + y < sqrt(2)
+template <int W>
+LIMBECK_HD simd<float, W> log_of_parts(const simd<float, W>& e, const simd<float, W>& y) {
+  using V = simd<float, W>;
+  const V square = y * y;
+  const V bend = polynomial(y, 0.333333317F, -0.25000821F, 0.200012269F, -0.166233574F, 0.14201757F,  // 5.8e-9
+                            -0.131601812F, 0.127615827F, -0.0763450576F);
+  const V low = multiply_add(e, V(-2.12194440e-4F), multiply_add(square * y, bend, square * V(-0.5F)));
+  return multiply_add(e, V(0.693359375F), y + low);
+}
+// log(1 + x) for 0 < 1 + x < infinity; NaN gets lost.
+template <int W>
+LIMBECK_HD simd<float, W> finite_log1p(const simd<float, W>& x) {
+  using V = simd<float, W>;
+  const auto [e, m] = binary_parts_of(V(1.0F) + x);
+  return log_of_parts(e, where(e == V(0.0F), x, m - V(1.0F)));  // x itself: what 1 + x rounds away counts there alone
+}
+
+}  // namespace detail
+
+template <int W>
 LIMBECK_HD simd<float, W> log(const simd<float, W>& x) {
   using V = simd<float, W>;
-  const V infinity(std::numeric_limits<float>::infinity());
-  // x = 2^e m with sqrt(1/2) <= m < sqrt(2); what is below the normal numbers is lifted among them first
-  const auto tiny = x < V(std::numeric_limits<float>::min());
-  const auto bits = detail::bits_of(where(tiny, x * V(8388608.0F), x)).lanes - 0x3f3504f3;  // sqrt(1/2)
-  const V m = detail::from_bits<float, W>({(bits & 0x7fffff) + 0x3f3504f3});
-  const V e = V(__builtin_convertvector(bits >> 23, typename V::vector)) - where(tiny, V(23.0F), V(0.0F));
-  const V y = m - V(1.0F), square = y * y;
-  const V bend = detail::polynomial(y, 0.333333317F, -0.25000821F, 0.200012269F, -0.166233574F, 0.14201757F,  // 5.8e-9
-                                    -0.131601812F, 0.127615827F, -0.0763450576F);
-  const V low = multiply_add(e, V(-2.12194440e-4F), multiply_add(square * y, bend, square * V(-0.5F)));
-  const V inside = multiply_add(e, V(0.693359375F), y + low);
-  const V zero(0.0F);
+  const V zero(0.0F), infinity(std::numeric_limits<float>::infinity());
+  const auto tiny = x < V(std::numeric_limits<float>::min());  // lifted among the normal numbers first
+  const auto [e, m] = detail::binary_parts_of(where(tiny, x * V(8388608.0F), x));
+  const V inside = detail::log_of_parts(e - where(tiny, V(23.0F), zero), m - V(1.0F));
   const V edge = where(x == zero, -infinity, V(std::numeric_limits<float>::quiet_NaN()));
   return where(x > zero, where(x < infinity, inside, x), edge);
 }
@@ -183,10 +222,18 @@ LIMBECK_HD simd<float, W> log(const simd<float, W>& x) {
 template <int W>
 LIMBECK_HD simd<float, W> log1p(const simd<float, W>& x) {
   using V = simd<float, W>;
-  const V one(1.0F), u = one + x;
-  const V lost = where(x < one, x - (u - one), one - (u - x));  // what the rounding of u took away
-  const V correction = lost / u;                                // NaN where u is 0 or infinite
-  return log(u) + where(correction == correction, correction, V(0.0F));
+  const V least(-1.0F), infinity(std::numeric_limits<float>::infinity());
+  const V edge = where(x == least, -infinity, V(std::numeric_limits<float>::quiet_NaN()));
+  return where(x > least, where(x < infinity, detail::finite_log1p(x), x), edge);
+}
+
+template <int W>
+LIMBECK_HD simd<float, W> log1p_below_zero(const simd<float, W>& x) {
+  return detail::finite_log1p(x) + simd<float, W>(0.0F) * x;  // NaN stays
+}
+template <int W>
+LIMBECK_HD simd<double, W> log1p_below_zero(const simd<double, W>& x) {
+  return log1p(x);
 }
 
 /// By Newton's iteration: no compiler makes the processor's instruction of a loop that may have to set errno.

@@ -92,6 +92,8 @@ constexpr constant_number log1p(constant_number x) {
   const constant_number log_u = log(constant_number(u));
   return u == x.value ? log_u : constant_number(log_u.value * (x.value / (u - 1)));
 }
+constexpr constant_number expm1_below_zero(constant_number x) { return expm1(x); }
+constexpr constant_number log1p_below_zero(constant_number x) { return log1p(x); }
 constexpr constant_number sqrt(constant_number x) {
   if (x.value < 0) return std::numeric_limits<double>::quiet_NaN();
   if (!(x.value > 0) || !is_finite(x)) return x;

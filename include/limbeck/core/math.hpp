@@ -18,6 +18,11 @@ LIMBECK_HD float expm1(float x) { return std::expm1(x); }
 LIMBECK_HD double expm1(double x) { return std::expm1(x); }
 LIMBECK_HD float log1p(float x) { return std::log1p(x); }
 LIMBECK_HD double log1p(double x) { return std::log1p(x); }
+/// exp(x) - 1 for x <= 0, and log(1 + x) for -1 < x <= 0. NaN stays. Vectors have less to do than for any x.
+LIMBECK_HD float expm1_below_zero(float x) { return std::expm1(x); }
+LIMBECK_HD double expm1_below_zero(double x) { return std::expm1(x); }
+LIMBECK_HD float log1p_below_zero(float x) { return std::log1p(x); }
+LIMBECK_HD double log1p_below_zero(double x) { return std::log1p(x); }
 LIMBECK_HD float sqrt(float x) { return std::sqrt(x); }
 LIMBECK_HD double sqrt(double x) { return std::sqrt(x); }
 LIMBECK_HD float tanh(float x) { return std::tanh(x); }

@@ -39,10 +39,10 @@ struct attention_kl {
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
     detail::for_each_map_pair("attention_kl", map, options.of, options.heads, student, teacher, out,
-                              [&](const auto& maps, index compared, double weight) {
+                              [&](const auto& maps, index compared, layer_pair p) {
                                 detail::attention_kl_layer(
                                     backend_of<E>{}, on, options.of, options.measure, compared, student.rows, maps,
-                                    weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
+                                    p.weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
                               });
   }
 };

@@ -16,6 +16,10 @@ struct attention_mse_options {
   mask_mode mask = mask_mode::exact;
   divisor over = divisor::pairs;
   head_match heads = head_match::same;
+  /// What lies in the gradients of the layers that are mapped. With `anything` the whole maps of all samples are
+  /// written there, zeros where nothing counts, and not read: for the first term that has such a gradient, in buffers
+  /// of your own. Its factor must never be 0: such a term is not called. On the host.
+  gradient_holds maps = gradient_holds::a_sum;
 };
 
 /// value[sample] += the sum over layer pairs, query rows and the keys they see of the mean over heads of the squared
@@ -36,11 +40,13 @@ struct attention_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
+    detail::layer_outputs outputs(options.maps);
     detail::for_each_map_pair("attention_mse", map, options.of, options.heads, student, teacher, out,
-                              [&](const auto& maps, index compared, double weight) {
+                              [&](const auto& maps, index compared, layer_pair p) {
                                 detail::attention_mse_layer(
                                     backend_of<E>{}, on, options.mask, compared, student.rows, maps,
-                                    weight / (count_of(out.per, options.over) * static_cast<double>(compared)), out);
+                                    p.weight / (count_of(out.per, options.over) * static_cast<double>(compared)),
+                                    outputs.next(p.student, maps.gradient_bytes()), out);
                               });
   }
 };

@@ -45,27 +45,26 @@ struct compared {
                  where(student > T(0), product, T(0)) - student + teacher);
   }
 
-  /// Of m = (1 - share) * teacher + share * student, 0 < share < 1. Both are 0 where both rule the class out.
+  /// Of m = (1 - share) * teacher + share * student, 0 < share < 1. Both are 0 where both rule the class out, and
+  /// finite where one does.
   [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> mixture(const T& share) const {
-    const T difference = gap(), larger = max(student, teacher);
-    const auto more = difference > T(0);  // in the student
-    const T of_larger = where(more, share - T(1), share) * difference / where(larger == T(0), T(1), larger);
-    const T log_of_larger = log1p(of_larger);  // of m over the larger of both, where nothing cancels
-    return {where(more, log_of_larger + log_ratio, log_of_larger),
-            where(more, log_of_larger, log_of_larger - log_ratio)};
+    const T size = min(abs(log_ratio), T(1e4));  // more than the logarithm of any ratio of numbers
+    const auto more = log_ratio > T(0);          // in the student
+    const T of_larger =
+        log1p_below_zero(where(more, T(1) - share, share) * expm1_below_zero(-size));  // cancels nowhere
+    const T of_smaller = of_larger + size;
+    return {where(more, of_smaller, of_larger), where(more, of_larger, of_smaller)};
   }
   /// teacher * log(teacher / m) - (teacher - m), by the mixture's logs: never negative, and does not cancel. Sums to
   /// KL(teacher || m).
   [[nodiscard]] LIMBECK_HD constexpr T teacher_excess(const mixture_logs<T>& m, const T& share) const {
     const T product = teacher * m.over_teacher;
-    return where(close(), product * m.over_teacher * expm1_bend(m.over_teacher),
-                 share * gap() - where(teacher > T(0), product, T(0)));
+    return where(close(), product * m.over_teacher * expm1_bend(m.over_teacher), share * gap() - product);
   }
   /// student * log(student / m) - (student - m), likewise. Sums to KL(student || m).
   [[nodiscard]] LIMBECK_HD constexpr T student_excess(const mixture_logs<T>& m, const T& share) const {
     const T product = student * m.over_student;
-    return where(close(), product * m.over_student * expm1_bend(m.over_student),
-                 (share - T(1)) * gap() - where(student > T(0), product, T(0)));
+    return where(close(), product * m.over_student * expm1_bend(m.over_student), (share - T(1)) * gap() - product);
   }
 };
 

@@ -1,8 +1,6 @@
 // Compares the directions of hidden states of mapped layers.
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
 #include <utility>
 
 #include "limbeck/losses/directions_cpu.hpp"
@@ -12,14 +10,7 @@
 
 namespace limbeck {
 
-struct cosine_options {
-  mask_mode mask = mask_mode::exact;
-  divisor over = divisor::tokens;
-  /// What lies in the gradients of the layers that are mapped. With `anything` the rows of all samples are written
-  /// there, zeros where nothing counts, and not read: for the first term that has such a gradient, in buffers of your
-  /// own. Its factor must never be 0: such a term is not called.
-  gradient_holds states = gradient_holds::a_sum;
-};
+using cosine_options = state_options;
 
 namespace detail {
 
@@ -56,27 +47,14 @@ struct cosine_loss {
   template <class Provider, class S, class U, class A, class G>
   void operator()(const cpu_executor<Provider>& on, const signals<const S>& student, const signals<const U>& teacher,
                   const targets<A>&, const sink<A, cpu, G>& out) const {
-    std::uint64_t written = 0;  // student layers
-    static_assert(max_layers <= 64);
+    detail::layer_outputs outputs(options.states);
     detail::for_each_state_pair(
         "cosine_loss", map, projection, student, teacher, out,
         [&](auto mine, auto theirs, auto gradient, layer_pair p) {
-          const bool first = (written >> p.student & 1) == 0 && options.states == gradient_holds::anything;
-          written |= std::uint64_t{1} << p.student;
-          detail::compare_states(cpu{}, on, detail::cosine_distance{output(first, gradient)}, projection, options.mask,
-                                 student.rows, teacher.rows, mine, theirs, gradient,
-                                 count_of(out.per, options.over) / p.weight, out);
+          const detail::cosine_distance distance{detail::output_of(outputs, p.student, projection, gradient)};
+          detail::compare_states(cpu{}, on, distance, projection, options.mask, student.rows, teacher.rows, mine,
+                                 theirs, gradient, count_of(out.per, options.over) / p.weight, out);
         });
-  }
-
- private:
-  template <class G>
-  [[nodiscard]] static detail::row_output output(bool first, const view<G, 2>& gradient) {
-    constexpr index in_caches = 1 << 22;  // bytes that whoever reads the gradient next may find there
-    if (!first) return detail::row_output::add;
-    return std::is_same_v<Projection, no_projection> && gradient.count() * index(sizeof(G)) > in_caches
-               ? detail::row_output::write_past_caches
-               : detail::row_output::write;
   }
 };
 

@@ -1,10 +1,9 @@
 // The directions of two rows of numbers compared on the host, and the slope of what they differ by.
 #pragma once
 
-#include <cstdint>
-
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/core/view.hpp"
+#include "limbeck/losses/row_output_cpu.hpp"
 
 namespace limbeck::detail {
 
@@ -14,9 +13,6 @@ struct direction_gap {
   A half_square = 0;
   bool both = true;  ///< neither row is 0 everywhere, or its squares too small for A
 };
-
-/// What happens to a row of a gradient: it is added to, or written without being read, in caches or past them.
-enum class row_output { add, write, write_past_caches };
 
 /// s.s, s.t and t.t of two rows.
 template <class V>
@@ -90,24 +86,16 @@ struct direction_kernel {
   template <class V, class S, class U, class G>
   LIMBECK_HD static void add_slope(const S* s, const U* t, index width, const V& ratio, const V& apart, const V& factor,
                                    row_output how, G* gradient) {
-    const bool past_caches =
-        how == row_output::write_past_caches && reinterpret_cast<std::uintptr_t>(gradient) % 16 == 0;
+    const output_row<V, G> to(gradient, how);
     index i = 0;
     for (; i + V::width <= width; i += V::width) {
-      const V mine = load<V>(s + i), slope = factor * (mine - ratio * load<V>(t + i) - apart * mine);
-      if (how == row_output::add)
-        store(gradient + i, load<V>(static_cast<const G*>(gradient + i)) + slope);
-      else if (past_caches)
-        store_past_caches(gradient + i, slope);
-      else
-        store(gradient + i, slope);
+      const V mine = load<V>(s + i);
+      to.put(i, factor * (mine - ratio * load<V>(t + i) - apart * mine));
     }
     if (i == width) return;
     const index rest = width - i;
     const V mine = load_part<V>(s + i, rest, 0);
-    const V slope = factor * (mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine);
-    store_part(gradient + i, rest,
-               how == row_output::add ? load_part<V>(static_cast<const G*>(gradient + i), rest, 0) + slope : slope);
+    to.put_part(i, rest, factor * (mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine));
   }
 };
 

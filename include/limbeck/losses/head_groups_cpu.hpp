@@ -18,6 +18,12 @@ struct pair_of_maps {
   square_blocks<const U, cpu> teacher;
   square_blocks<G, cpu> gradient;
 
+  [[nodiscard]] index gradient_bytes() const {
+    index count = 0;
+    for (index i = 0; !gradient.empty() && i < gradient.at.extent(0); ++i)
+      count += gradient.heads * gradient.at(i).side * gradient.at(i).side;
+    return count * static_cast<index>(sizeof(G));
+  }
   void check(const char* loss, head_match match) const {
     (void)heads_compared(loss, student.heads, teacher.heads, match);
     expects(gradient.empty() || gradient.heads == student.heads, [&] {
@@ -36,7 +42,7 @@ template <class T>
   return which == attention_map::scores ? of.scores : of.probabilities;
 }
 
-/// Calls compare(pair_of_maps, maps that are left to compare, weight) for every pair of layers that `map` shows, once
+/// Calls compare(pair_of_maps, maps that are left to compare, pair) for every pair of layers that `map` shows, once
 /// all are known to fit. Throws contract_error where samples, depths, heads or masks do not.
 template <class Map, class S, class U, class A, class G, class Compare>
 void for_each_map_pair(const char* loss, const Map& map, attention_map of, head_match match,
@@ -55,7 +61,7 @@ void for_each_map_pair(const char* loss, const Map& map, attention_map of, head_
   map(layers, [&](layer_pair p) { pair_of(p).check(loss, match); });
   map(layers, [&](layer_pair p) {
     const auto maps = pair_of(p);
-    compare(maps, heads_compared(loss, maps.student.heads, maps.teacher.heads, match), p.weight);
+    compare(maps, heads_compared(loss, maps.student.heads, maps.teacher.heads, match), p);
   });
 }
 

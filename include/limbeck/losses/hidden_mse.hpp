@@ -7,20 +7,19 @@
 
 namespace limbeck {
 
-struct hidden_mse_options {
-  mask_mode mask = mask_mode::exact;
-  divisor over = divisor::tokens;
-};
+using hidden_mse_options = state_options;
 
 namespace detail {
 
 /// The sum over a row of the squared differences, and its gradient.
 struct squared_row_error {
-  [[nodiscard]] static constexpr bool writes() { return false; }
-  [[nodiscard]] static constexpr squared_row_error adding() { return {}; }
+  row_output how;
+
+  [[nodiscard]] constexpr bool writes() const { return how != row_output::add; }
+  [[nodiscard]] static constexpr squared_row_error adding() { return {row_output::add}; }
   template <class S, class U, class A, class G>
   [[nodiscard]] A operator()(const S* student, const U* teacher, index width, A factor, G* gradient) const {
-    return squared_error(mask_mode::exact, student, teacher, width, factor, gradient);
+    return squared_error(mask_mode::exact, student, teacher, width, factor, gradient, how);
   }
 };
 /// What the squared differences are divided by, so that a row's mean over the teacher's width counts `share`.
@@ -50,10 +49,12 @@ struct hidden_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
                   const sink<A, backend_of<E>, G>& out) const {
+    detail::layer_outputs outputs(options.states);
     detail::for_each_state_pair(
         "hidden_mse", map, projection, student, teacher, out, [&](auto mine, auto theirs, auto gradient, layer_pair p) {
-          detail::compare_states(backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask,
-                                 student.rows, teacher.rows, mine, theirs, gradient,
+          const detail::squared_row_error error{detail::output_of(outputs, p.student, projection, gradient)};
+          detail::compare_states(backend_of<E>{}, on, error, projection, options.mask, student.rows, teacher.rows, mine,
+                                 theirs, gradient,
                                  detail::mean_of_width(theirs, p.weight / count_of(out.per, options.over)), out);
         });
   }
@@ -76,8 +77,10 @@ struct embedding_mse {
     detail::expects_same_samples("embedding_mse", student, teacher, out);
     detail::expects_states("embedding_mse", projection, student.embeddings, teacher.embeddings,
                            out.gradient.embeddings);
-    detail::compare_states(backend_of<E>{}, on, detail::squared_row_error{}, projection, options.mask, student.rows,
-                           teacher.rows, student.embeddings, teacher.embeddings, out.gradient.embeddings,
+    detail::layer_outputs outputs(options.states);
+    const detail::squared_row_error error{detail::output_of(outputs, 0, projection, out.gradient.embeddings)};
+    detail::compare_states(backend_of<E>{}, on, error, projection, options.mask, student.rows, teacher.rows,
+                           student.embeddings, teacher.embeddings, out.gradient.embeddings,
                            detail::mean_of_width(teacher.embeddings, 1 / count_of(out.per, options.over)), out);
   }
 };

@@ -9,7 +9,19 @@
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"
 
-namespace limbeck::detail {
+namespace limbeck {
+
+/// Of a loss that compares states token by token.
+struct state_options {
+  mask_mode mask = mask_mode::exact;
+  divisor over = divisor::tokens;
+  /// What lies in the gradients of the states that are compared. With `anything` the rows of all samples are written
+  /// there, zeros where nothing counts, and not read: for the first term that has such a gradient, in buffers of your
+  /// own. Its factor must never be 0: such a term is not called. On the host.
+  gradient_holds states = gradient_holds::a_sum;
+};
+
+namespace detail {
 
 /// A loss that takes no projection: the widths must agree, or need not.
 struct equal_widths {};
@@ -80,4 +92,5 @@ void for_each_state_pair(const char* loss, const Map& map, const Projection& pro
   });
 }
 
-}  // namespace limbeck::detail
+}  // namespace detail
+}  // namespace limbeck

@@ -8,6 +8,7 @@
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/row_output_cpu.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"
 
 namespace limbeck {
@@ -90,27 +91,27 @@ void expects_same_samples(const char* loss, const signals<const S, cpu>& student
   }
 }
 
-/// sum += (s - t)^2 over a run, and gradient += 2 factor (s - t) where it is wanted. With Zeroing, values of `floor`
-/// and below count as 0 on their side, and such a student value gets no gradient.
+/// sum += (s - t)^2 over a run, and the gradient 2 factor (s - t), added or written, where it is wanted. With Zeroing,
+/// values of `floor` and below count as 0 on their side, and such a student value gets no gradient.
 template <bool Zeroing>
 struct squared_error_kernel {
   template <int Bytes, class A, class S, class U, class G>
-  LIMBECK_HD static void run(const S* s, const U* t, index count, const A factor, const A floor, G* gradient, A& sum) {
+  LIMBECK_HD static void run(const S* s, const U* t, index count, const A factor, const A floor, G* gradient,
+                             const row_output how, A& sum) {
     using V = simd_of_bytes<A, Bytes>;
+    const output_row<V, G> to(gradient, how);
     V total(A(0));
     index i = 0;
     for (; i + V::width <= count; i += V::width) {
       const V d = difference(load<V>(s + i), load<V>(t + i), floor);
       total += d * d;
-      if (gradient != nullptr)
-        store(gradient + i, load<V>(gradient + i) + passed(load<V>(s + i), V(A(2) * factor) * d, floor));
+      if (gradient != nullptr) to.put(i, passed(load<V>(s + i), V(A(2) * factor) * d, floor));
     }
     A rest = horizontal_sum(total);
     for (; i < count; ++i) {
       const A mine = static_cast<A>(s[i]), d = difference(mine, static_cast<A>(t[i]), floor);
       rest += d * d;
-      if (gradient != nullptr)
-        gradient[i] = static_cast<G>(static_cast<A>(gradient[i]) + passed(mine, A(2) * factor * d, floor));
+      if (gradient != nullptr) to.put(i, passed(mine, A(2) * factor * d, floor));
     }
     sum += rest;
   }
@@ -134,13 +135,14 @@ struct squared_error_kernel {
 
 /// The squared error of a run: its sum, and its gradient where it is wanted.
 template <class A, class S, class U, class G>
-[[nodiscard]] A squared_error(mask_mode mode, const S* s, const U* t, index count, A factor, G* gradient) {
+[[nodiscard]] A squared_error(mask_mode mode, const S* s, const U* t, index count, A factor, G* gradient,
+                              row_output how = row_output::add) {
   const A floor = A(-100);  // TinyBERT's released code: padding carries -10000
   A sum = 0;
   if (mode == mask_mode::tinybert_zeroing)
-    simd_dispatch<squared_error_kernel<true>>(s, t, count, factor, floor, gradient, sum);
+    simd_dispatch<squared_error_kernel<true>>(s, t, count, factor, floor, gradient, how, sum);
   else
-    simd_dispatch<squared_error_kernel<false>>(s, t, count, factor, floor, gradient, sum);
+    simd_dispatch<squared_error_kernel<false>>(s, t, count, factor, floor, gradient, how, sum);
   return sum;
 }
 

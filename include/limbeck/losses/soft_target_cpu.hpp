@@ -49,7 +49,7 @@ struct value_and_slopes {
   template <int Bytes, class V, class A>
   LIMBECK_HD static void run(const compared_block<V>* blocks, index count, const void* divergence, A* slopes,
                              divergence_term<V>* sums) {
-    const D& d = *static_cast<const D*>(divergence);
+    const D d = *static_cast<const D*>(divergence);  // a copy, which no store can change
     for (index b = 0; b < count; ++b) {
       const compared_block<V> here = blocks[b];
       divergence_term<V> sum{V(0), V(0)};

@@ -1,0 +1,90 @@
+// Rows of gradients of maps and states on the host: added to, or written without being read.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/core/per_layer.hpp"
+#include "limbeck/losses/loss_policy.hpp"
+
+namespace limbeck::detail {
+
+/// What happens to a row of a gradient: it is added to, or written without being read, in caches or past them.
+enum class row_output { add, write, write_past_caches };
+
+/// What a loss does to the gradients of the student's layers, which hold `before` when it begins: the first of the
+/// teacher's layers that one learns from writes, the others add.
+class layer_outputs {
+ public:
+  explicit layer_outputs(gradient_holds before) : fresh_(before == gradient_holds::anything) {}
+
+  /// For the next pair, which has student layer `layer`; its gradient takes so many bytes.
+  [[nodiscard]] row_output next(std::size_t layer, index bytes) {
+    constexpr index in_caches = 1 << 22;  // bytes that whoever reads the gradient next may find there
+    static_assert(max_layers <= 64);
+    const std::uint64_t mine = std::uint64_t{1} << layer;
+    const bool first = fresh_ && (written_ & mine) == 0;
+    written_ |= mine;
+    if (!first) return row_output::add;
+    return bytes > in_caches ? row_output::write_past_caches : row_output::write;
+  }
+
+ private:
+  bool fresh_;
+  std::uint64_t written_ = 0;
+};
+
+/// A row of a gradient, vector by vector.
+template <class V, class G>
+class output_row {
+ public:
+  LIMBECK_HD output_row(G* row, row_output how)
+      : row_(row),
+        adds_(how == row_output::add),
+        past_caches_(how == row_output::write_past_caches && reinterpret_cast<std::uintptr_t>(row) % 16 == 0) {}
+
+  LIMBECK_HD void put(index i, const V& slope) const {
+    if (adds_)
+      store(row_ + i, load<V>(static_cast<const G*>(row_ + i)) + slope);
+    else if (past_caches_)
+      store_past_caches(row_ + i, slope);
+    else
+      store(row_ + i, slope);
+  }
+  /// `count` lanes from element i on.
+  LIMBECK_HD void put_part(index i, index count, const V& slope) const {
+    store_part(row_ + i, count, adds_ ? load_part<V>(static_cast<const G*>(row_ + i), count, 0) + slope : slope);
+  }
+  LIMBECK_HD void put(index i, typename V::scalar slope) const {
+    row_[i] = static_cast<G>(adds_ ? static_cast<typename V::scalar>(row_[i]) + slope : slope);
+  }
+
+ private:
+  G* row_;
+  bool adds_, past_caches_;
+};
+
+/// Zeros, past caches but for the ends.
+struct clear_past_caches {
+  template <int Bytes, class G>
+  LIMBECK_HD static void run(G* from, G* const end) {
+    using V = simd_of_bytes<float, Bytes>;
+    for (; from != end && reinterpret_cast<std::uintptr_t>(from) % sizeof(V) != 0; ++from) *from = G(0.0F);
+    for (; end - from >= V::width; from += V::width) store_past_caches(from, V(0.0F));
+    for (; from != end; ++from) *from = G(0.0F);
+  }
+};
+
+/// Zeros where a gradient is written and nothing counts.
+template <class G>
+void clear_run(G* from, index count, row_output how) {
+  G* end = from + count;
+  if (how == row_output::write_past_caches)
+    simd_dispatch<clear_past_caches>(from, end);
+  else
+    std::fill(from, end, G(0.0F));
+}
+
+}  // namespace limbeck::detail
