@@ -1,9 +1,10 @@
 """The table and the plot of what run.py measured."""
 import math
 import statistics
-from html import escape
 
-UNITS = {"ms": "{:.3g} ms", "samples/s": "{:.1f} samples/s", "GFLOP/s": "{:.0f} GFLOP/s", "MB/s": "{:.1f} MB/s",
+import drawing
+
+UNITS = {"ms": "{:.3g} ms", "s": "{:.2f} s", "samples/s": "{:.1f} samples/s", "GFLOP/s": "{:.0f} GFLOP/s", "MB/s": "{:.1f} MB/s",
          "MiB": "{:.0f} MiB"}
 
 
@@ -52,6 +53,18 @@ def loss_rows(found):
                   times[ours].get("fraction_of_probe"))
 
 
+def fused_linear_rows(found):
+    for r in found["rows"]:
+        group, case, times = "Soft KL through the last linear map", f"of {r['shape']}", r["t"]
+        best = min((n for n in times if n != "fused"), key=lambda n: times[n]["median_ms"])
+        yield row(group, f"time {case}", best, times[best]["median_ms"] / 1e3, times["fused"]["median_ms"] / 1e3, "s",
+                  times["fused"][f"speedup_vs_{best}"])
+        if "extra_bytes" in r:
+            extra = {n: b / 2**20 for n, b in r["extra_bytes"].items()}
+            least = min((n for n in extra if n != "fused"), key=extra.get)
+            yield row(group, f"memory {case}", least, extra[least], extra["fused"], "MiB", extra[least] / extra["fused"])
+
+
 def adamw_rows(found):
     for r in found["rows"]:
         times = r["t"]
@@ -89,8 +102,8 @@ def memory_rows(found):
                   best["excess_MiB"], r["excess_MiB"], "MiB", best["excess_MiB"] / r["excess_MiB"])
 
 
-KINDS = {"step": step_rows, "losses": loss_rows, "adamw": adamw_rows, "products": product_rows, "tokeniser": tokeniser_rows,
-         "memory": memory_rows}
+KINDS = {"step": step_rows, "losses": loss_rows, "fused_linear": fused_linear_rows, "adamw": adamw_rows,
+         "products": product_rows, "tokeniser": tokeniser_rows, "memory": memory_rows}
 
 
 def rows(found):
@@ -128,7 +141,8 @@ in one process, on the same data and as many threads; of each peer the quickest 
 {table(of)}
 A step is one of `train_step.py` of peerbench; its limit is that of multiply-adds in registers. Losses give a fresh gradient, as
 PyTorch's do; their limit is a triad over buffers of the same sizes, where these are larger than caches. Memory is the largest
-resident memory less interpreter, libraries, weights, gradients and moments.
+resident memory less interpreter, libraries, weights, gradients and moments; of the linear map, what a call takes beside states,
+weights and their gradients.
 """
 
 
@@ -146,19 +160,17 @@ def plot(of):
     for r in of:
         if r["group"] != group:
             group = r["group"]
-            parts.append(f'<text x="8" y="{y + 13}" font-weight="bold">{escape(group)}</text>')
+            parts.append(drawing.text(8, y + 13, group, font_weight="bold"))
             y += height
         start, end = sorted((at(1), at(r["times"])))
         colour = "#2a7f62" if r["times"] >= 1 else "#b5543c"
-        parts.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(r["case"])}</text>'
-                     f'<rect x="{start:.1f}" y="{y + 3}" width="{end - start:.1f}" height="12" fill="{colour}"/>'
-                     f'<text x="{max(end, at(1)) + 5:.1f}" y="{y + 13}">{r["times"]:.2f}</text>')
+        parts.append(drawing.text(left - 8, y + 13, r["case"], text_anchor="end")
+                     + f'<rect x="{start:.1f}" y="{y + 3}" width="{end - start:.1f}" height="12" fill="{colour}"/>'
+                     + drawing.text(round(max(end, at(1)) + 5, 1), y + 13, f"{r['times']:.2f}"))
         y += height
     ticks = [t for t in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if low <= t <= reach]
     for t in ticks:
         ink = "#444" if t == 1 else "#ddd"
-        parts.insert(0, f'<line x1="{at(t):.1f}" y1="{top - 6}" x2="{at(t):.1f}" y2="{y}" stroke="{ink}"/>'
-                        f'<text x="{at(t):.1f}" y="{top - 10}" text-anchor="middle" fill="#666">{t:g}</text>')
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{y + 10}" font-family="sans-serif" '
-            f'font-size="11">\n<title>How many times better limbeck is than the best of its peers</title>\n'
-            f'<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
+        parts.insert(0, drawing.line(at(t), top - 6, at(t), y, ink)
+                     + drawing.text(round(at(t), 1), top - 10, f"{t:g}", text_anchor="middle", fill="#666"))
+    return drawing.page(left + width + 60, y + 10, "How many times better limbeck is than the best of its peers", parts)
