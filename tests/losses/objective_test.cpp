@@ -1,6 +1,7 @@
 // The algebra of objectives: sums, factors, schedules, words of other namespaces.
 #include "limbeck/losses/objective.hpp"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "catch.hpp"
@@ -101,6 +102,34 @@ struct at_progress {
   }
 };
 
+// Calls two losses one after the other, each for all rows.
+template <class First, class Second>
+struct in_turn {
+  static constexpr limbeck::signal_set reads = signal::logits;
+  First first;
+  Second second;
+
+  template <limbeck::executor E, class A>
+  void operator()(const E& on, const limbeck::signals<const A>& student, const limbeck::signals<const A>& teacher,
+                  const limbeck::targets<A>& given, const limbeck::sink<A, limbeck::cpu>& out) const {
+    first(on, student, teacher, given, out);
+    second(on, student, teacher, given, out);
+  }
+};
+// Fills the gradient with garbage first, for a loss that writes it.
+template <class Loss>
+struct over_garbage {
+  static constexpr limbeck::signal_set reads = signal::logits;
+  Loss loss;
+
+  template <limbeck::executor E, class A>
+  void operator()(const E& on, const limbeck::signals<const A>& student, const limbeck::signals<const A>& teacher,
+                  const limbeck::targets<A>& given, const limbeck::sink<A, limbeck::cpu>& out) const {
+    std::fill_n(out.gradient.logits.data(), out.gradient.logits.count(), A(77));
+    limbeck::write_gradient(loss, on, student, teacher, given, out);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("an objective is the weighted sum of its terms, in value and gradient") {
@@ -133,6 +162,46 @@ TEST_CASE("a term of factor 0 is not called") {
   const auto goal = soft_target_kl{} + linear_decay{1, 0} * cross_entropy{};
   CHECK(c(at_progress<decltype(goal)>{goal, 1}).value == alone.value);
   CHECK_THROWS_AS(c(at_progress<decltype(goal)>{goal, 0.5}), limbeck::contract_error);
+}
+
+TEST_CASE("terms on logits that go through a few samples at a time have the bits of one after the other") {
+  auto c = limbeck_test::random_logits<float>(41, 3001, 9, 5);  // a few rows fit the caches that a slice is made for
+  c.valid_classes = 2999;
+  for (std::int32_t i = 0; i < 41; ++i) c.labels.push_back(i % 7 == 3 ? -100 : 70 * i);
+  for (const std::int32_t longest : {1, 5, 41}) {
+    c.row_sample.clear();
+    for (std::int32_t i = 0; i < 41; ++i) c.row_sample.push_back(i / longest);
+    c.row_weight = std::vector<float>(41, 1.25F);
+    c.row_weight[6] = 0;
+    c.sample_weight = std::vector<float>(static_cast<std::size_t>(c.samples()), 1.5F);
+    if (longest == 5) c.sample_weight[3] = 0;
+    const auto soft = 0.7 * soft_target_kl{.temperature = 2};
+    const auto hard = 0.3 * cross_entropy{.label_smoothing = 0.1};
+    const auto want = c(in_turn<decltype(soft), decltype(hard)>{soft, hard});
+    for (const int threads : {1, 2, 3}) {
+      const auto goal = soft + hard;
+      const auto got = c(goal, threads), written = c(over_garbage<decltype(goal)>{goal}, threads);
+      CHECK(got.value == want.value);
+      CHECK(got.gradient == want.gradient);
+      CHECK(written.value == want.value);
+      CHECK(written.gradient == want.gradient);
+    }
+  }
+}
+
+TEST_CASE("an objective on logits is checked as a whole before any of it is done") {
+  auto c = two_rows();
+  c.labels = {0, 7};
+  std::vector<double> value(2), gradient(6);
+  const limbeck::signals<const double> student{limbeck::view<const double, 2>(c.student.data(), 2, 3)};
+  limbeck::sink<double, limbeck::cpu> out{limbeck::view<double, 1>(value.data(), 2)};
+  out.gradient.logits = limbeck::view<double, 2>(gradient.data(), 2, 3);
+  const limbeck::targets<double> given{limbeck::view<const std::int32_t, 1>(c.labels.data(), 2)};
+  const auto goal = soft_target_kl{} + cross_entropy{};
+  CHECK_THROWS_WITH(goal(limbeck::cpu_executor<>{}, student, student, given, out),
+                    "cross_entropy labels: row 1 has label 7, there are 3 classes and -100 is ignored");
+  CHECK(value == std::vector<double>(2));
+  CHECK(gradient == std::vector<double>(6));
 }
 
 TEST_CASE("a loss of another namespace joins with term()") {

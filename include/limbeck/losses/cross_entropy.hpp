@@ -24,12 +24,25 @@ struct cross_entropy {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student, const signals<const U, backend_of<E>>&,
                   const targets<A, backend_of<E>>& given, const sink<A, backend_of<E>, G>& out,
                   gradient_holds before = gradient_holds::a_sum) const {
+    detail::cross_entropy_rows(backend_of<E>{}, on, detail::label_rows<backend_of<E>>{given.labels, ignore_index},
+                               static_cast<A>(label_smoothing), rows(student, given, out, before));
+  }
+  /// The same on the host, checked and not yet done: for `sum`.
+  template <class S, class U, class A, class G>
+  [[nodiscard]] auto work(const signals<const S>& student, const signals<const U>&, const targets<A>& given,
+                          const sink<A, cpu, G>& out, gradient_holds before) const {
+    return cross_entropy_work(detail::label_rows<cpu>{given.labels, ignore_index}, static_cast<A>(label_smoothing),
+                              rows(student, given, out, before));
+  }
+
+ private:
+  template <class S, class A, backend B, class G>
+  [[nodiscard]] auto rows(const signals<const S, B>& student, const targets<A, B>& given, const sink<A, B, G>& out,
+                          gradient_holds before) const {
     expects(label_smoothing >= 0 && label_smoothing <= 1,
             [&] { return message("cross_entropy: label_smoothing ", label_smoothing, ", must be in 0 .. 1"); });
-    const auto rows = detail::with_gradient(
+    return detail::with_gradient(
         detail::rows_of<S, S>("cross_entropy", student, given, out, 1 / count_of(out.per, over)), before);
-    detail::cross_entropy_rows(backend_of<E>{}, on, detail::label_rows<backend_of<E>>{given.labels, ignore_index},
-                               static_cast<A>(label_smoothing), rows);
   }
 };
 

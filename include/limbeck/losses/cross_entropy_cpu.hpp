@@ -57,13 +57,18 @@ struct cross_entropy_kernel {
 struct cross_entropy_scratch {};
 
 template <class A, class S, class G>
+[[nodiscard]] auto cross_entropy_work(const label_rows<cpu>& given, A smoothing,
+                                      const logit_rows<S, S, A, cpu, G>& rows) {
+  expects_labels("cross_entropy", rows, given);
+  return row_work{rows, [given, smoothing](const auto& all, index begin, index end) {
+                    A* room = thread_scratch<cross_entropy_scratch, A>(2 * room_for<A>(all.classes));
+                    simd_dispatch<cross_entropy_kernel>(given, smoothing, all, begin, end, room);
+                  }};
+}
+template <class A, class S, class G>
 void cross_entropy_rows(cpu, const auto& on, const label_rows<cpu>& given, A smoothing,
                         const logit_rows<S, S, A, cpu, G>& rows) {
-  expects_labels("cross_entropy", rows, given);
-  for_row_ranges(on, rows, [&](index begin, index end) {
-    A* room = thread_scratch<cross_entropy_scratch, A>(2 * room_for<A>(rows.classes));
-    simd_dispatch<cross_entropy_kernel>(given, smoothing, rows, begin, end, room);
-  });
+  carry_out(on, cross_entropy_work(given, smoothing, rows));
 }
 
 }  // namespace limbeck::detail

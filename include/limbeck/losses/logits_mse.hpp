@@ -23,11 +23,24 @@ struct logits_mse {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
+    detail::logits_mse_rows(backend_of<E>{}, on, static_cast<A>(temperature), static_cast<A>(teacher_scale),
+                            rows(student, teacher, given, out, before));
+  }
+  /// The same on the host, checked and not yet done: for `sum`.
+  template <class S, class U, class A, class G>
+  [[nodiscard]] auto work(const signals<const S>& student, const signals<const U>& teacher, const targets<A>& given,
+                          const sink<A, cpu, G>& out, gradient_holds before) const {
+    return logits_mse_work(static_cast<A>(temperature), static_cast<A>(teacher_scale),
+                           rows(student, teacher, given, out, before));
+  }
+
+ private:
+  template <class S, class U, class A, backend B, class G>
+  [[nodiscard]] auto rows(const signals<const S, B>& student, const signals<const U, B>& teacher,
+                          const targets<A, B>& given, const sink<A, B, G>& out, gradient_holds before) const {
     expects(temperature > 0, [&] { return message("logits_mse: temperature ", temperature, ", must be positive"); });
-    const double factor = 1 / count_of(out.per, over);
-    detail::logits_mse_rows(
-        backend_of<E>{}, on, static_cast<A>(temperature), static_cast<A>(teacher_scale),
-        detail::with_gradient(detail::rows_of_both("logits_mse", student, teacher, given, out, factor), before));
+    return detail::with_gradient(
+        detail::rows_of_both("logits_mse", student, teacher, given, out, 1 / count_of(out.per, over)), before);
   }
 };
 

@@ -43,11 +43,15 @@ struct logits_mse_kernel {
 struct logits_mse_scratch {};
 
 template <class A, class S, class U, class G>
+[[nodiscard]] auto logits_mse_work(A temperature, A teacher_scale, const logit_rows<S, U, A, cpu, G>& rows) {
+  return row_work{rows, [temperature, teacher_scale](const auto& all, index begin, index end) {
+                    A* room = thread_scratch<logits_mse_scratch, A>(3 * room_for<A>(all.classes));
+                    simd_dispatch<logits_mse_kernel>(temperature, teacher_scale, all, begin, end, room);
+                  }};
+}
+template <class A, class S, class U, class G>
 void logits_mse_rows(cpu, const auto& on, A temperature, A teacher_scale, const logit_rows<S, U, A, cpu, G>& rows) {
-  for_row_ranges(on, rows, [&](index begin, index end) {
-    A* room = thread_scratch<logits_mse_scratch, A>(3 * room_for<A>(rows.classes));
-    simd_dispatch<logits_mse_kernel>(temperature, teacher_scale, rows, begin, end, room);
-  });
+  carry_out(on, logits_mse_work(temperature, teacher_scale, rows));
 }
 
 template <class A, class S, class G>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -38,7 +39,33 @@ struct scaled {
   }
 };
 
-/// Losses that are called in turn and add to one sink. Its `reads` joins theirs.
+namespace detail {
+
+/// What a term is going to do on the host; nothing where its factor is 0 and it need not write.
+template <some_loss L, class S, class U, class A, class G>
+[[nodiscard]] auto work_of(const L& loss, const signals<const S>& student, const signals<const U>& teacher,
+                           const targets<A>& given, const sink<A, cpu, G>& out, gradient_holds before)
+  requires requires { loss.work(student, teacher, given, out, before); }
+{
+  return std::optional(loss.work(student, teacher, given, out, before));
+}
+template <schedule F, some_loss L, class S, class U, class A, class G>
+[[nodiscard]] auto work_of(const scaled<F, L>& term, const signals<const S>& student, const signals<const U>& teacher,
+                           const targets<A>& given, sink<A, cpu, G> out, gradient_holds before)
+  requires requires { term.loss.work(student, teacher, given, out, before); }
+{
+  out.scale *= term.factor(out.progress);
+  using work = decltype(term.loss.work(student, teacher, given, out, before));
+  if (out.scale == 0 && before == gradient_holds::a_sum) return std::optional<work>();
+  return std::optional<work>(term.loss.work(student, teacher, given, out, before));
+}
+template <class L, class... Arguments>
+concept has_work = requires(const L& loss, const Arguments&... arguments) { work_of(loss, arguments...); };
+
+}  // namespace detail
+
+/// Losses that are called in turn and add to one sink; those on the rows of the host's logits alone go through them
+/// together, and memory is read once. Its `reads` joins theirs.
 template <some_loss... Losses>
 struct sum {
   std::tuple<Losses...> terms;
@@ -48,22 +75,35 @@ struct sum {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out) const {
-    std::apply([&](const auto&... term) { (term(on, student, teacher, given, out), ...); }, terms);
+    if constexpr (std::same_as<backend_of<E>, cpu>)
+      (*this)(on, student, teacher, given, out, gradient_holds::a_sum);
+    else
+      std::apply([&](const auto&... term) { (term(on, student, teacher, given, out), ...); }, terms);
   }
 
   /// The same for a gradient of the logits that may hold anything: the first term writes it, the others add.
   template <executor E, class S, class U, class A, class G>
   void operator()(const E& on, const signals<const S>& student, const signals<const U>& teacher,
                   const targets<A>& given, const sink<A, cpu, G>& out, gradient_holds before) const {
-    bool first = before == gradient_holds::anything;
+    using detail::has_work;
+    constexpr bool by_rows =
+        sizeof...(Losses) > 1 &&
+        (has_work<Losses, signals<const S>, signals<const U>, targets<A>, sink<A, cpu, G>, gradient_holds> && ...);
+    const auto next_finds = [&before] { return std::exchange(before, gradient_holds::a_sum); };
     const auto call = [&](const auto& term) {
-      if (first)
+      if constexpr (by_rows)
+        return detail::work_of(term, student, teacher, given, out, next_finds());
+      else if (next_finds() == gradient_holds::anything)
         write_gradient(term, on, student, teacher, given, out);
       else
         term(on, student, teacher, given, out);
-      first = false;
     };
-    std::apply([&](const auto&... term) { (call(term), ...); }, terms);
+    if constexpr (by_rows) {
+      const auto works = std::apply([&](const auto&... term) { return std::tuple{call(term)...}; }, terms);
+      std::apply([&](const auto&... work) { carry_out(on, work...); }, works);
+    } else {
+      std::apply([&](const auto&... term) { (call(term), ...); }, terms);
+    }
   }
 
   /// The objective with the caller's counts in place of those of `out`.

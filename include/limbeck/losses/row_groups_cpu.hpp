@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <type_traits>
 
 #include "limbeck/backend/simd.hpp"
@@ -15,19 +16,55 @@
 
 namespace limbeck::detail {
 
+/// The first row from `row` on that begins a sample.
+template <class Rows>
+[[nodiscard]] index next_sample(const Rows& rows, index row) {
+  while (row > 0 && row < rows.count() && rows.sample(row) == rows.sample(row - 1)) ++row;
+  return row;
+}
 /// Calls body(begin, end) for the rows that a thread takes. Threads meet between samples only, so what a sample adds
 /// up does not depend on their number.
 template <class E, class Rows, class Body>
 void for_row_ranges(const E& on, const Rows& rows, const Body& body) {
   constexpr index worth_a_thread = 1 << 14;  // logits
-  const auto next_sample = [&](index row) {
-    while (row > 0 && row < rows.count() && rows.sample(row) == rows.sample(row - 1)) ++row;
-    return row;
-  };
   parallel_for(on.threads, rows.count(), worth_a_thread / rows.classes + 1, [&](index begin, index end) {
-    const index first = next_sample(begin), last = next_sample(end);
+    const index first = next_sample(rows, begin), last = next_sample(rows, end);
     if (first < last) body(first, last);
   });
+}
+
+/// What a loss is going to do, all of whose arguments fit: body(rows, begin, end) for rows begin .. end on one thread.
+template <class Rows, class Body>
+struct row_work {
+  Rows rows;
+  Body body;
+
+  void operator()(index begin, index end) const { body(rows, begin, end); }
+};
+template <class Rows, class Body>
+row_work(Rows, Body) -> row_work<Rows, Body>;
+
+template <class E, class Rows, class Body>
+void carry_out(const E& on, const row_work<Rows, Body>& work) {
+  for_row_ranges(on, work.rows, work);
+}
+/// The works of several losses on the same rows, those that there are, in turn, a few samples at a time: what the first
+/// one reads and writes the next finds in the caches. The same bits as one after the other.
+template <class E, class... Works>
+void carry_out(const E& on, const std::optional<Works>&... works) {
+  constexpr index in_caches = 1 << 18;  // bytes of logits and gradients
+  const auto all_of = [&](const auto& rows) {
+    const index bytes_of_row = 3 * rows.classes * static_cast<index>(sizeof(*rows.student.data()));
+    const index at_once = std::max<index>(1, in_caches / bytes_of_row);
+    for_row_ranges(on, rows, [&](index begin, index end) {
+      for (index from = begin, to; from < end; from = to) {
+        to = next_sample(rows, std::min(from + at_once, end));
+        ((works ? (*works)(from, to) : void()), ...);
+      }
+    });
+    return true;
+  };
+  (void)((works && all_of(works->rows)) || ...);
 }
 
 /// A row is a run of vectors.

@@ -29,12 +29,24 @@ struct soft_target {
   void operator()(const E& on, const signals<const S, backend_of<E>>& student,
                   const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
                   const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
+    detail::soft_target_rows(backend_of<E>{}, on, divergence, static_cast<A>(temperature),
+                             rows(student, teacher, given, out, before));
+  }
+  /// The same on the host, checked and not yet done: for `sum`.
+  template <class S, class U, class A, class G>
+  [[nodiscard]] auto work(const signals<const S>& student, const signals<const U>& teacher, const targets<A>& given,
+                          const sink<A, cpu, G>& out, gradient_holds before) const {
+    return soft_target_work(divergence, static_cast<A>(temperature), rows(student, teacher, given, out, before));
+  }
+
+ private:
+  template <class S, class U, class A, backend B, class G>
+  [[nodiscard]] auto rows(const signals<const S, B>& student, const signals<const U, B>& teacher,
+                          const targets<A, B>& given, const sink<A, B, G>& out, gradient_holds before) const {
     expects(temperature > 0, [&] { return message("soft_target: temperature ", temperature, ", must be positive"); });
     if constexpr (requires { divergence.check(); }) divergence.check();
     const double factor = (t_squared ? temperature * temperature : 1) / count_of(out.per, over);
-    detail::soft_target_rows(
-        backend_of<E>{}, on, divergence, static_cast<A>(temperature),
-        detail::with_gradient(detail::rows_of_both("soft_target", student, teacher, given, out, factor), before));
+    return detail::with_gradient(detail::rows_of_both("soft_target", student, teacher, given, out, factor), before);
   }
 };
 using soft_target_kl = soft_target<forward_kl>;  // aliases, so that {.temperature = 2} works in clang 14

@@ -173,12 +173,16 @@ struct soft_target_kernel {
 struct soft_target_scratch {};
 
 template <class D, class A, class S, class U, class G>
+[[nodiscard]] auto soft_target_work(const D& divergence, A temperature, const logit_rows<S, U, A, cpu, G>& rows) {
+  return row_work{rows, [divergence, temperature](const auto& all, index begin, index end) {
+                    A* room = thread_scratch<soft_target_scratch, A>(compared_room<A>(all.classes));
+                    simd_dispatch<soft_target_kernel>(divergence, temperature, all, begin, end, room);
+                  }};
+}
+template <class D, class A, class S, class U, class G>
 void soft_target_rows(cpu, const auto& on, const D& divergence, A temperature,
                       const logit_rows<S, U, A, cpu, G>& rows) {
-  for_row_ranges(on, rows, [&](index begin, index end) {
-    A* room = thread_scratch<soft_target_scratch, A>(compared_room<A>(rows.classes));
-    simd_dispatch<soft_target_kernel>(divergence, temperature, rows, begin, end, room);
-  });
+  carry_out(on, soft_target_work(divergence, temperature, rows));
 }
 
 }  // namespace limbeck::detail
