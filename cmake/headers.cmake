@@ -254,10 +254,17 @@ set(
   training/evaluation.hpp
   training/gradient_norm.hpp
   training/interruption.hpp
+  training/kept_batch.hpp
+  training/kept_teacher.hpp
+  training/last_hidden.hpp
   training/learning_rate.hpp
   training/metrics.hpp
   training/samples.hpp
+  training/stored_teacher.hpp
   training/teacher_store.hpp
+  training/teacher_store_file.hpp
+  training/teacher_store_format.hpp
+  training/teacher_store_writer.hpp
   training/term_spec.hpp
   training/terms.hpp
   training/trainer.hpp

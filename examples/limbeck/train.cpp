@@ -58,13 +58,19 @@ work add_distill(CLI::App& app) {
 
 work add_store(CLI::App& app) {
   struct options : common_options, limbeck::store_options {
-    std::string storage = "f32", precision = "float32";
+    std::string what_to_keep = "logits", storage = "f32", precision = "float32";
   };
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("store", "Keep what a teacher says of a task's training samples");
   verb.add_option("--teacher", o->teacher, "Folder with a fine-tuned model")->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, behind the training samples");
   verb.add_option("--output", o->output, "File to write")->required();
+  verb.add_option("--what", o->what_to_keep, "Kept of a sample: logits, top-k or last-hidden")
+      ->check(CLI::IsMember({"logits", "top-k", "last-hidden"}))
+      ->capture_default_str();
+  const auto* k = verb.add_option("--k", o->k, "Classes that top-k keeps, the likeliest");
+  const auto* temperature = verb.add_option("--temperature", o->temperature, "Temperature at which students read top-k")
+                                ->capture_default_str();
   verb.add_option("--storage", o->storage, "Type of the numbers kept: f32, f16 or bf16")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
@@ -76,8 +82,17 @@ work add_store(CLI::App& app) {
       ->capture_default_str();
   add_task(verb, o->task);
   add_common(verb, *o);
+  verb.final_callback([o, k, temperature] {
+    const bool top_k = o->what_to_keep == "top-k";
+    if (top_k && k->count() == 0) throw CLI::RequiredError("--k");
+    for (const auto* option : {k, temperature})
+      if (!top_k && option->count() > 0) throw CLI::RequiresError(option->get_name(), "--what top-k");
+  });
   return [o] {
     use_precision(o->precision);
+    o->what = o->what_to_keep == "logits"  ? limbeck::kept_outputs::logits
+              : o->what_to_keep == "top-k" ? limbeck::kept_outputs::top_k
+                                           : limbeck::kept_outputs::last_hidden;
     o->how.storage = o->storage == "f32"   ? limbeck::dtype::f32
                      : o->storage == "f16" ? limbeck::dtype::f16
                                            : limbeck::dtype::bf16;

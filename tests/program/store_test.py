@@ -31,7 +31,57 @@ def check_replay(teacher, data, texts):
     succeeds("store", "--teacher", teacher, *task_of(data), "--output", half, "--storage", "bf16")
     check(read_safetensors(half)["logits"][0] == "BF16", "numbers of half the size")
     check(distilled(teacher, data, "rounded", "--store", half) != online, "rounded logits teach something else")
-    return store
+    return store, online
+
+
+def check_last_hidden(teacher, data, texts, online):
+    store, more = FOLDER / "last_hidden.safetensors", FOLDER / "more_last_hidden.safetensors"
+    keep = ["store", "--teacher", teacher, *task_of(data), "--what", "last-hidden", "--output"]
+    told = json.loads(succeeds(*keep, store, "--json").stdout)
+    kept = read_safetensors(store)
+    batches = kept["batch_begin"][1][0] - 1
+    check(kept["last_hidden"][:2] == ("F32", [96, 16]), "what the head reads is kept as it is")
+    check(told["bytes"] == 96 * (8 + 64) + 8 * (batches + 1), f"store tells {told}")
+    check(distilled(teacher, data, "replayed_head", "--store", store) == online, "the head that is run again gives the same bits")
+    succeeds(*keep, more, "--transfer", texts)
+    with_texts = (FOLDER / "online_texts" / "model.safetensors").read_bytes()
+    check(distilled(teacher, data, "replayed_head_texts", "--transfer", texts, "--store", more) == with_texts,
+          "with texts that only the teacher labels, too")
+    fails(["F32", "BF16"], *keep, FOLDER / "not_kept", "--storage", "bf16", leaves=FOLDER / "not_kept")
+
+
+def check_top_k(teacher, data):
+    """All classes, and one of two: a student of the likeliest classes is one of all where none is missing."""
+    def keep(k, *more):
+        file = FOLDER / f"top_{k}.safetensors"
+        succeeds("store", "--teacher", teacher, *task_of(data), "--what", "top-k", "--k", k, "--output", file, *more)
+        return file
+
+    whole, half = keep(2, "--temperature", 2), keep(1, "--temperature", 2)
+    check(read_safetensors(half)["kept_classes"][:2] == ("I32", [96, 1]), "the likeliest class of each sample")
+    check(distilled(teacher, data, "all_kept", "--store", whole) == (FOLDER / "online" / "model.safetensors").read_bytes(),
+          "a student of all classes, kept one by one, has the same bits")
+    distilled(teacher, data, "one_kept", "--store", half)
+    line = ["--student", STUDENT, *training_of(data, FOLDER / "not_written"), "--store"]
+    fails(["soft_target_kl:temperature=2", "for temperature 1"], "distill", "--teacher", teacher, *line, keep(1),
+          leaves=FOLDER / "not_written")
+    fails(["logits_mse", "soft_target_kl"], "distill", "--teacher", teacher, *line, half, "--loss", "logits_mse",
+          leaves=FOLDER / "not_written")
+    fails(["k is 3", "2 classes"], "store", "--teacher", teacher, *task_of(data), "--what", "top-k", "--k", 3, "--output",
+          FOLDER / "not_kept", leaves=FOLDER / "not_kept")
+
+
+def check_other_samples(teacher, data, store):
+    """What a store lacks is asked of the teacher; a store that has nothing is a mistake."""
+    rows = [line.split("\t") for line in (data / "train.tsv").read_text().splitlines()]
+    write_rows(FOLDER / "grown" / "train.tsv", rows + [("a story that nobody told", 1)])
+    write_rows(FOLDER / "grown" / "dev.tsv", rows)
+    line = ["distill", "--teacher", teacher, "--student", STUDENT]
+    done = succeeds(*line, *training_of(FOLDER / "grown", FOLDER / "grown_student"), "--store", store)
+    check("lacks 1 of 97 samples" in done.stderr, f"tells how many samples are new: {done.stderr}")
+    out = FOLDER / "not_written"
+    cut = [4 if word == 16 else word for word in training_of(data, out)]  # another --max-length
+    fails([store, "none of the 96 samples"], *line, *cut, "--store", store, leaves=out)
 
 
 def check_refusals(teacher, other, data, store):
@@ -46,12 +96,6 @@ def check_refusals(teacher, other, data, store):
     damaged.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     fails([damaged, "damaged", "checksum"], "distill", "--teacher", teacher, *line, damaged, leaves=out)
 
-    more = FOLDER / "more"
-    rows = [line.split("\t") for line in (data / "train.tsv").read_text().splitlines()]
-    write_rows(more / "train.tsv", rows + [("a story that nobody told", 1)])
-    write_rows(more / "dev.tsv", rows)
-    fails([store, "no sample", "sample 96 of 97"], "distill", "--teacher", teacher, "--student", STUDENT,
-          *training_of(more, out), "--store", store, leaves=out)
     fails(["1535", "1536"], "store", "--teacher", teacher, *task_of(data), "--output", out, "--store-limit", "1535b",
           leaves=out)
     fails([FOLDER / "none" / "store"], "store", "--teacher", teacher, *task_of(data), "--output", FOLDER / "none" / "store")
@@ -62,7 +106,11 @@ def main():
     vocabulary = make_vocabulary()
     teacher = make_teacher(data, vocabulary)
     other = make_teacher(data, vocabulary, name="other", epochs=1)
-    store = check_replay(teacher, data, write_texts(FOLDER / "texts.txt"))
+    texts = write_texts(FOLDER / "texts.txt")
+    store, online = check_replay(teacher, data, texts)
+    check_last_hidden(teacher, data, texts, online)
+    check_top_k(teacher, data)
+    check_other_samples(teacher, data, store)
     before = names_in(FOLDER / "online")
     check_refusals(teacher, other, data, store)
     check(names_in(FOLDER / "online") == before, "nothing is written elsewhere")

@@ -113,7 +113,7 @@ TEST_CASE("kept logits of another number of samples are refused before they are 
   const std::vector<std::ptrdiff_t> chosen{0};
   CHECK_THROWS_WITH(
       distil.accumulate({}, set, chosen, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values),
-      "distiller: kept logits of 3 samples, the set has 4");
+      "distiller: what is kept is of 3 samples, the set has 4");
   CHECK(values == std::vector<double>{0});
 }
 

@@ -54,6 +54,7 @@ struct small_run {
   std::function<void()> instead{};  ///< is called there in place of a crash
   bool resume = false, cached = true;
   limbeck::batch_limits kept_batch{.samples = 3};  ///< of the teacher whose logits are kept
+  limbeck::kept_teacher<float>* kept = nullptr;    ///< read instead of the teacher; not with `cached`
   std::ptrdiff_t misplaced = 0;                    ///< a sample meets the kept logits of the one so many further on
 
   // What a run leaves here.
@@ -105,6 +106,7 @@ struct small_run {
       std::rotate(logits.begin(), logits.begin() + misplaced * classes, logits.end());
       step.use_logits(view<const float, 2>(logits.data(), train.size(), classes));
     }
+    step.use_kept(kept);
     console quiet(true);
     bests = 0;
     trainer<small_executor> loop(

@@ -3,8 +3,10 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -47,7 +49,19 @@ class mapped_file {
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
 
+  /// Asks the system to have `part` of bytes() in memory soon. It may do nothing; bytes are the same either way.
+  void read_ahead(std::span<const std::byte> part) const { advise(part, POSIX_MADV_WILLNEED); }
+  /// Says that what is read next will lie anywhere, so that the system brings nothing but what is touched or asked for.
+  void expect_any_order() const { advise(bytes_, POSIX_MADV_RANDOM); }
+
  private:
+  static void advise(std::span<const std::byte> part, int advice) {
+    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    if (part.empty()) return;
+    const auto start = reinterpret_cast<std::uintptr_t>(part.data()), before = start % page;
+    (void)::posix_madvise(reinterpret_cast<void*>(start - before), part.size() + before, advice);
+  }
+
   std::filesystem::path file_;
   std::span<const std::byte> bytes_;
 };

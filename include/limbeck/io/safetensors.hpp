@@ -107,6 +107,10 @@ class safetensors_file {
     return mapped_.bytes().subspan(header_.data_begin + tensor.begin, tensor.end - tensor.begin);
   }
 
+  /// What mapped_file says of them.
+  void read_ahead(std::span<const std::byte> part) const { mapped_.read_ahead(part); }
+  void expect_any_order() const { mapped_.expect_any_order(); }
+
   /// Copies a tensor of that shape to `out`, row-major, which has room for all its elements. Throws file_error for a
   /// tensor that is missing, has another shape, a type that T cannot hold, or a number beyond T's range.
   template <readable T>

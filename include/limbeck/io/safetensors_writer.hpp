@@ -37,9 +37,10 @@ struct tensor_record {
 
 namespace detail {
 
-/// Elements of type From as To, a buffer at a time. False where a number becomes infinite that was not.
-template <class To, class From>
-[[nodiscard]] bool write_converted(atomic_file& out, const From* data, std::size_t count) {
+/// Shows elements of type From as To, a buffer at a time. False, and no more of them, where a number becomes infinite
+/// that was not.
+template <class To, class From, class Visit>
+[[nodiscard]] bool each_converted(const From* data, std::size_t count, const Visit& visit) {
   std::vector<To> buffer(std::min<std::size_t>(count, 1 << 14));
   while (count > 0) {
     const std::size_t now = std::min(count, buffer.size());
@@ -47,7 +48,7 @@ template <class To, class From>
       buffer[i] = static_cast<To>(data[i]);
       if (std::isinf(static_cast<double>(buffer[i])) && !std::isinf(data[i])) return false;
     }
-    out.write(std::as_bytes(std::span(buffer).first(now)));
+    visit(std::as_bytes(std::span(buffer).first(now)));
     data += now;
     count -= now;
   }
@@ -69,15 +70,16 @@ void write_elements(atomic_file& out, const tensor_record& tensor, const T* data
   if (as_they_are) {
     out.write(std::as_bytes(std::span(data, std::same_as<T, std::byte> ? count * size_of(tensor.type) : count)));
   } else if constexpr (std::floating_point<T>) {
+    const auto write = [&](std::span<const std::byte> bytes) { out.write(bytes); };
     bool fits = true;
     if (tensor.type == dtype::f32)
-      fits = write_converted<float>(out, data, count);
+      fits = each_converted<float>(data, count, write);
     else if (tensor.type == dtype::f64)
-      fits = write_converted<double>(out, data, count);
+      fits = each_converted<double>(data, count, write);
     else if (tensor.type == dtype::f16)
-      fits = write_converted<float16>(out, data, count);
+      fits = each_converted<float16>(data, count, write);
     else if (tensor.type == dtype::bf16)
-      fits = write_converted<bfloat16>(out, data, count);
+      fits = each_converted<bfloat16>(data, count, write);
     else
       refuse("holds floating-point numbers, which cannot be written");
     if (!fits) refuse("has a number that is infinite");

@@ -4,20 +4,28 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "limbeck/losses/top_k.hpp"
 #include "limbeck/recipes/task_training.hpp"
-#include "limbeck/training/teacher_store.hpp"
+#include "limbeck/training/last_hidden.hpp"
+#include "limbeck/training/teacher_store_writer.hpp"
 
 namespace limbeck {
+
+/// What is kept of a teacher: the logits of all classes, those of the k likeliest, or what the head reads.
+enum class kept_outputs { logits, top_k, last_hidden };
 
 struct store_options {
   std::filesystem::path teacher;
   task_options task;
   std::filesystem::path transfer;  ///< texts without labels, behind the training samples; empty: none
   std::filesystem::path output;    ///< the file
+  kept_outputs what = kept_outputs::logits;
+  index k = 0;             ///< classes a sample, of top_k
+  double temperature = 1;  ///< of top_k: the one at which students read it
   teacher_store_options how;
 };
 
@@ -25,12 +33,76 @@ struct store_options {
 struct store_report {
   index samples = 0, classes = 0;
   std::uint64_t bytes = 0;  ///< of the data
-  double seconds = 0;       ///< of the teacher's work
+  double seconds = 0;       ///< of the teacher's work, and of writing
 };
 
-/// Runs a teacher over the training samples of a task and writes a teacher_store of its logits, in the order of the
-/// task's labels. Throws as its parts do: contract_error, before the teacher works, where the store would take more
-/// bytes than it may.
+namespace detail {
+
+/// Throws contract_error, before the teacher works, for what cannot be kept.
+[[nodiscard]] inline teacher_store_sizes sizes_of(const store_options& options, const sample_set& samples,
+                                                  const text_classifier& teacher) {
+  teacher_store_sizes sizes{.samples = samples.size()};
+  if (options.what == kept_outputs::last_hidden) {
+    expects(options.how.storage == dtype::f32,
+            [&] { return message("store: what a head reads is kept as F32, not as ", name_of(options.how.storage)); });
+    sizes.last_hidden = teacher.config.sizes.width;
+    sizes.batches = evaluation_batches(samples.lengths).size();
+  } else {
+    const index classes = teacher.config.classes;
+    sizes.top_k = options.what == kept_outputs::top_k;
+    sizes.logits = sizes.top_k ? options.k : classes;
+    expects(sizes.logits >= 1 && sizes.logits <= classes,
+            [&] { return message("store: k is ", options.k, ", expected 1 to ", classes, " classes"); });
+    expects(options.temperature > 0,
+            [&] { return message("store: temperature ", options.temperature, ", must be positive"); });
+  }
+  expects_room(sizes, options.how);
+  return sizes;
+}
+
+/// Writes rows [samples], `which` naming the samples whose they are.
+inline void write_outputs(const store_options& options, const text_classifier& teacher, const sample_set& samples,
+                          std::span<const std::ptrdiff_t> which, teacher_outputs said) {
+  std::vector<std::int64_t> ids;
+  for (const std::ptrdiff_t i : which) ids.push_back(sample_id(samples.tokens[static_cast<std::size_t>(i)]));
+  said.classes = teacher.config.classes;
+  write_teacher_store(options.output, identity_of(teacher, samples.task), ids, said, options.how);
+}
+
+template <launchable E>
+void keep_logits(const E& on, const store_options& options, const text_classifier& teacher, const sample_set& samples,
+                 const teacher_store_sizes& sizes, console& out) {
+  const std::vector<float> logits = teacher_logits(on, teacher, samples, out);
+  const view<const float, 2> all(logits.data(), sizes.samples, teacher.config.classes);
+  const std::vector<std::ptrdiff_t> which = counted(samples.tokens.size());
+  if (!sizes.top_k) return write_outputs(options, teacher, samples, which, {.logits = all});
+  const auto kept = static_cast<std::size_t>(sizes.samples * sizes.logits);
+  std::vector<std::int32_t> classes(kept);
+  std::vector<float> likeliest(kept), rest(samples.tokens.size());
+  const view<std::int32_t, 2> at(classes.data(), sizes.samples, sizes.logits);
+  const view<float, 2> of(likeliest.data(), sizes.samples, sizes.logits);
+  const view<float, 1> others(rest.data(), sizes.samples);
+  keep_top_k(on, all, options.temperature, at, of, others);
+  write_outputs(options, teacher, samples, which,
+                {.logits = of, .kept_classes = at, .log_rest = others, .temperature = options.temperature});
+}
+
+template <launchable E>
+void keep_last_hidden(const E& on, const store_options& options, const text_classifier& teacher,
+                      const sample_set& samples, const teacher_store_sizes& sizes, console& out) {
+  const last_hidden_states read = last_hidden_of(on, teacher.model, teacher.parameters(), samples, {},
+                                                 [&](index done) { out.progress("teacher", done, sizes.samples); });
+  out.clear();
+  write_outputs(options, teacher, samples, read.samples,
+                {.last_hidden = view<const float, 2>(read.numbers.data(), sizes.samples, sizes.last_hidden),
+                 .batch_begin = view<const std::int64_t, 1>(read.batch_begin.data(), read.batch_begin.size())});
+}
+
+}  // namespace detail
+
+/// Runs a teacher over the training samples of a task and writes a teacher_store; logits are in the order of the task's
+/// labels. Throws as its parts do: contract_error, before the teacher works, where the store would take more bytes than
+/// it may.
 template <launchable E>
 store_report keep_teacher(const E& on, const store_options& options, console& out) {
   const task_texts texts = read_task(options.task);
@@ -38,18 +110,14 @@ store_report keep_teacher(const E& on, const store_options& options, console& ou
   (void)classes_by_label(teacher.config, texts.train.task);
   const sample_set samples =
       detail::training_samples(texts, options.transfer, options.task.max_length, teacher.pieces, out);
-  const index classes = teacher.config.classes;
-  expects_room(samples.size(), classes, false, options.how);
+  const teacher_store_sizes sizes = detail::sizes_of(options, samples, teacher);
   const auto started = std::chrono::steady_clock::now();
-  const std::vector<float> logits = detail::teacher_logits(on, teacher, samples, out);
+  if (options.what == kept_outputs::last_hidden)
+    detail::keep_last_hidden(on, options, teacher, samples, sizes, out);
+  else
+    detail::keep_logits(on, options, teacher, samples, sizes, out);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  std::vector<std::int64_t> ids;
-  for (const encoding& tokens : samples.tokens) ids.push_back(sample_id(tokens));
-  write_teacher_store(options.output, detail::identity_of(teacher, texts.train.task), ids,
-                      {.logits = view<const float, 2>(logits.data(), samples.size(), classes), .classes = classes},
-                      options.how);
-  return {samples.size(), classes, teacher_store_bytes(samples.size(), classes, false, options.how.storage),
-          took.count()};
+  return {samples.size(), teacher.config.classes, teacher_store_bytes(sizes, options.how.storage), took.count()};
 }
 
 }  // namespace limbeck

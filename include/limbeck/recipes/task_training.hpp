@@ -1,11 +1,13 @@
 // Trains a classifier or regressor on a task, with a teacher or without: what fine-tuning and distilling share.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,6 +18,8 @@
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/task.hpp"
+#include "limbeck/training/last_hidden.hpp"
+#include "limbeck/training/stored_teacher.hpp"
 #include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/trainer.hpp"
 
@@ -159,18 +163,63 @@ template <launchable E>
   return {hash_text(model), hash_text(teacher.pieces.pieces().content_hash()), of_task};
 }
 
-/// The logits of every sample that the teacher kept, as teacher_logits() would compute them.
-[[nodiscard]] inline std::vector<float> stored_logits(const std::filesystem::path& file, const text_classifier& teacher,
-                                                      const sample_set& set) {
-  const teacher_store store(file);
-  store.expects_identity(identity_of(teacher, set.task));
-  if (store.is_top_k())
-    throw file_error(file.string(), "",
-                     "keeps " + std::to_string(store.kept()) + " classes of " + std::to_string(store.classes()) +
-                         ", expected all of them");
+/// What the teacher kept for the task. Throws file_error where it is another's.
+[[nodiscard]] inline teacher_store open_store(const std::filesystem::path& file, const text_classifier& teacher,
+                                              const task_description& task) {
+  teacher_store store(file);
+  store.expects_identity(identity_of(teacher, task));
+  if (store.classes() != teacher.config.classes)
+    throw file_error(
+        file.string(), "",
+        "is of " + std::to_string(store.classes()) + " classes, expected " + std::to_string(teacher.config.classes));
+  return store;
+}
+
+/// The logits of rows that the teacher kept, in the order of the task's labels.
+template <launchable E>
+[[nodiscard]] std::vector<float> kept_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                             const task_description& task, std::span<const index> rows) {
+  if (store.last_hidden_width() > 0)
+    return in_label_order(logits_from_last_hidden(on, teacher.model, teacher.parameters(), store, rows),
+                          classes_by_label(teacher.config, task));
   kept_batch all;
-  store.gather(store.rows_of(set), all);
+  store.prefetch(rows);
+  store.gather(rows, all);
   return std::move(all.logits);
+}
+
+/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
+/// it does. Throws file_error where the store has none of them, or keeps no logits.
+template <launchable E>
+[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                               const sample_set& set, console& out) {
+  const std::string file = store.path().string();
+  if (!has(store.holds(), signal::logits) && store.last_hidden_width() == 0)
+    throw file_error(file, "", "keeps states of layers alone, expected logits or last hidden states");
+  const std::vector<index> rows = store.find_rows(set);
+  std::vector<index> found;
+  std::vector<std::ptrdiff_t> known, unknown;
+  for (std::ptrdiff_t i = 0; i < set.size(); ++i) {
+    const index row = rows[static_cast<std::size_t>(i)];
+    if (row != teacher_store::no_row) found.push_back(row);
+    (row == teacher_store::no_row ? unknown : known).push_back(i);
+  }
+  if (known.empty())
+    throw file_error(
+        file, "",
+        "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
+  std::vector<float> logits(set.tokens.size() * static_cast<std::size_t>(teacher.config.classes));
+  const auto place = [&](const std::vector<float>& from, const std::vector<std::ptrdiff_t>& samples) {
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(i) * teacher.config.classes, teacher.config.classes,
+                  logits.begin() + samples[i] * teacher.config.classes);
+  };
+  place(kept_logits(on, store, teacher, set.task, found), known);
+  if (unknown.empty()) return logits;
+  out.say(file + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
+          " samples; the teacher is asked for them");
+  place(teacher_logits(on, teacher, part_of(set, unknown), out), unknown);
+  return logits;
 }
 
 /// Scores the best state, which the folder holds, on the first dev set.
@@ -203,6 +252,11 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
                        .classes = student.config.classes,
                        .regression = student.config.regression};
   if (teacher != nullptr) context.teacher = teacher->config.sizes;
+  std::optional<teacher_store> store;
+  if (!options.store.empty()) {
+    store.emplace(detail::open_store(options.store, *teacher, texts.train.task));
+    if (store->is_top_k()) context.top_k_temperature = store->temperature();
+  }
   const term_builder builder({options.losses.begin(), options.losses.end()}, context, table);
   buffer<float> weights(table.size()), gradients(table.size());
   std::copy_n(student.weights.data(), student.model.parameters().size(), weights.data());
@@ -214,7 +268,11 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
   std::vector<float> kept;  // what the teacher says of the training samples
-  if (!options.store.empty()) kept = detail::stored_logits(options.store, *teacher, train);
+  std::optional<stored_teacher> likeliest;
+  if (store && store->is_top_k())
+    likeliest.emplace(*std::move(store), train);
+  else if (store)
+    kept = detail::stored_logits(on, *store, *teacher, train, out);
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   task_training_report report{.parameters = student.model.parameters().size()};
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
@@ -228,7 +286,9 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   taught_by<bert_classifier, float> taught;
   if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
   distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
-  if (teacher != nullptr && step.reads_teacher_logits()) {
+  if (likeliest) {
+    step.use_kept(&*likeliest);
+  } else if (teacher != nullptr && step.reads_teacher_logits()) {
     if (kept.empty()) kept = detail::teacher_logits(on, *teacher, train, out);
     step.use_logits(view<const float, 2>(kept.data(), train.size(), student.config.classes));
   }

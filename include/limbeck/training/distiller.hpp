@@ -8,6 +8,7 @@
 
 #include "limbeck/models/model.hpp"
 #include "limbeck/models/touched_rows.hpp"
+#include "limbeck/training/kept_teacher.hpp"
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/terms.hpp"
 
@@ -57,6 +58,13 @@ class distiller {
   [[nodiscard]] bool reads_teacher_logits() const { return has(teacher_reads_, signal::logits); }
   /// `logits`: [samples, classes], of the set that accumulate() is given.
   void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
+  /// What `kept` holds, of the set that accumulate() is given, is read from there; the teacher is asked for the rest
+  /// alone. Null: asked for all.
+  void use_kept(kept_teacher<T>* kept) { kept_ = kept; }
+  /// Tells which samples the next call of accumulate() will be given.
+  void announce(std::span<const std::ptrdiff_t> chosen) {
+    if (kept_ != nullptr) kept_->announce(chosen);
+  }
 
   /// Sets to 0 what accumulate() may have added to since the last call; all of it the first time. `gradient`: the one
   /// that accumulate() is given.
@@ -70,9 +78,8 @@ class distiller {
   void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
-    expects(teacher_.logits.empty() || teacher_.logits.extent(0) == set.size(), [&] {
-      return message("distiller: kept logits of ", teacher_.logits.extent(0), " samples, the set has ", set.size());
-    });
+    expects_samples(teacher_.logits.empty() ? set.size() : teacher_.logits.extent(0), set.size());
+    if (kept_ != nullptr) expects_samples(kept_->samples(), set.size());
     batch_.fill(set, chosen);
     touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
@@ -94,24 +101,32 @@ class distiller {
   }
 
  private:
+  static void expects_samples(index kept, index given) {
+    expects(kept == given,
+            [&] { return message("distiller: what is kept is of ", kept, " samples, the set has ", given); });
+  }
   signals<const T> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
-    if (teacher_.model == nullptr || teacher_reads_ == signal::none) return {};
-    const bool kept = !teacher_.logits.empty();
-    const signal_set fresh = kept ? signal_set{unsigned(teacher_reads_) & ~unsigned(signal::logits)} : teacher_reads_;
+    signal_set known = teacher_.logits.empty() ? signal::none : signal::logits;
+    if (kept_ != nullptr) known = known | kept_->holds();
+    const signal_set fresh{unsigned(teacher_reads_) & ~unsigned(known)};
     signals<const T> shown;
-    if (fresh != signal::none)
+    if (teacher_.model != nullptr && fresh != signal::none)
       shown = teacher_.model->forward(on, teacher_.weights, batch_.tokens(), fresh, inference, teacher_pass_);
-    if (!kept) return shown;
+    if (kept_ != nullptr && has(teacher_reads_, kept_->holds())) put_over(shown, kept_->of(chosen));
+    if (!teacher_.logits.empty() && has(teacher_reads_, signal::logits)) shown.logits = kept_logits(chosen);
+    return shown;
+  }
+  view<const T, 2> kept_logits(std::span<const std::ptrdiff_t> chosen) {
     const index classes = teacher_.logits.extent(1);
     logits_.resize(chosen.size() * static_cast<std::size_t>(classes));
     for (std::size_t i = 0; i < chosen.size(); ++i)
       std::copy_n(&teacher_.logits(chosen[i], 0), classes, logits_.data() + i * static_cast<std::size_t>(classes));
-    shown.logits = view<const T, 2>(logits_.data(), chosen.size(), classes);
-    return shown;
+    return view<const T, 2>(logits_.data(), chosen.size(), classes);
   }
 
   const Model* student_;
   taught_by<Model, T> teacher_;
+  kept_teacher<T>* kept_ = nullptr;
   std::vector<named_term<E, T>> terms_;
   touched_rows touched_;
   signal_set reads_ = signal::none, teacher_reads_ = signal::none;

@@ -21,31 +21,55 @@ namespace limbeck {
 /// Called with the samples done so far.
 using progress_callback = std::function<void(index)>;
 
-/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, in
-/// batches of their own that keep nothing; the result depends on them by the rounding of the matrix product alone.
-/// Throws std::runtime_error where a logit is not finite.
-template <launchable E, class Model, class T>
-[[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
-                                       const batch_limits& most = {}, const progress_callback& progress = {}) {
+namespace detail {
+
+/// visit(samples, signals, pass) for every batch of an evaluation. Reads logits, keeps nothing.
+template <launchable E, class Model, class T, class Visit>
+void for_each_batch(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
+                    const batch_limits& most, const progress_callback& progress, const Visit& visit) {
   const batch_order order = evaluation_batches(set.lengths, most);
-  const auto classes = static_cast<std::size_t>(model.head().classes());
-  std::vector<T> found(set.tokens.size() * classes);
   typename Model::template pass<T> pass;
   sample_batch<T> batch;
   index done = 0;
   for (index b = 0; b < order.size(); ++b) {
     batch.fill(set, order[b]);
     const auto seen = model.forward(on, weights, batch.tokens(), signal::logits, inference, pass);
-    for (std::size_t i = 0; i < order[b].size(); ++i)
-      std::copy_n(&seen.logits(static_cast<index>(i), 0), classes,
-                  found.data() + static_cast<std::size_t>(order[b][i]) * classes);
+    visit(order[b], seen, pass);
     done += batch.samples();
     if (progress) progress(done);
   }
-  for (std::size_t i = 0; i < found.size(); ++i)
-    if (!std::isfinite(found[i]))
-      throw std::runtime_error("the model's output for sample " + std::to_string(i / classes) + " is " +
-                               std::to_string(found[i]) + ": its weights are no use");
+}
+
+/// Throws std::runtime_error where one of the numbers, so many a row, is not finite. `samples`: whose row it is; empty:
+/// they are in order.
+template <class T>
+void expects_finite_outputs(std::span<const T> numbers, std::size_t a_row,
+                            std::span<const std::ptrdiff_t> samples = {}) {
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    if (!std::isfinite(numbers[i]))
+      throw std::runtime_error(
+          "the model's output for sample " +
+          std::to_string(samples.empty() ? i / a_row : static_cast<std::size_t>(samples[i / a_row])) + " is " +
+          std::to_string(numbers[i]) + ": its weights are no use");
+}
+
+}  // namespace detail
+
+/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, in
+/// batches of their own that keep nothing; the result depends on them by the rounding of the matrix product alone.
+/// Throws std::runtime_error where a logit is not finite.
+template <launchable E, class Model, class T>
+[[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
+                                       const batch_limits& most = {}, const progress_callback& progress = {}) {
+  const auto classes = static_cast<std::size_t>(model.head().classes());
+  std::vector<T> found(set.tokens.size() * classes);
+  detail::for_each_batch(on, model, weights, set, most, progress,
+                         [&](std::span<const std::ptrdiff_t> chosen, const signals<const T>& seen, const auto&) {
+                           for (std::size_t i = 0; i < chosen.size(); ++i)
+                             std::copy_n(&seen.logits(static_cast<index>(i), 0), classes,
+                                         found.data() + static_cast<std::size_t>(chosen[i]) * classes);
+                         });
+  detail::expects_finite_outputs(std::span<const T>(found), classes);
   return found;
 }
 

@@ -48,6 +48,19 @@ struct sample_set {
   }
 };
 
+/// Some samples of a set, in that order.
+[[nodiscard]] inline sample_set part_of(const sample_set& set, std::span<const std::ptrdiff_t> which) {
+  sample_set out{set.task, {}, {}, {}, {}};
+  for (const std::ptrdiff_t sample : which) {
+    const auto i = static_cast<std::size_t>(sample);
+    out.tokens.push_back(set.tokens[i]);
+    out.labels.push_back(set.labels[i]);
+    out.scores.push_back(set.scores[i]);
+    out.lengths.push_back(set.lengths[i]);
+  }
+  return out;
+}
+
 /// A number that other tokens, labels or another order of samples change (FNV-1a).
 [[nodiscard]] inline std::uint64_t fingerprint_of(const sample_set& set, std::uint64_t start = fnv1a_start) {
   std::uint64_t hash = start;

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#include "limbeck/losses/top_k.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/transformer_class.hpp"
@@ -40,6 +42,7 @@ struct term_context {
   std::optional<transformer_sizes> teacher{};
   index classes = 2;
   bool regression = false;
+  std::optional<double> top_k_temperature{};  ///< of a teacher that is known by its likeliest classes at it
 };
 
 /// Builds terms from text in two steps: first what they learn is declared behind the student's parameters, then, when
@@ -97,6 +100,7 @@ class term_builder {
 
   void check(const term_spec& s, parameter_table& table);
   void check_layers(const term_spec& s) const;
+  void check_top_k(const term_spec& s) const;
   void declare_projection(const term_spec& s, parameter_table& table);
   [[nodiscard]] std::string projection_kind(const term_spec& s) const {
     const bool same = context_.teacher && context_.teacher->width == context_.student.width;
@@ -169,6 +173,7 @@ inline void term_builder::check(const term_spec& s, parameter_table& table) {
           [&] { return message("loss: ", s.text(), " compares scores, the task has classes; take cross_entropy"); });
   if (s.name() == "attention_mse" || s.name() == "hidden_mse") check_layers(s);
   if (is_state(s)) declare_projection(s, table);
+  if (context_.top_k_temperature) check_top_k(s);
   (void)s.schedule("weight", 1);
   (void)s.flag("t_squared", true);
   if (s.name() == "attention_mse") (void)s.choice("of", {"scores", "probabilities"}, "scores");
@@ -186,6 +191,18 @@ inline void term_builder::check_layers(const term_spec& s) const {
   expects(s.name() != "attention_mse" || student.heads == teacher.heads, [&] {
     return message("loss: ", s.text(), ": ", student.heads, " heads of the student, ", teacher.heads,
                    " of the teacher");
+  });
+}
+
+inline void term_builder::check_top_k(const term_spec& s) const {
+  const double kept = *context_.top_k_temperature;
+  const bool of_logits = reads_teacher(s) && !is_state(s) && s.name() != "attention_mse";
+  expects(!of_logits || s.name() == "soft_target_kl", [&] {
+    return message("loss: ", s.text(), " reads all classes, the teacher's likeliest are kept; take soft_target_kl");
+  });
+  expects(!of_logits || s.number("temperature", 1) == kept, [&] {
+    return message("loss: ", s.text(), ": temperature ", s.number("temperature", 1),
+                   ", the teacher's likeliest classes are kept for temperature ", kept);
   });
 }
 
@@ -233,6 +250,10 @@ any_loss<E, T> term_builder::loss_of(const term_spec& s, view<const T, 1> weight
   const double temperature = s.number("temperature", 1);
   // Every sample has a teacher's opinion, not every one a label: the two are counted apart.
   const auto softened = [&](const auto& divergence) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(divergence)>, forward_kl>)
+      if (context_.top_k_temperature)
+        return std::optional<any_loss<E, T>>(
+            top_k_kl{.temperature = temperature, .t_squared = s.flag("t_squared", true), .over = divisor::samples});
     return std::optional<any_loss<E, T>>(
         soft_target<std::decay_t<decltype(divergence)>>{.temperature = temperature,
                                                         .t_squared = s.flag("t_squared", true),

@@ -143,14 +143,17 @@ class trainer {
     const double progress = static_cast<double>(at_.updates) / static_cast<double>(rate_.updates);
     step_.clear(on_, gradients_);
     values_.assign(step_.terms().size(), 0);
-    for (const auto& chosen : micro_)
-      step_.accumulate(on_, train, chosen, counts,
+    for (std::size_t b = 0; b < micro_.size(); ++b) {
+      const index next = first + static_cast<index>(b) + 1;
+      if (next < order.size()) step_.announce(order[next]);
+      step_.accumulate(on_, train, micro_[b], counts,
                        {.keeps = true,
                         .dropout = options_.dropout,
                         .attention_dropout = options_.dropout,
                         .seed = options_.seed,
                         .step = static_cast<std::uint64_t>(at_.micro_batches++)},
                        progress, read_only(weights_), gradients_, values_);
+    }
     expects_finite();
     const double norm = norm_of(on_, read_only(gradients_), step_.touched()), rate = rate_(at_.updates);
     if (!std::isfinite(norm))

@@ -1,0 +1,42 @@
+// A teacher that is read instead of asked.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "limbeck/core/signals.hpp"
+
+namespace limbeck {
+
+/// What was kept of a teacher for every sample of a set.
+template <class T>
+class kept_teacher {
+ public:
+  virtual ~kept_teacher() = default;
+  /// The signals that of() gives.
+  [[nodiscard]] virtual signal_set holds() const = 0;
+  [[nodiscard]] virtual index samples() const = 0;
+  /// Of chosen samples of the set, in that order, tokens packed; valid until the next call.
+  [[nodiscard]] virtual signals<const T> of(std::span<const std::ptrdiff_t> chosen) = 0;
+  /// Tells that of() is going to be called with these.
+  virtual void announce(std::span<const std::ptrdiff_t>) {}
+};
+
+/// Puts the signals that are there over those of the same kind.
+template <class T>
+void put_over(signals<const T>& below, const signals<const T>& above) {
+  const auto put = [](auto& to, const auto& from) {
+    if (!from.empty()) to = from;
+  };
+  put(below.logits, above.logits);
+  put(below.kept_classes, above.kept_classes);
+  put(below.log_rest, above.log_rest);
+  put(below.embeddings, above.embeddings);
+  put(below.hidden, above.hidden);
+  put(below.queries, above.queries);
+  put(below.keys, above.keys);
+  put(below.values, above.values);
+  put(below.rows, above.rows);
+}
+
+}  // namespace limbeck
