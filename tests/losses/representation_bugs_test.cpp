@@ -47,7 +47,7 @@ double plain_mean_square(const grid& student, const grid& teacher, const std::ve
 
 }  // namespace
 
-TEST_CASE("bug_03b: micro-batches of hidden states have the gradient of the whole batch", "[bugs]") {
+TEST_CASE("bug_03b, hidden states: micro-batches have the gradient of the whole batch", "[bugs]") {
   representation_case<> whole{signal::hidden, {{0, 1, 1}, {0, 3, 3}}, {{2, 1, 3, 2, 1}}, {{2, 1, 3, 2, 2}}};
   whole.per.tokens = 4;
   const auto want = whole(hidden_mse{});
@@ -59,7 +59,7 @@ TEST_CASE("bug_03b: micro-batches of hidden states have the gradient of the whol
   CHECK(naive == Approx(4 * want.gradient[0](0, 0, 0, 1)));
 }
 
-TEST_CASE("bug_10a: NaN in padded rows of hidden states and maps does not leak", "[bugs]") {
+TEST_CASE("bug_10a, hidden states: NaN in padded rows does not leak", "[bugs]") {
   auto padded = one_sample(2, 5, 3, 1);  // representation_case writes NaN to the other three rows
   const auto got = padded(hidden_mse{});
   padded.place = padded.teacher_place = {};
@@ -71,7 +71,7 @@ TEST_CASE("bug_10a: NaN in padded rows of hidden states and maps does not leak",
   CHECK(std::isnan(naive + got.value[0]));
 }
 
-TEST_CASE("bug_10a: NaN in a sample that does not count does not reach a projection", "[bugs]") {
+TEST_CASE("bug_10a, projections: NaN in a sample that does not count does not reach them", "[bugs]") {
   representation_case<> c{signal::hidden, {{0, 1, 1}, {0, 1, 1}}, {{2, 1, 1, 2}}, {{2, 1, 1, 3, 1}}};
   c.student[0].data = {1, 2, undefined, undefined};
   c.weight = {1, 0};
@@ -114,7 +114,7 @@ TEST_CASE("bug_10c: padding is not averaged into hidden states, and more of it c
   CHECK(mean(mask_mode::exact).total() == 1.0);
 }
 
-TEST_CASE("bug_10c: five more pads change no bit of any loss on representations", "[bugs]") {
+TEST_CASE("bug_10c, projections and maps: five more pads change no bit", "[bugs]") {
   const matrix<> weight(7, 6, 1), bias(1, 7, 2);
   for (const limbeck::signal_set kind : {signal::hidden, signal::scores}) {
     std::vector<double> value, gradient;
@@ -152,7 +152,7 @@ TEST_CASE("bug_10c: five more pads change no bit of any loss on representations"
   }
 }
 
-TEST_CASE("bug_11c: a sample without tokens changes nothing beside a normal one", "[bugs]") {
+TEST_CASE("bug_11c, hidden states: a sample without tokens changes nothing beside a normal one", "[bugs]") {
   representation_case<> c{signal::hidden, {{0, 2, 2}}, {{1, 1, 2, 3, 1}}, {{1, 1, 2, 3, 2}}};
   const auto alone = c(hidden_mse{});
   c.sizes = {{0, 0, 0}, {0, 2, 2}};
@@ -168,7 +168,7 @@ TEST_CASE("bug_11c: a sample without tokens changes nothing beside a normal one"
   CHECK(std::isnan(naive));
 }
 
-TEST_CASE("bug_13c: equal maps and states are exactly 0, without a sign", "[bugs]") {
+TEST_CASE("bug_13c, hidden states: equal maps and states are exactly 0, without a sign", "[bugs]") {
   for (const limbeck::signal_set kind : {signal::hidden, signal::scores}) {
     representation_case<float> c{kind, {{0, 3, 3}}, {{1, 1, 3, 3, 1}}, {{1, 1, 3, 3, 1}}};
     for (double& x : c.student[0].data) x += 4096;
@@ -187,7 +187,8 @@ TEST_CASE("bug_13c: equal maps and states are exactly 0, without a sign", "[bugs
   CHECK(c(hidden_mse{}).value[0] == 0.0625F);
 }
 
-TEST_CASE("bug_15: packed, padded, projected by the identity, in pieces and in threads are one loss", "[bugs]") {
+TEST_CASE("bug_15, hidden states: packed, padded, projected by the identity, in pieces and in threads are one loss",
+          "[bugs]") {
   representation_case<> c{signal::hidden, {}, {{40, 1, 20, 8, 1}}, {{40, 1, 20, 8, 2}}};
   for (limbeck::index i = 0; i < 40; ++i) c.sizes.push_back({0, 20 - i % 7, 20 - i % 7});
   matrix<> identity(8, 8), learned(8, 8);
@@ -216,7 +217,7 @@ TEST_CASE("bug_19a: attention maps of 12 and of 16 heads are refused with both n
   representation_case<> c{signal::scores, {{0, 2, 2}}, {{1, 12, 2, 2, 1}}, {{1, 16, 2, 2, 2}}};
   CHECK_THROWS_WITH(c(attention_mse{}), Contains("12") && Contains("16") && Contains("heads"));
   CHECK_THROWS_AS(c(attention_mse{}), limbeck::contract_error);
-  // Naive: the first 12 heads of each, that is a quarter of the teacher unseen.
+  // naive: the first 12 heads of each, that is a quarter of the teacher unseen
   double naive = 0;
   for (std::size_t i = 0; i < c.student[0].data.size(); ++i) {
     const double d = c.student[0].data[i] - c.teacher[0].data[i];
@@ -231,9 +232,15 @@ TEST_CASE("bug_19b: the teacher's rows keep their width under a projection", "[b
   representation_case<> c{signal::hidden, {{0, 3, 3}}, {{1, 1, 3, 2, 1}}, {{1, 1, 3, 4}}};
   for (std::size_t i = 0; i < 12; ++i) c.teacher[0].data[i] = static_cast<double>(i);
   const matrix<> nothing(4, 2);
-  const auto got = c(hidden_mse{uniform_mapping{}, linear_projection<double>{nothing.seen(), {}, {}, {}}});
+  matrix<> learned(4, 2);
+  const auto got = c(hidden_mse{uniform_mapping{}, linear_projection<double>{nothing.seen(), {}, learned.all(), {}}});
   CHECK(got.total() == Approx(506.0 / 4));  // three rows of four: the squares of 0 to 11
-  double naive = 0;                         // rows of two: the squares of 0 to 5
+  for (limbeck::index i = 0; i < 4; ++i) {
+    double slope = 0;
+    for (limbeck::index r = 0; r < 3; ++r) slope -= 2 * c.teacher[0](0, 0, r, i) * c.student[0](0, 0, r, 0) / 4;
+    CHECK(learned(i, 0) == Approx(slope));
+  }
+  double naive = 0;  // rows of two: the squares of 0 to 5
   for (int i = 0; i < 6; ++i) naive += i * i / 4.0;
   CHECK(naive == Approx(55.0 / 4));
 }
@@ -242,4 +249,9 @@ TEST_CASE("bug_19c: widths that differ are refused, and a projection is suggeste
   const representation_case<> c{signal::hidden, {{0, 1, 1}}, {{1, 1, 1, 2, 1}}, {{1, 1, 1, 4, 2}}};
   CHECK_THROWS_WITH(c(hidden_mse{}), Contains("2") && Contains("4") && Contains("linear_projection"));
   CHECK_THROWS_AS(c(hidden_mse{}), limbeck::contract_error);
+  grid cut(1, 1, 1, 2);  // naive: the teacher's first two columns, without a word
+  for (limbeck::index i = 0; i < 2; ++i) cut(0, 0, 0, i) = c.teacher[0](0, 0, 0, i);
+  auto narrow = c;
+  narrow.teacher[0] = cut;
+  CHECK(narrow(hidden_mse{}).total() == Approx(plain_mean_square(c.student[0], c.teacher[0], {true})));
 }

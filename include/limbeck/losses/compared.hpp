@@ -55,6 +55,20 @@ struct compared {
     const T of_smaller = of_larger + size;
     return {where(more, of_smaller, of_larger), where(more, of_larger, of_smaller)};
   }
+  /// mixture() where one share, `of_teacher` or 1 - of_teacher, is below 1/16: over the larger of both m cancels where
+  /// that one has the tiny share, over the one of the large share it never does.
+  [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> uneven_mixture(double of_teacher) const {
+    const bool of_student = of_teacher < 0.5;  // the large share
+    const double weight = of_student ? of_teacher : 1 - of_teacher;
+    const T& large = of_student ? student : teacher;
+    const T towards = of_student ? T(-1) : T(1), far(45);
+    const T ratio = max(min(towards * log_ratio, T(1e4)), T(-1e4));  // of the other over it
+    const T of_large = T(weight) * towards * gap() / where(large == T(0), T(1), large);
+    const T log_of_m =
+        log1p(where(ratio > far, T(weight * 3.4934271057485095e19), of_large));  // beyond e^45 m is the other's
+    const T over_large = log_of_m + max(ratio - far, T(0)), over_other = log_of_m - min(ratio, far);
+    return of_student ? mixture_logs<T>{over_other, over_large} : mixture_logs<T>{over_large, over_other};
+  }
   /// teacher * log(teacher / m) - (teacher - m), by the mixture's logs: never negative, and does not cancel. Sums to
   /// KL(teacher || m).
   [[nodiscard]] LIMBECK_HD constexpr T teacher_excess(const mixture_logs<T>& m, const T& share) const {

@@ -55,7 +55,8 @@ struct jensen_shannon {
     const T of_m(beta - 1), of_rest(-beta);  // here, so that compilers take them out of loops
     if (beta == 0) return forward_kl{}(c);
     if (beta == 1) return reverse_kl{}(c);
-    const mixture_logs<T> m = c.mixture(-of_m);
+    const bool uneven = beta < 1.0 / 16 || beta > 15.0 / 16;  // 1 - beta, rounded, would say too little of beta
+    const mixture_logs<T> m = uneven ? c.uneven_mixture(beta) : c.mixture(-of_m);
     const T in_teacher = of_rest * c.teacher * m.over_teacher, in_student = of_m * c.student * m.over_student;
     // Each one's excess over m, of which what is linear cancels: beta (teacher - m) + (1 - beta) (student - m) = 0.
     const T excess = -(in_teacher * m.over_teacher * expm1_bend(m.over_teacher)) -
