@@ -54,6 +54,20 @@ TEST_CASE("a sample that only a teacher knows has no label, even where its class
   CHECK(std::isnan(set.scores[1]));
 }
 
+TEST_CASE("a part of a set holds its samples with all that belongs to them") {
+  const sample_set set = small_samples(6, false), part = part_of(set, 2, 5);
+  REQUIRE(part.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(part.tokens[i].ids == set.tokens[i + 2].ids);
+    CHECK(part.lengths[i] == set.lengths[i + 2]);
+    CHECK(part.labels[i] == set.labels[i + 2]);
+  }
+  CHECK(part.task.metrics == set.task.metrics);
+  CHECK(part_of(set, 6, 6).size() == 0);
+  CHECK(fingerprint_of(part_of(set, 0, 6)) == fingerprint_of(set));
+  CHECK_THROWS_WITH(part_of(set, 4, 7), "part_of: samples 4 to 7 of 6");
+}
+
 TEST_CASE("a batch packs the chosen samples in their order, and may be filled again") {
   sample_set set = small_samples(6, false);
   set.labels[4] = no_label;

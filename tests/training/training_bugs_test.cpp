@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <numeric>
 #include <span>
 #include <string>
@@ -19,8 +20,9 @@
 namespace limbeck {
 namespace {
 
-using limbeck_test::get, limbeck_test::matrix, limbeck_test::message_of, limbeck_test::same_bits,
-    limbeck_test::scratch_folder, limbeck_test::small_run, limbeck_test::small_samples, limbeck_test::word_sum;
+using limbeck_test::get, limbeck_test::largest_gap, limbeck_test::matrix, limbeck_test::message_of,
+    limbeck_test::same_bits, limbeck_test::scratch_folder, limbeck_test::small_run, limbeck_test::small_samples,
+    limbeck_test::word_sum;
 using classes = std::vector<std::int32_t>;
 using scores = std::vector<double>;
 using batch_list = std::vector<std::vector<std::ptrdiff_t>>;
@@ -74,20 +76,22 @@ struct split_step {
   }
 };
 
-TEST_CASE("bug_03a: micro-batches of 1 and 3 tokens with losses 1 and 3 give the mean 2.5", "[bugs]") {
+TEST_CASE("bug_03a, a step: micro-batches of 1 and 3 tokens with losses 1 and 3 give the mean 2.5", "[bugs]") {
   CHECK(split_step({1, 3}, {1, 3}, {{0}, {1}}).value == Approx(2.5));
   CHECK((1.0 + 3.0) / 2 == 2.0);  // naive: the mean of means
 }
-TEST_CASE("bug_03b: four equal micro-batches give the gradient of the whole batch, not four times as much", "[bugs]") {
+TEST_CASE("bug_03b, a step: four equal micro-batches give the gradient of the whole batch, not four times as much",
+          "[bugs]") {
   const split_step whole({2, 2, 2, 2}, {1, 2, 3, 4}, {{0, 1, 2, 3}}),
       split({2, 2, 2, 2}, {1, 2, 3, 4}, {{0}, {1}, {2}, {3}});
   CHECK(same_bits(whole.gradient.seen(), split.gradient.seen()));
 }
-TEST_CASE("bug_03c: parts with 5 and 3 tokens of loss 1 and 3 or their like give the mean over all tokens", "[bugs]") {
+TEST_CASE("bug_03c, a step: parts with 5 and 3 tokens of loss 1 and 3 or their like give the mean over all tokens",
+          "[bugs]") {
   CHECK(split_step({5, 1}, {1, 3}, {{0}, {1}}).value == Approx(4.0 / 3));
   CHECK((1.0 + 3.0) / 2 == 2.0);  // naive: ranks that average
 }
-TEST_CASE("bug_03d: parts of 4 and 60 tokens give the same bits as the unsplit batch", "[bugs]") {
+TEST_CASE("bug_03d, a step: parts of 4 and 60 tokens give the same bits as the unsplit batch", "[bugs]") {
   const split_step whole({4, 60}, {1, 2}, {{0, 1}}), split({4, 60}, {1, 2}, {{0}, {1}});
   CHECK(same_bits(whole.gradient.seen(), split.gradient.seen()));
   CHECK(whole.value == Approx(split.value).epsilon(1e-15));
@@ -123,6 +127,24 @@ TEST_CASE("bug_14c: the norm of a float gradient of 1e20 is 1e20, and so small a
 
 // --- bugs 20, 22: what learns and what does not ----------------------------------------------------------------------
 
+/// Rewrites the checkpoint in `folder`: `change(name, numbers)` sees each of its tensors.
+template <class Change>
+void alter_checkpoint(const scratch_folder& folder, Change&& change) {
+  std::vector<std::vector<float>> numbers;
+  std::vector<tensor_record> records;
+  std::map<std::string, std::string> metadata;
+  {
+    const safetensors_file kept(folder / "checkpoint.safetensors");
+    metadata = kept.metadata();
+    for (const char* name : {"weights", "first_moment", "second_moment"}) {
+      numbers.push_back(kept.read<float>(name, kept.at(name).shape));
+      change(std::string(name), numbers.back());
+      records.push_back({name, dtype::f32, kept.at(name).shape, numbers.back().data()});
+    }
+  }
+  write_safetensors(folder / "checkpoint.safetensors", records, metadata);
+}
+
 struct projection_at {
   std::vector<float> before, after;
 };
@@ -145,6 +167,14 @@ TEST_CASE("bug_20a: every weight and bias of a projection moves in the first ste
   const projection_at p = projection_of(run);
   REQUIRE(p.after.size() == 8 * 6 + 8);
   for (std::size_t i = 0; i < p.after.size(); ++i) CHECK(p.before[i] != p.after[i]);
+
+  parameter_table students = make_bert_classifier(small_run::sizes(6), 1).parameters();  // naive: all it was told of
+  adamw<float> naive(students);
+  std::vector<float> all = run.weights, gradient(all.size(), 1);
+  naive.update(cpu_executor<>{}, 1e-2, 1, view<const float, 1>(gradient.data(), students.size()),
+               view<float, 1>(all.data(), students.size()));
+  CHECK(all[0] != run.weights[0]);
+  CHECK(std::equal(p.after.begin(), p.after.end(), all.begin() + students.size()));
 }
 TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, the projection and its moments too",
           "[bugs]") {
@@ -160,6 +190,20 @@ TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, t
   CHECK(same_bits(run.weights, unbroken.weights));
   CHECK(same_bits(projection_of(run).after, projection_of(unbroken).after));
   CHECK(get(whole / "checkpoint.safetensors") == get(parts / "checkpoint.safetensors"));
+
+  const scratch_folder other;  // naive: the projection is not in the checkpoint, and starts anew
+  small_run naive;
+  naive.stop_at = 6;
+  naive(other.path);
+  alter_checkpoint(other, [&](const std::string& name, std::vector<float>& numbers) {
+    const std::vector<float> fresh = projection_of(naive).before;
+    if (name == "weights")
+      std::copy(fresh.begin(), fresh.end(), numbers.end() - static_cast<std::ptrdiff_t>(fresh.size()));
+  });
+  naive.stop_at = 0;
+  naive.resume = true;
+  naive(other.path);
+  CHECK_FALSE(same_bits(naive.weights, unbroken.weights));
 }
 TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that has one", "[bugs]") {
   const scratch_folder folder;
@@ -170,6 +214,11 @@ TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that
   with.resume = true;
   CHECK(message_of<file_error>([&] { with(folder.path); }) ==
         (folder / "checkpoint.safetensors").string() + ": holds other parameters than this run has");
+
+  // naive: what the file has is taken, and the rest stays at its random start
+  const safetensors_file kept(folder / "checkpoint.safetensors");
+  const std::vector<float> found = kept.read<float>("weights", kept.at("weights").shape);
+  CHECK(static_cast<index>(found.size()) + 8 * 6 + 8 == with.parameters);
 }
 TEST_CASE(
     "bug_22: ten steps with weight decay leave the teacher as it was, and learn the student and its projection only",
@@ -202,20 +251,43 @@ TEST_CASE(
   REQUIRE(modes.size() == 1);
   CHECK_FALSE(modes[0].keeps);
   CHECK(modes[0].dropout == 0);
+
+  const bert_classifier teacher = make_bert_classifier(small_run::sizes(8), 1);
+  adamw<float> naive(teacher.parameters(), {.weight_decay = 0.1});  // handed to the optimiser, without a gradient
+  std::vector<float> decayed = run.teacher_weights, none(decayed.size(), 0);
+  naive.update(cpu_executor<>{}, 1e-2, 1, view<const float, 1>(none.data(), none.size()),
+               view<float, 1>(decayed.data(), decayed.size()));
+  CHECK_FALSE(same_bits(decayed, run.teacher_weights));
 }
 
 // --- bug 24: each sample meets its own teacher's logits --------------------------------------------------------------
 
+/// Whose kept logits a sample meets: its own, or by naive books those of its place in the epoch or in its batch.
+enum class kept_by { nobody, sample, place_in_epoch, place_in_batch };
+
+/// `logits` [samples, 3] as batches in that order will meet them.
+std::vector<double> as_met(const std::vector<double>& logits, const batch_list& batches, kept_by books) {
+  std::vector<double> met = logits;
+  std::ptrdiff_t place = 0;
+  for (const auto& batch : batches) {
+    if (books == kept_by::place_in_batch) place = 0;
+    for (const std::ptrdiff_t sample : batch)
+      std::copy_n(logits.begin() + 3 * (books == kept_by::sample ? sample : place++), 3, met.begin() + 3 * sample);
+  }
+  return met;
+}
+
 /// The gradient of batches in that order, from kept logits or from the teacher itself.
-matrix<> gradient_of(const batch_list& batches, bool cached) {
+matrix<> gradient_of(const batch_list& batches, kept_by books) {
   const sample_set set = small_samples(5, false);
   const word_sum model(20, 3);
   const matrix<> weights(20, 3, 1), shown(20, 3, 2);
   std::vector<named_term<cpu_executor<>, double>> terms;
   terms.push_back({"soft", {}, soft_target_kl{.temperature = 2, .over = divisor::samples}, false});
   distiller<word_sum, cpu_executor<>, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
-  const auto logits = logits_of(cpu_executor<>{}, model, shown.seen_flat(), set, {.samples = 2});
-  if (cached) distil.use_logits(view<const double, 2>(logits.data(), 5, 3));
+  const auto logits =
+      as_met(logits_of(cpu_executor<>{}, model, shown.seen_flat(), set, {.samples = 2}), batches, books);
+  if (books != kept_by::nobody) distil.use_logits(view<const double, 2>(logits.data(), 5, 3));
   matrix<> gradient(20, 3);
   std::vector<double> values{0};
   for (const auto& batch : batches)
@@ -224,14 +296,20 @@ matrix<> gradient_of(const batch_list& batches, bool cached) {
 }
 
 TEST_CASE("bug_24a: kept logits meet their own samples in every order of batches", "[bugs]") {
-  for (const batch_list& order : {batch_list{{2, 0}, {3, 1}}, batch_list{{0, 3}, {1, 2}}})
-    CHECK(same_bits(gradient_of(order, true).seen(), gradient_of(order, false).seen()));
+  for (const batch_list& order : {batch_list{{2, 0}, {3, 1}}, batch_list{{0, 3}, {1, 2}}}) {
+    const matrix<> online = gradient_of(order, kept_by::nobody);
+    CHECK(same_bits(gradient_of(order, kept_by::sample).seen(), online.seen()));
+    CHECK(largest_gap(gradient_of(order, kept_by::place_in_epoch).seen(), online.seen()) > 0.01);
+  }
 }
 TEST_CASE("bug_24b: kept logits meet their own samples where the last batch is smaller", "[bugs]") {
   const batch_list order{{4, 2}, {0, 3}, {1}};
-  CHECK(same_bits(gradient_of(order, true).seen(), gradient_of(order, false).seen()));
+  const matrix<> online = gradient_of(order, kept_by::nobody);
+  CHECK(same_bits(gradient_of(order, kept_by::sample).seen(), online.seen()));
+  CHECK(largest_gap(gradient_of(order, kept_by::place_in_batch).seen(), online.seen()) > 0.01);
 }
-TEST_CASE("bug_24b: a run with kept logits ends where one does that asks its teacher in every step", "[bugs]") {
+TEST_CASE("bug_24b, a whole run: one with kept logits ends where one does that asks its teacher in every step",
+          "[bugs]") {
   const scratch_folder one, two, three;
   small_run cached;
   cached.losses = {"logits_mse"};
@@ -248,7 +326,7 @@ TEST_CASE("bug_24b: a run with kept logits ends where one does that asks its tea
   CHECK(same_bits(cached.weights, online.weights));
   CHECK(cached.batches == online.batches);
   const auto all = [](const small_run& run) { return view<const float, 2>(run.weights.data(), 1, run.weights.size()); };
-  CHECK(limbeck_test::largest_gap(all(naive), all(online)) > 1e-3);
+  CHECK(largest_gap(all(naive), all(online)) > 1e-3);
 }
 
 // --- bugs 25, 26: resume ---------------------------------------------------------------------------------------------
@@ -282,14 +360,31 @@ small_run plain_run(index samples, index batch_size, index epochs, index accumul
   return run;
 }
 
+/// What a naive resume sees after `done` micro-batches, of the unbroken run's: `skipped` of the epoch `order`, as if
+/// that were the one under way, and from then on epochs that follow it.
+std::vector<std::vector<float>> naive_batches(const std::vector<std::vector<float>>& unbroken, index of_epoch,
+                                              index done, index order, index skipped) {
+  std::vector<std::vector<float>> all(unbroken.begin(), unbroken.begin() + done);
+  for (index at = order * of_epoch + skipped; std::ssize(all) < std::ssize(unbroken); ++at)
+    all.push_back(unbroken[static_cast<std::size_t>(at % std::ssize(unbroken))]);
+  return all;
+}
+
 TEST_CASE("bug_25a: 10 samples, batches of 2, 3 epochs, stopped after update 7: the same samples in every later batch",
           "[bugs]") {
   const small_run run = plain_run(10, 2, 3);
-  CHECK(batches_with_stop(run, 7) == unbroken_batches(run));
+  const auto unbroken = unbroken_batches(run);
+  CHECK(batches_with_stop(run, 7) == unbroken);
+  CHECK(naive_batches(unbroken, 5, 7, 0, 2) != unbroken);  // the epoch's number was lost
 }
 TEST_CASE("bug_25b: with accumulation 3 whole updates are skipped, not as many micro-batches", "[bugs]") {
   const small_run run = plain_run(20, 2, 3, 3);
-  for (const index done : {1, 3, 4, 5}) CHECK(batches_with_stop(run, done) == unbroken_batches(run));
+  const auto unbroken = unbroken_batches(run);
+  for (const index done : {1, 3, 4, 5}) {
+    CHECK(batches_with_stop(run, done) == unbroken);
+    const index epoch = done / 4, updates = done % 4;
+    if (updates > 0) CHECK(naive_batches(unbroken, 10, epoch * 10 + updates * 3, epoch, updates) != unbroken);
+  }
 }
 TEST_CASE("bug_25c: 64 samples one by one, stopped at 20: each comes once in the epoch", "[bugs]") {
   std::vector<float> seen;
@@ -299,6 +394,12 @@ TEST_CASE("bug_25c: 64 samples one by one, stopped at 20: each comes once in the
   std::vector<float> want(64);
   std::iota(want.begin(), want.end(), 0.0F);
   CHECK(seen == want);
+
+  const auto two_epochs = unbroken_batches(plain_run(64, 1, 2));  // naive: the rest of another order
+  std::vector<int> times(64, 0);
+  for (std::size_t i = 0; i < 64; ++i) ++times[static_cast<std::size_t>(two_epochs[i < 20 ? i : 64 + i][0])];
+  CHECK(std::count(times.begin(), times.end(), 2) > 5);
+  CHECK(std::count(times.begin(), times.end(), 0) == std::count(times.begin(), times.end(), 2));
 }
 TEST_CASE("bug_25d: the epoch after the resumed one has an order of its own, that of the unbroken run", "[bugs]") {
   const small_run run = plain_run(10, 2, 3);
@@ -309,6 +410,9 @@ TEST_CASE("bug_25d: the epoch after the resumed one has an order of its own, tha
   };
   CHECK(epoch(0) != epoch(1));
   CHECK(epoch(1) != epoch(2));
+  auto naive = naive_batches(without, 5, 2, 0, 2);  // the resumed epoch's order comes again
+  std::copy_n(naive.begin(), 5, naive.begin() + 5);
+  CHECK(naive != without);
 }
 
 TEST_CASE("bug_26a: a run of 12 updates that stops at any of them ends with the bits of the unbroken run", "[bugs]") {
@@ -332,8 +436,21 @@ TEST_CASE("bug_26a: a run of 12 updates that stops at any of them ends with the 
     // save_every: a crash loses the updates since the last checkpoint, and no more than they come again
     CHECK(run.batches.size() <= 12 - (stop - 1) + 4);
   }
+
+  const scratch_folder cold;  // naive: weights alone are kept
+  small_run naive;
+  naive.stop_at = 6;
+  naive(cold.path);
+  alter_checkpoint(cold, [](const std::string& name, std::vector<float>& numbers) {
+    if (name != "weights") std::fill(numbers.begin(), numbers.end(), 0.0F);
+  });
+  naive.stop_at = 0;
+  naive.resume = true;
+  naive(cold.path);
+  CHECK_FALSE(same_bits(naive.weights, unbroken.weights));
 }
-TEST_CASE("bug_26c: a full disk in the middle of a save leaves the checkpoint before it, which loads", "[bugs]") {
+TEST_CASE("bug_26c, a whole run: a full disk in the middle of a save leaves the checkpoint before it, which loads",
+          "[bugs]") {
   const scratch_folder folder, whole;
   small_run unbroken, run;
   unbroken(whole.path);
@@ -399,6 +516,16 @@ TEST_CASE("bug_27b: the incomplete window of an epoch is an update of its own an
     if (line.has("gradient_norm")) norms.push_back(line.required<double>("gradient_norm"));
   REQUIRE(norms.size() == 2);
   CHECK(norms[0] == Approx(norms[1]).epsilon(1e-5));
+
+  // micro-batches of one token, each with gradient 1: by plain gradient descent at rate 1 both updates are -1
+  const auto moved_by = [](const matrix<>& gradient) {
+    return -std::accumulate(gradient.data(), gradient.data() + gradient.count(), 0.0);
+  };
+  CHECK(moved_by(split_step({1, 1, 1, 1}, {1, 1, 1, 1}, {{0}, {1}, {2}, {3}}).gradient) == Approx(-1));
+  const double right = moved_by(split_step({1, 1, 1}, {1, 1, 1}, {{0}, {1}, {2}}).gradient);
+  CHECK(right == Approx(-1));
+  const double naive = right * 3 / 4;  // divided by the full window
+  CHECK(naive == Approx(-0.75));
 }
 TEST_CASE("bug_27c: 3 micro-batches with accumulation 4 are one update", "[bugs]") {
   const scratch_folder folder;
@@ -407,15 +534,32 @@ TEST_CASE("bug_27c: 3 micro-batches with accumulation 4 are one update", "[bugs]
   run(folder.path);
   CHECK(run.result.at.updates == 1);
   CHECK(run.batches.size() == 3);
+  const std::size_t naive = run.batches.size() / 4;  // only where the window is full
+  CHECK(naive == 0);
 }
 TEST_CASE("bug_27d: accumulation 0 is refused", "[bugs]") {
   const scratch_folder folder;
   small_run run = plain_run(6, 2, 1, 0);
   CHECK(message_of<contract_error>([&] { run(folder.path); }) == "accumulate: must be 1 or more, not 0");
   CHECK(folder.names().empty());
+  const double naive = 1.0 / static_cast<double>(run.training.accumulate);  // what each gradient is multiplied with
+  CHECK(std::isinf(naive));
 }
 
 // --- bugs 28, 30, 31: scores -----------------------------------------------------------------------------------------
+
+/// What naive evaluations count of `samples`: the last batch dropped, or filled up with copies of the first sample.
+sample_set naive_samples(const sample_set& set, index batch_size, bool fills) {
+  const index full = set.size() / batch_size * batch_size;
+  sample_set seen = part_of(set, 0, fills ? set.size() : full);
+  for (index i = set.size(); fills && i % batch_size != 0; ++i) {
+    seen.tokens.push_back(set.tokens[0]);
+    seen.lengths.push_back(set.lengths[0]);
+    seen.labels.push_back(set.labels[0]);
+    seen.scores.push_back(set.scores[0]);
+  }
+  return seen;
+}
 
 TEST_CASE("bug_28a: 10 samples in batches of 1, 4, 7 and 16 give 10 predictions in their order and the same metrics",
           "[bugs]") {
@@ -440,7 +584,80 @@ TEST_CASE("bug_28a: 10 samples in batches of 1, 4, 7 and 16 give 10 predictions 
           CHECK(found[m] == want[m]);
       }
     }
+    const auto count = [&](bool fills) { return naive_samples(set, 4, fills).size(); };
+    CHECK(count(false) == 8);
+    CHECK(count(true) == 12);
+    const sample_set fewer = naive_samples(set, 7, false);
+    const auto some = logits_of(cpu_executor<>{}, model, weights.seen_flat(), fewer, {.samples = 7});
+    CHECK(*metrics_of<float>(fewer, some, outputs)[0].second != Approx(*want[0].second));
   }
+}
+
+/// The logits of all ranks one after the other, each evaluating its share. The ranks are pieces of this process.
+template <class Model, class T>
+std::vector<T> logits_of_ranks(const Model& model, view<const T, 1> weights, const sample_set& set, index ranks) {
+  std::vector<T> all;
+  for (index rank = 0; rank < ranks; ++rank) {
+    const chunk share = share_of(set.size(), rank, ranks);
+    const auto part = logits_of(cpu_executor<>{}, model, weights, part_of(set, share.begin, share.end));
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// A model whose output for sample i of single tokens is i.
+struct counting_model {
+  word_sum model{20, 1};
+  matrix<> weights{20, 1};
+  sample_set set = small_samples(0, true);
+
+  explicit counting_model(index samples) {
+    for (index i = 0; i < samples; ++i) {
+      weights(i, 0) = static_cast<double>(i);
+      encoding e;
+      e.ids = {static_cast<std::int32_t>(i)};
+      e.types = {0};
+      set.tokens.push_back(e);
+      set.lengths.push_back(1);
+      set.labels.push_back(no_label);
+      set.scores.push_back(static_cast<double>(i * i));
+    }
+  }
+};
+
+TEST_CASE("bug_28b: two ranks of five predict nine samples once each", "[bugs]") {
+  const counting_model nine(9);
+  const auto whole = logits_of(cpu_executor<>{}, nine.model, nine.weights.seen_flat(), nine.set);
+  const auto got = logits_of_ranks(nine.model, nine.weights.seen_flat(), nine.set, 2);
+  CHECK(got == whole);
+  CHECK(mean_of(got) == 4);
+  CHECK(metrics_of<double>(nine.set, got, 1) == metrics_of<double>(nine.set, whole, 1));
+
+  auto first_again = got, last_again = got;  // naive: both ranks filled up to five
+  first_again.push_back(got.front());
+  last_again.push_back(got.back());
+  CHECK(mean_of(first_again) == Approx(3.6));
+  CHECK(mean_of(last_again) == Approx(4.4));
+  const double of_means = (mean_of({got.begin(), got.begin() + 5}) + mean_of({got.begin() + 5, got.end()})) / 2;
+  CHECK(of_means == Approx(4.25));  // and the mean of the ranks' means
+}
+TEST_CASE("bug_28c: ranks without a sample change no score", "[bugs]") {
+  const counting_model three(3);
+  const auto whole = logits_of(cpu_executor<>{}, three.model, three.weights.seen_flat(), three.set);
+  for (const index ranks : {4, 7, 16}) {
+    const auto got = logits_of_ranks(three.model, three.weights.seen_flat(), three.set, ranks);
+    CHECK(got == whole);
+    CHECK(metrics_of<double>(three.set, got, 1) == metrics_of<double>(three.set, whole, 1));
+  }
+  CHECK(share_of(3, 6, 7).begin == share_of(3, 6, 7).end);
+  CHECK(std::isnan(mean_of({})));  // naive: such a rank's own mean
+  std::vector<double> filled = whole;
+  filled.resize(7, whole[0]);  // or a copy of a sample for each
+  CHECK(mean_of(filled) < 0.5 * mean_of(whole));
 }
 
 TEST_CASE("bug_30a: F1 is that of the positive class", "[bugs]") {
@@ -460,6 +677,8 @@ TEST_CASE("bug_30b: where class 1 does not occur F1 and Matthews are 0, and no N
 TEST_CASE("bug_30c: Matthews of a model that predicts one class is 0", "[bugs]") {
   CHECK(matthews(classes{0, 1, 1, 0, 1}, classes{1, 1, 1, 1, 1}) == 0);
   CHECK(matthews(classes{1, 1, 1}, classes{0, 1, 1}) == 0);
+  const double tp = 3, tn = 0, fp = 2, fn = 0;  // naive: 0 / 0
+  CHECK(std::isnan((tp * tn - fp * fn) / std::sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))));
 }
 TEST_CASE("bug_30d: Matthews of 110000 samples is not computed in 32 bits", "[bugs]") {
   classes gold, predicted;
@@ -472,19 +691,38 @@ TEST_CASE("bug_30d: Matthews of 110000 samples is not computed in 32 bits", "[bu
   add(5000, 0, 1);
   add(5000, 1, 0);
   CHECK(matthews(gold, predicted) == Approx(0.818182).epsilon(1e-6));
+  const std::uint32_t tp = 50000, fp = 5000;  // naive: products that wrap
+  const auto products = static_cast<std::int32_t>(tp * tp - fp * fp);
+  CHECK(products / (55000.0 * 55000.0) == Approx(-0.6016).epsilon(1e-4));
+}
+
+/// Ranks by order alone, equal values as they come.
+scores naive_ranks(const scores& x) {
+  scores rank;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    double before = 1;
+    for (std::size_t j = 0; j < x.size(); ++j) before += x[j] < x[i] || (x[j] == x[i] && j < i) ? 1 : 0;
+    rank.push_back(before);
+  }
+  return rank;
+}
+/// 1 - 6 sum d^2 / (n (n^2 - 1)), which holds without ties.
+double naive_spearman(const scores& a, const scores& b) {
+  double squares = 0;
+  const double n = static_cast<double>(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
+  return 1 - 6 * squares / (n * (n * n - 1));
 }
 
 TEST_CASE("bug_31a: Spearman gives equal values the mean of their ranks", "[bugs]") {
   const scores a{1, 0, 4, 1, 0, 3, 0}, b{4, 0, 3, 3, 3, 1, 1};
   CHECK(*spearman(a, b) == Approx(0.352941).epsilon(1e-5));
+  CHECK(naive_spearman(naive_ranks(a), naive_ranks(b)) == Approx(0.107143).epsilon(1e-5));
 }
 TEST_CASE("bug_31b: Spearman with ties takes no shortcut", "[bugs]") {
   const scores a{1, 1, 1, 1, 2}, b{5, 4, 3, 2, 1};
   CHECK(*spearman(a, b) == Approx(-0.707107).epsilon(1e-5));
-  const auto ra = detail::average_ranks(a), rb = detail::average_ranks(b);
-  double squares = 0;
-  for (std::size_t i = 0; i < 5; ++i) squares += (ra[i] - rb[i]) * (ra[i] - rb[i]);
-  CHECK(1 - 6 * squares / (5 * 24) != Approx(-0.707107).epsilon(1e-2));  // naive
+  CHECK(naive_spearman({2.5, 2.5, 2.5, 2.5, 5}, {5, 4, 3, 2, 1}) == Approx(-0.25));
 }
 TEST_CASE("bug_31c: the correlation of a constant is undefined, also where its mean is rounded", "[bugs]") {
   for (const double x : {0.0, 0.1, 1.0 / 3, 1e300, -2.7}) {
@@ -499,6 +737,7 @@ TEST_CASE("bug_31c: the correlation of a constant is undefined, also where its m
   double mean = 0;  // naive: a variance of rounding errors
   for (int i = 0; i < 10; ++i) mean += 0.1;
   CHECK(0.1 - mean / 10 != 0);
+  CHECK(naive_spearman(naive_ranks({1, 2, 3}), naive_ranks({7, 7, 7})) == 1);
 }
 TEST_CASE("bug_31d: scores beyond the scale are correlated as they are", "[bugs]") {
   const scores raw{-1.5, 0.5, 2, 3, 4.5, 9}, gold{0, 1, 2, 3, 4, 5};

@@ -5,12 +5,15 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "limbeck/core/error.hpp"
 #include "limbeck/core/fnv.hpp"
 #include "limbeck/core/targets.hpp"
 #include "limbeck/data/batches.hpp"
@@ -59,6 +62,16 @@ struct sample_set {
     out.lengths.push_back(set.lengths[i]);
   }
   return out;
+}
+/// Samples begin .. end - 1 of a set. With share_of(set.size(), rank, ranks) what one of several processes evaluates:
+/// no share is filled up, and logits of all ranks, one after the other, are those of the set, of which metrics are
+/// taken.
+[[nodiscard]] inline sample_set part_of(const sample_set& set, index begin, index end) {
+  expects(begin >= 0 && begin <= end && end <= set.size(),
+          [&] { return message("part_of: samples ", begin, " to ", end, " of ", set.size()); });
+  std::vector<std::ptrdiff_t> which(static_cast<std::size_t>(end - begin));
+  std::iota(which.begin(), which.end(), begin);
+  return part_of(set, which);
 }
 
 /// A number that other tokens, labels or another order of samples change (FNV-1a).
