@@ -67,6 +67,31 @@ int rows_with_quoting(std::string_view text) {
   return rows + (open ? 1 : 0);
 }
 
+/// Longest pieces from the left as naive tokenisers find them: a letter without a piece is an [UNK] of its own.
+pieces naive_pieces(const limbeck::vocabulary& known, std::string_view word) {
+  pieces found;
+  for (std::size_t at = 0; at < word.size();) {
+    std::size_t end = word.size();
+    const auto piece = [&] { return (at > 0 ? "##" : "") + std::string(word.substr(at, end - at)); };
+    while (end > at && !known.find(piece())) --end;
+    found.push_back(end > at ? piece() : "[UNK]");
+    at = end > at ? end : at + (static_cast<unsigned char>(word[at]) < 0x80 ? 1 : 3);
+  }
+  return found;
+}
+
+/// Where a naive reader of UTF-8 believes the character at `at` to end: it asks the first byte alone.
+std::size_t naive_end(std::string_view text, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  return at + (lead < 0x80 ? 1U : lead < 0xE0 ? 2U : lead < 0xF0 ? 3U : 4U);
+}
+
+/// How much a naive frame keeps: each half at most half of the room.
+constexpr limbeck::kept_tokens naive_kept(std::ptrdiff_t a, std::ptrdiff_t b, std::ptrdiff_t limit) {
+  const std::ptrdiff_t half = (limit - 3) / 2;
+  return {a < half ? a : half, b < half ? b : half};
+}
+
 /// As tokenisers do that delete what is not ASCII instead of decomposing it.
 std::string without_accented_letters(std::string_view text) {
   std::string result;
@@ -101,12 +126,15 @@ TEST_CASE("bug_32b: each ideograph is a word, those above 16 bits too", "[bugs]"
   const auto t = tokeniser({"\u5B66", "\u4E60", "ab", "\U00020000", "##\u4E60"});
   CHECK(t.tokens("\u5B66\u4E60ab") == pieces{"\u5B66", "\u4E60", "ab"});
   CHECK(t.tokens("ab\U00020000ab") == pieces{"ab", "\U00020000", "ab"});
+  CHECK(naive_pieces(t.pieces(), "\u5B66\u4E60ab") == pieces{"\u5B66", "##\u4E60", "[UNK]", "[UNK]"});  // one word
+  CHECK(static_cast<char16_t>(U'\U00020000') == 0);  // naive: 16 bits a character
 }
 
 TEST_CASE("bug_32c: a word may have 100 characters, however many bytes", "[bugs]") {
   const auto t = tokeniser({"\u0436", "##\u0436"});
   const std::string longest = repeated("\u0436", 100);
-  CHECK(longest.size() == 200);  // a limit of 100 bytes would say [UNK]
+  const bool naive_is_unknown = longest.size() > 100;  // a limit of bytes
+  CHECK(naive_is_unknown);
   CHECK(t.encode(longest).size() == 100);
   CHECK(t.encode(longest)[99] == 6);
   CHECK(t.tokens(longest + "\u0436") == pieces{"[UNK]"});
@@ -115,6 +143,7 @@ TEST_CASE("bug_32c: a word may have 100 characters, however many bytes", "[bugs]
 TEST_CASE("bug_32d: a word that is matched in part is one [UNK]", "[bugs]") {
   CHECK(tokeniser({"play"}).tokens("play\u2603") == pieces{"[UNK]"});
   CHECK(tokeniser({"play", "##\u2603"}).tokens("play\u2603") == pieces{"play", "##\u2603"});
+  CHECK(naive_pieces(tokeniser({"play"}).pieces(), "play\u2603") == pieces{"play", "[UNK]"});
 }
 
 TEST_CASE("bug_32e: what cannot be seen is dropped, and broken UTF-8 is never read past its end", "[bugs]") {
@@ -127,6 +156,9 @@ TEST_CASE("bug_32e: what cannot be seen is dropped, and broken UTF-8 is never re
     const std::vector<char> exact(broken, broken + std::string_view(broken).size());  // no byte behind it to read
     CHECK(t.tokens(std::string_view(exact.data(), exact.size())) == pieces{"a"});
   }
+  for (const char* broken : {"a\xC3", "a\xE2\x98", "a\xF0\x9F\x98"})
+    CHECK(naive_end(broken, 1) > std::string_view(broken).size());  // naive: reads behind the text
+  CHECK(naive_pieces(t.pieces(), "a\uF059b") == pieces{"a", "[UNK]", "[UNK]"});
 }
 
 TEST_CASE("bug_32f: Hangul is decomposed, emoji are letters", "[bugs]") {
@@ -135,23 +167,33 @@ TEST_CASE("bug_32f: Hangul is decomposed, emoji are letters", "[bugs]") {
   CHECK(t.tokens("\U0001F600") == pieces{"\U0001F600"});
   CHECK(t.tokens("a\U0001F600") == pieces{"a", "##\U0001F600"});
   CHECK(t.tokens("\U0001F600\u200D\U0001F600") == pieces{"\U0001F600", "##\U0001F600"});  // the joiner is dropped
+  CHECK(naive_pieces(t.pieces(), "\uD55C") == pieces{"[UNK]"});  // naive: syllables are not decomposed
 }
 
-TEST_CASE("bug_33a: the longer half is cut", "[bugs]") { CHECK(kept(10, 2, 8) == limbeck::kept_tokens{3, 2}); }
+TEST_CASE("bug_33a: the longer half is cut", "[bugs]") {
+  CHECK(kept(10, 2, 8) == limbeck::kept_tokens{3, 2});
+  CHECK(naive_kept(10, 2, 8) == limbeck::kept_tokens{2, 2});
+}
 
-TEST_CASE("bug_33b: an empty half is no error", "[bugs]") { CHECK(kept(0, 510, 512) == limbeck::kept_tokens{0, 509}); }
+TEST_CASE("bug_33b: an empty half is no error", "[bugs]") {
+  CHECK(kept(0, 510, 512) == limbeck::kept_tokens{0, 509});
+  CHECK(naive_kept(0, 510, 512) == limbeck::kept_tokens{0, 254});
+}
 
 TEST_CASE("bug_33c: of two equal halves the second keeps the odd token", "[bugs]") {
   CHECK(kept(5, 5, 8) == limbeck::kept_tokens{2, 3});
+  CHECK(naive_kept(5, 5, 8) == limbeck::kept_tokens{2, 2});
 }
 
 TEST_CASE("bug_33d: one place left goes to the second half", "[bugs]") {
   CHECK(kept(1, 1, 4) == limbeck::kept_tokens{0, 1});
+  CHECK(naive_kept(1, 1, 4) == limbeck::kept_tokens{0, 0});
 }
 
 TEST_CASE("bug_33e: a limit that the special pieces exceed is refused", "[bugs]") {
   for (const std::ptrdiff_t limit : {2, 1, 0, -1}) CHECK_THROWS_AS(kept(1, 1, limit), limbeck::contract_error);
   CHECK(kept(1, 1, 3) == limbeck::kept_tokens{0, 0});
+  CHECK(static_cast<std::size_t>(2 - 3) > std::size_t{512});  // naive: the room left, as a count
 }
 
 TEST_CASE("bug_34: an unpaired quotation mark swallows no row, a short row is an error with its line", "[bugs]") {

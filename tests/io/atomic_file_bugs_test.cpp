@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,15 @@ TEST_CASE("bug_26b: a file whose writer is killed half-way is the old one", "[bu
   CHECK(get(folder / "a") == "old");
   limbeck::write_file(folder / "a", "new");  // what the killed one left is in nobody's way
   CHECK(get(folder / "a") == "new");
+
+  const pid_t naive = ::fork();  // writes under the final name
+  if (naive == 0) {
+    std::ofstream out(folder / "a", std::ios::binary);
+    out << std::string(200'000, 'x') << std::flush;
+    ::kill(::getpid(), SIGKILL);
+  }
+  REQUIRE(::waitpid(naive, &status, 0) == naive);
+  CHECK(get(folder / "a") == std::string(200'000, 'x'));  // what there is, whatever should have come
 }
 
 TEST_CASE("bug_26c: a disk that is full half-way leaves the old file and no temporary", "[bugs]") {

@@ -88,7 +88,8 @@ TEST_CASE("bug_16: a query row without a key gives 0, passes nothing back and ch
   CHECK(std::isnan(0.0 * (std::exp(scores(3, 0) - top) / sum)));
 }
 
-TEST_CASE("bug_16: a sample without a key leaves a model's other outputs and gradients as they are", "[bugs]") {
+TEST_CASE("bug_16, a whole model: a sample without a key leaves a model's other outputs and gradients as they are",
+          "[bugs]") {
   const transformer_sizes sizes{.vocabulary = 20, .positions = 8, .layers = 2, .width = 6, .heads = 2, .inner = 7};
   trial t(make_bert_classifier(sizes, 2));
   const owned_batch batch{.ids = {1, 2, 3, 4, 5}, .rows = {{0, 3, 3}, {3, 2, 0}}};
@@ -126,17 +127,26 @@ TEST_CASE("bug_18c: uniform 4 to 6, a deeper student, pairs layers 0, 1, 1, 2, 3
   static_assert(naive_pairs<6>(4, false) == in_order(0, 1, 2, 3, 4, 5), "there is no layer 4");
   SUCCEED();
 }
+/// Reads a list of the embedding output and `depth` layers as scripts do: one off, and -1 is the last.
+constexpr std::ptrdiff_t naive_layer(std::ptrdiff_t at, std::ptrdiff_t depth) {
+  return (at < 0 ? at + depth + 1 : at) - 1;
+}
+
 TEST_CASE("bug_18d: an explicit pair with teacher layer 12 of 12, or -1, is refused with layer and depth", "[bugs]") {
   const auto visit = [](layer_pair) {};
   CHECK_THROWS_WITH((explicit_mapping{{{0, 12}}}(depths{1, 12}, visit)),
                     "explicit_mapping: teacher layer 12 of 12 layers (they count from 0)");
   CHECK_THROWS_WITH((explicit_mapping{{{0, static_cast<std::size_t>(-1)}}}(depths{1, 12}, visit)),
                     Catch::Contains("of 12 layers") && Catch::Contains(std::to_string(static_cast<std::size_t>(-1))));
+  static_assert(naive_layer(12, 12) == 11 && naive_layer(-1, 12) == 11, "a layer is found, and nothing is said");
 }
 TEST_CASE("bug_18e: an explicit mapping without one of the student's layers is refused, naming it", "[bugs]") {
   const auto visit = [](layer_pair) {};
   CHECK_THROWS_WITH((explicit_mapping{{{0, 2}, {2, 11}}}(depths{3, 12}, visit)),
                     "explicit_mapping: student layer 1 of 3 has no teacher layer");
+  std::vector<bool> learns(3, false);  // naive: layer 1 has no loss, and nobody is told
+  for (const layer_pair& pair : {layer_pair{0, 2}, layer_pair{2, 11}}) learns[pair.student] = true;
+  CHECK(learns == std::vector<bool>{true, false, true});
 }
 
 // bug 21: the mode is an argument of the pass.
@@ -251,7 +261,7 @@ TEST_CASE("bug_29: gradients of embeddings and biases have the same bits for eve
   CHECK_FALSE(same_bits(naive.seen(), row_block(one.seen(), 50, 1)));
 }
 
-TEST_CASE("bug_29: a training pass has the same bits for the same number of threads", "[bugs]") {
+TEST_CASE("bug_29, a training pass: it has the same bits for the same number of threads", "[bugs]") {
   const owned_batch batch{.ids = std::vector<std::int32_t>(512, 7),
                           .rows = {{0, 256, 256}, {256, 200, 200}, {456, 56, 56}}};
   transformer_sizes sizes = small;
