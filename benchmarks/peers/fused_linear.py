@@ -5,10 +5,10 @@ torch.compile and limbeck in turn, in one process, and the memory that each take
 usage: fused_linear.py --library build/.../liblimbeck_peer_fused_linear.so [--shape ROWS WIDTH CLASSES] [--teacher-width WIDTH]
                        [--rows-at-once 160] [--rounds 5] [--budget SECONDS] [--no-compile] [--no-memory] [--out FILE]
 
-Needs PyTorch, and LIMBECK_REFERENCE_DIR, a folder with peerbench. The shape is 2048 768 30522 where none is given; the teacher is
-as wide as the student. Value and gradients of all sides are compared first. Memory is the largest resident memory during a second call
-less that before it, less the two gradients where the call made them anew; each side has a process of its own, with PyTorch as it
-is installed. limbeck's workspace is made in that call, and counts. Writes JSON to FILE.
+Needs PyTorch, and LIMBECK_REFERENCE_DIR, a folder with peerbench. The shape is 2048 768 30522 where none is given; the teacher is as
+wide as the student. Value and gradients of all sides are compared first. Memory is the largest resident memory during a second call
+less that before it, less the two gradients where the call made them anew; each side has a process of its own, with PyTorch as it is
+installed. limbeck's workspace is made in that call, and counts. Writes JSON to FILE.
 """
 import argparse
 import ctypes
@@ -122,7 +122,8 @@ def extra_bytes(side, case):
 def memory(arguments, name):
     """In a process of its own, whose allocator gives back what it is not asked to keep."""
     environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
-    ran = subprocess.run([sys.executable, *sys.argv, "--child", name], check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, *sys.argv, "--child", name]
+    ran = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
     return json.loads(ran.stdout.strip().split("\n")[-1])
 
 
