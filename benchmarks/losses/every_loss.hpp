@@ -79,7 +79,8 @@ template <class S, class U, class A>
   const auto prepare = [](batch<S, U, A>& b) {
     const index rows = b.teacher.logits.extent(0), all = b.teacher.logits.extent(1);
     const index k = std::min<index>(32, (all + 1) / 2);
-    const auto held = std::make_shared<kept>(limbeck::buffer<std::int32_t>(rows * k), limbeck::buffer<U>(rows * k));
+    const auto held =
+        std::make_shared<kept>(kept{limbeck::buffer<std::int32_t>(rows * k), limbeck::buffer<U>(rows * k)});
     b.log_rest = limbeck::buffer<U>(rows);
     const view<std::int32_t, 2> classes(held->classes.data(), rows, k);
     const view<U, 2> logits(held->logits.data(), rows, k);
@@ -127,8 +128,8 @@ template <class U, class A>
       "hidden_mse_projected",
       [](batch<A, U, A>& b) {
         const index width = b.student.hidden[0].extent(1), teacher_width = b.teacher.hidden[0].extent(1);
-        const auto room = std::make_shared<held>(centred<A>(width * teacher_width, 0.1, 3),
-                                                 limbeck::buffer<A>(width * teacher_width));
+        const auto room = std::make_shared<held>(
+            held{centred<A>(width * teacher_width, 0.1, 3), limbeck::buffer<A>(width * teacher_width)});
         const limbeck::hidden_mse loss{
             limbeck::uniform_mapping{},
             limbeck::linear_projection<A>{.weight = view<const A, 2>(room->weight.data(), teacher_width, width),
