@@ -60,7 +60,7 @@ TEST_CASE(
   augmented.tokens[1].ids[2] = 11;
   CHECK(store.find_rows(augmented) == std::vector<index>{0, 1, 2});
 }
-TEST_CASE("bug_24c: samples that are cut at another maximum length miss the store", "[bugs]") {
+TEST_CASE("bug_24c, maximum length: samples that are cut elsewhere miss the store", "[bugs]") {
   const cached_teacher cached(cached_samples(5));
   const teacher_store store(cached.file);
   const std::vector<index> none(3, teacher_store::no_row);
@@ -69,8 +69,9 @@ TEST_CASE("bug_24c: samples that are cut at another maximum length miss the stor
   CHECK(store.find_rows(cached_samples(5)) == std::vector<index>{0, 1, 2});
   CHECK(store.find_rows(cached_samples(4)) == none);
 }
-TEST_CASE("bug_24c: a store of other weights, of another vocabulary or of another order of labels is refused by name",
-          "[bugs]") {
+TEST_CASE(
+    "bug_24c, teacher: a store of other weights, another vocabulary or another order of labels is refused by name",
+    "[bugs]") {
   const cached_teacher cached(cached_samples());
   const teacher_store store(cached.file);
   const std::string file = cached.file.string();
@@ -85,7 +86,7 @@ TEST_CASE("bug_24c: a store of other weights, of another vocabulary or of anothe
         file + ": was made with another task: sst-2,0,1, expected sst-2,1,0");
   store.expects_identity(cached.who);
 }
-TEST_CASE("bug_24c: what is kept of the likeliest classes at temperature 2 is no use at 4, and a term at 4 is refused",
+TEST_CASE("bug_24c, temperature: what is kept of the likeliest classes at 2 is no use at 4, and a term at 4 is refused",
           "[bugs]") {
   const std::vector<float> teacher{3, 1, 0, -2}, student{0, 1, 2, -1};
   const auto loss_at = [&](double temperature, double kept_at) {
