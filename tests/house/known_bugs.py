@@ -15,7 +15,7 @@ LETTERS = {1: "", 2: "", 3: "abcd", 4: "abc", 5: "", 6: "", 7: "abcdef", 8: "abc
            24: "abcd", 25: "abcd", 26: "abc", 27: "abcd", 28: "abc", 29: "", 30: "abcd", 31: "abcd", 32: "abcdef", 33: "abcde",
            34: "", 35: "abcdefghi"}
 
-CASE = re.compile(r'TEST_CASE\(\s*"bug_(\w+)(, [^":]+)?(: )?[^"]*",\s*"([^"]*)"')
+CASE = re.compile(r'TEST_CASE\(\s*"bug_(\w+)(, [^":]+)?(: )?[^"]*"(?:\s*"[^"]*")*,\s*"([^"]*)"')  # a name in pieces, too
 LINE = re.compile(r"^\| (\d+) \|(.*)\|([^|]*)\|[^|]*\|$", re.MULTILINE)  # number, what went wrong, guarded in, seen at
 FILE = re.compile(r"`(\w+/\w+)`")
 
