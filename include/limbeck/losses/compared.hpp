@@ -95,7 +95,8 @@ struct divergence_term {
 
 /// A sum over classes. Where it knows the sum of the slopes in closed form it says so with
 /// `static constexpr double slope_sum`, and kernels drop a pass. One that has parameters may say with
-/// `void check() const` which it takes; it is called before any work.
+/// `void check() const` which it takes; it is called before any work. One that branches on them may offer a
+/// `common_form()` without branches, which kernels take where `is_common()`.
 template <class D>
 concept separable = std::copyable<D> && requires(const D& d, const compared<float>& c) {
   { d(c) } -> std::same_as<divergence_term<float>>;

@@ -41,6 +41,31 @@ struct reverse_kl {
   }
 };
 
+namespace detail {
+
+/// A class's share of jensen_shannon, and its slope, by the logs of the mixture.
+template <class T>
+[[nodiscard]] LIMBECK_HD constexpr divergence_term<T> jensen_shannon_term(const compared<T>& c, double beta,
+                                                                          const mixture_logs<T>& m) {
+  const T in_teacher = T(-beta) * c.teacher * m.over_teacher, in_student = T(beta - 1) * c.student * m.over_student;
+  // Each one's excess over m, of which what is linear cancels: beta (teacher - m) + (1 - beta) (student - m) = 0.
+  const T excess = -(in_teacher * m.over_teacher * expm1_bend(m.over_teacher)) -
+                   in_student * m.over_student * expm1_bend(m.over_student);
+  return {where(c.close(), excess, in_teacher + in_student), in_student};
+}
+
+/// jensen_shannon for beta from 1/16 to 15/16, without a branch.
+struct even_jensen_shannon {
+  double beta;
+
+  template <class T>
+  [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
+    return jensen_shannon_term(c, beta, c.mixture(T(1 - beta)));
+  }
+};
+
+}  // namespace detail
+
 /// beta KL(teacher || m) + (1 - beta) KL(student || m), m = beta teacher + (1 - beta) student, in nats; from 0 to the
 /// entropy of beta. At 0 and 1, where nothing would be left, KL(teacher || student) and KL(student || teacher) take its
 /// place (Agarwal et al. 2024, arXiv:2306.13649, section 2, and the code published with it).
@@ -50,18 +75,16 @@ struct jensen_shannon {
   void check() const {
     expects(beta >= 0 && beta <= 1, [&] { return message("jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
   }
+  /// Whether common_form() may stand for it: in a loop over classes that has no branches.
+  [[nodiscard]] LIMBECK_HD constexpr bool is_common() const { return beta >= 1.0 / 16 && beta <= 15.0 / 16; }
+  [[nodiscard]] LIMBECK_HD constexpr detail::even_jensen_shannon common_form() const { return {beta}; }
+
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
-    const T of_m(beta - 1), of_rest(-beta);  // here, so that compilers take them out of loops
+    if (is_common()) return common_form()(c);
     if (beta == 0) return forward_kl{}(c);
     if (beta == 1) return reverse_kl{}(c);
-    const bool uneven = beta < 1.0 / 16 || beta > 15.0 / 16;  // 1 - beta, rounded, would say too little of beta
-    const mixture_logs<T> m = uneven ? c.uneven_mixture(beta) : c.mixture(-of_m);
-    const T in_teacher = of_rest * c.teacher * m.over_teacher, in_student = of_m * c.student * m.over_student;
-    // Each one's excess over m, of which what is linear cancels: beta (teacher - m) + (1 - beta) (student - m) = 0.
-    const T excess = -(in_teacher * m.over_teacher * expm1_bend(m.over_teacher)) -
-                     in_student * m.over_student * expm1_bend(m.over_student);
-    return {where(c.close(), excess, in_teacher + in_student), in_student};
+    return detail::jensen_shannon_term(c, beta, c.uneven_mixture(beta));  // 1 - beta, rounded, says too little of beta
   }
 };
 

@@ -163,6 +163,9 @@ struct soft_target_kernel {
   template <int Bytes, class D, class A, class Rows>
   LIMBECK_HD static void run(const D& divergence, A temperature, const Rows& rows, index begin, index end, A* room) {
     using V = simd_of_bytes<A, Bytes>;
+    if constexpr (requires { divergence.common_form(); }) {
+      if (divergence.is_common()) return run<Bytes>(divergence.common_form(), temperature, rows, begin, end, room);
+    }
     if constexpr (requires { D::slope_sum; })
       for_row_groups<soft_target_group, V>(rows, begin, end, every_row{}, divergence, temperature, room);
     else
