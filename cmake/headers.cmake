@@ -111,6 +111,7 @@ set(
   losses/sample_vectors.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp
+  losses/scheduled.hpp
   losses/score_rows_cpu.hpp
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
@@ -259,12 +260,14 @@ set(
   training/last_hidden.hpp
   training/learning_rate.hpp
   training/metrics.hpp
+  training/sample_weighting.hpp
   training/samples.hpp
   training/stored_teacher.hpp
   training/teacher_store.hpp
   training/teacher_store_file.hpp
   training/teacher_store_format.hpp
   training/teacher_store_writer.hpp
+  training/term_kinds.hpp
   training/term_spec.hpp
   training/terms.hpp
   training/trainer.hpp

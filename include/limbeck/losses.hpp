@@ -38,6 +38,7 @@
 #include "limbeck/losses/sample_vectors.hpp"
 #include "limbeck/losses/sample_weights.hpp"
 #include "limbeck/losses/schedule.hpp"
+#include "limbeck/losses/scheduled.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/softened_pair.hpp"
 #include "limbeck/losses/standardised_mse.hpp"

@@ -18,16 +18,16 @@ const term_context classification{.student = sizes(4), .teacher = sizes(6, 4), .
 const term_context regression{.student = sizes(4), .teacher = sizes(6, 4), .classes = 1, .regression = true};
 
 /// Builds the terms and returns their names; `table` gets what they learn.
-std::vector<named_term<cpu_executor<>, double>> built(const std::vector<std::string>& texts,
-                                                      const term_context& context, parameter_table& table) {
+std::vector<named_term<cpu_executor<>, float>> built(const std::vector<std::string>& texts, const term_context& context,
+                                                     parameter_table& table) {
   std::vector<term_spec> specs;
   for (const std::string& text : texts) specs.emplace_back(text);
   const term_builder builder(specs, context, table);
-  static std::vector<double> weights, gradients;
+  static std::vector<float> weights, gradients;
   weights.assign(static_cast<std::size_t>(table.size()) + 1, 0);
   gradients = weights;
-  return builder.build<cpu_executor<>, double>(view<const double, 1>(weights.data(), table.size()),
-                                               view<double, 1>(gradients.data(), table.size()));
+  return builder.build<cpu_executor<>, float>(view<const float, 1>(weights.data(), table.size()),
+                                              view<float, 1>(gradients.data(), table.size()));
 }
 std::string refusal(const std::string& text, const term_context& context = classification) {
   try {
@@ -63,21 +63,21 @@ TEST_CASE("every divergence is a term, with its parameters") {
       built({"jensen_shannon:beta=0.2", "scaled_jensen_shannon", "skew_kl:skew=0.3", "skew_reverse_kl",
              "total_variation:temperature=2", "squared_hellinger:t_squared=false", "alpha_beta:alpha=0.2,beta=0.7"},
             classification, table);
-  const std::vector<double> student{1, 0, -1}, teacher{0, 2, 1};
-  const signals<const double, cpu> seen{.logits = view<const double, 2>(student.data(), 1, 3)};
-  const signals<const double, cpu> shown{.logits = view<const double, 2>(teacher.data(), 1, 3)};
+  const std::vector<float> student{1, 0, -1}, teacher{0, 2, 1};
+  const signals<const float, cpu> seen{.logits = view<const float, 2>(student.data(), 1, 3)};
+  const signals<const float, cpu> shown{.logits = view<const float, 2>(teacher.data(), 1, 3)};
   const auto value = [&](const auto& loss) {
-    double sum = 0;
-    loss(cpu_executor<>{}, seen, shown, targets<double>{}, sink<double, cpu>{.value = view<double, 1>(&sum, 1)});
+    float sum = 0;
+    loss(cpu_executor<>{}, seen, shown, targets<float>{}, sink<float, cpu>{.value = view<float, 1>(&sum, 1)});
     return sum;
   };
-  const std::vector<double> wanted{value(soft_target<jensen_shannon>{.divergence = {0.2}}),
-                                   value(soft_target<scaled_jensen_shannon>{}),
-                                   value(soft_target<skew_kl>{.divergence = {0.3}}),
-                                   value(soft_target<skew_reverse_kl>{}),
-                                   value(soft_target<total_variation>{.temperature = 2}),
-                                   value(soft_target<squared_hellinger>{.t_squared = false}),
-                                   value(soft_target<alpha_beta>{.divergence = {0.2, 0.7}})};
+  const std::vector<float> wanted{value(soft_target<jensen_shannon>{.divergence = {0.2}}),
+                                  value(soft_target<scaled_jensen_shannon>{}),
+                                  value(soft_target<skew_kl>{.divergence = {0.3}}),
+                                  value(soft_target<skew_reverse_kl>{}),
+                                  value(soft_target<total_variation>{.temperature = 2}),
+                                  value(soft_target<squared_hellinger>{.t_squared = false}),
+                                  value(soft_target<alpha_beta>{.divergence = {0.2, 0.7}})};
   REQUIRE(terms.size() == wanted.size());
   for (std::size_t t = 0; t < terms.size(); ++t) {
     CHECK(value(terms[t].loss) == wanted[t]);
@@ -147,11 +147,12 @@ TEST_CASE("a weight in text is the term's weight over the run") {
 TEST_CASE("terms that are not known, or settings that a term does not have, are refused with those that are") {
   CHECK(refusal("kl") == "loss: unknown term kl, expected one of " + term_builder::known_terms());
   CHECK(refusal("soft_target_kl:temp=2") ==
-        "loss: soft_target_kl:temp=2: unknown setting temp, expected one of t_squared, temperature, weight");
+        "loss: soft_target_kl:temp=2: unknown setting temp, expected one of samples, t_squared, temperature, weight");
   CHECK(refusal("cross_entropy:temperature=2") ==
-        "loss: cross_entropy:temperature=2: unknown setting temperature, expected one of label_smoothing, weight");
+        "loss: cross_entropy:temperature=2: unknown setting temperature, expected one of label_smoothing, samples, "
+        "weight");
   CHECK(refusal("regression_mse:temperature=2", regression) ==
-        "loss: regression_mse:temperature=2: unknown setting temperature, expected one of weight");
+        "loss: regression_mse:temperature=2: unknown setting temperature, expected one of samples, weight");
   CHECK_THAT(refusal("attention_mse:projection=none"), Catch::Contains("unknown setting projection"));
   parameter_table table;
   CHECK_THROWS_WITH(built({}, classification, table), "loss: an objective needs a term");
@@ -166,13 +167,13 @@ TEST_CASE("a value that a term cannot have is refused before anything is built")
 
 TEST_CASE("values that a term cannot have are refused") {
   CHECK(refusal("soft_target_kl:temperature=0") ==
-        "loss: soft_target_kl:temperature=0: the temperature must be positive");
+        "loss: soft_target_kl:temperature=0: temperature=0, expected a positive number, or positive ends");
   CHECK_THAT(refusal("soft_target_kl:temperature=warm"), Catch::EndsWith("temperature=warm, expected a number"));
   CHECK_THAT(refusal("soft_target_kl:t_squared=2"), Catch::EndsWith("t_squared=2, expected one of true, false"));
   CHECK_THAT(refusal("attention_mse:of=keys"), Catch::EndsWith("of=keys, expected one of scores, probabilities"));
   CHECK_THAT(refusal("hidden_mse:projection=yes"),
              Catch::EndsWith("projection=yes, expected one of none, linear, linear_bias"));
-  CHECK_THAT(refusal("cross_entropy:weight=linear"), Catch::EndsWith("weight=linear, expected a number"));
+  CHECK_THAT(refusal("cross_entropy:weight=linear"), Catch::EndsWith("weight=linear, expected a number, or learned"));
   CHECK_FALSE(refusal("hidden_mse:mapping=middle").empty());
   CHECK_FALSE(refusal("hidden_mse:mapping=explicit:0-1:1-4").empty());
 }

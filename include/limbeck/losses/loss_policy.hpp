@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <string>
 
 #include "limbeck/core/executors.hpp"
@@ -45,7 +46,8 @@ struct sink {
   view<const A, 1, B> weight{};  ///< [samples], from a re-weighting policy; empty: 1 for each
   double scale = 1;
   normaliser per{};
-  double progress = 0;  ///< the share of the run that is done, 0 to 1, for schedules
+  double progress = 0;      ///< the share of the run that is done, 0 to 1, for schedules
+  std::uint64_t epoch = 0;  ///< that is under way, from 0, for what is drawn anew in each
 };
 
 /// What lies in the gradient of the logits when a loss is called. Losses on class scores take it as a last argument on

@@ -66,6 +66,7 @@ struct reweighted {
       sink<A, cpu, G> shown;
       shown.weight = read_only(counted);
       shown.progress = out.progress;
+      shown.epoch = out.epoch;
       for_each_term([&](const auto& term, index k) {
         shown.value = row(losses, k);
         for (index i = 0; i < samples; ++i) shown.value(i) = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,6 +26,7 @@ struct any_mapping {
                block_mapping, all_layers_mapping, reverse_mapping, dwt_remap_mapping, top_mapping, random_mapping,
                explicit_mapping>
       chosen{};
+  bool per_epoch = false;  ///< a random one is to be drawn anew in each epoch, see drawn_in()
 
   constexpr void operator()(depths d, std::invocable<layer_pair> auto&& visit) const {
     struct shown_to final : visitor {
@@ -77,19 +79,31 @@ template <std::unsigned_integral T>
   return map;
 }
 
-/// What stands behind `random:` in `whole`: a seed, and `:without_last` where that is wanted.
-[[nodiscard]] inline random_mapping parse_random(std::string_view rest, std::string_view whole) {
-  constexpr auto wanted = "a seed such as random:7 or random:7:without_last";
-  const std::string_view seed = rest.substr(0, rest.find(':')), more = rest.substr(seed.size());
-  expects(more.empty() || more == ":without_last", [&] { return message("mapping: ", whole, ": expected ", wanted); });
-  return {.seed = mapping_number<std::uint64_t>(seed, whole, wanted), .epoch = 0, .without_last = !more.empty()};
+/// What stands behind `random:` in `whole`: a seed, and `:without_last` and `:per_epoch` where those are wanted.
+[[nodiscard]] inline any_mapping parse_random(std::string_view rest, std::string_view whole) {
+  constexpr auto wanted = "a seed such as random:7, random:7:without_last, random:7:per_epoch or both words";
+  constexpr std::string_view short_draw = ":without_last", each_epoch = ":per_epoch";
+  const std::string_view seed = rest.substr(0, rest.find(':'));
+  std::string_view more = rest.substr(seed.size());
+  const bool without_last = more.starts_with(short_draw);
+  if (without_last) more.remove_prefix(short_draw.size());
+  expects(more.empty() || more == each_epoch, [&] { return message("mapping: ", whole, ": expected ", wanted); });
+  return {random_mapping{mapping_number<std::uint64_t>(seed, whole, wanted), 0, without_last}, !more.empty()};
 }
 
 }  // namespace detail
 
+/// The mapping as it is in an epoch: another one in each only if it is drawn per epoch.
+[[nodiscard]] inline any_mapping drawn_in(any_mapping map, std::uint64_t epoch) {
+  if (auto* drawn = std::get_if<random_mapping>(&map.chosen); drawn != nullptr && map.per_epoch)
+    *drawn = drawn_in(*drawn, epoch);
+  return map;
+}
+
 /// `uniform`, `first`, `last`, `both_ends`, `pkd_skip`, `pkd_last`, `block`, `all_layers`, `reverse`, `dwt_remap`,
-/// `top` or `top:20` (a teacher layer), `random:7` or `random:7:without_last` (a seed), `explicit:0-1:1-3` (student
-/// layer - teacher layer, from 0). Throws contract_error for anything else.
+/// `top` or `top:20` (a teacher layer), `random:7` (a seed), `random:7:without_last`, `random:7:per_epoch`,
+/// `random:7:without_last:per_epoch`, `explicit:0-1:1-3` (student layer - teacher layer, from 0). Throws contract_error
+/// for anything else.
 [[nodiscard]] inline any_mapping parse_mapping(std::string_view text) {
   if (text == "uniform") return {uniform_mapping{}};
   if (text == "first") return {first_mapping{}};
@@ -110,9 +124,9 @@ template <std::unsigned_integral T>
   expects(text.starts_with(drawn), [&] {
     return message("mapping: ", text,
                    ": expected uniform, first, last, both_ends, pkd_skip, pkd_last, block, all_layers, reverse, "
-                   "dwt_remap, top, top:20, random:7, random:7:without_last or explicit:0-1:1-3");
+                   "dwt_remap, top, top:20, random:7, random:7:without_last, random:7:per_epoch or explicit:0-1:1-3");
   });
-  return {detail::parse_random(text.substr(drawn.size()), text)};
+  return detail::parse_random(text.substr(drawn.size()), text);
 }
 
 }  // namespace limbeck

@@ -38,4 +38,10 @@ struct random_mapping {
   static constexpr std::uint32_t site = 0x5241494CU;  // no dropout has this number
 };
 
+/// What is drawn in an epoch.
+[[nodiscard]] constexpr random_mapping drawn_in(random_mapping map, std::uint64_t epoch) {
+  map.epoch = epoch;
+  return map;
+}
+
 }  // namespace limbeck

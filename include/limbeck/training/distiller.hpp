@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -50,6 +51,7 @@ class distiller {
     for (const auto& term : terms_) {
       reads_ = reads_ | term.loss.reads;
       if (term.reads_teacher) teacher_reads_ = teacher_reads_ | term.loss.reads;
+      if (term.samples.weighs()) teacher_reads_ = teacher_reads_ | signal::logits;
     }
   }
 
@@ -57,7 +59,10 @@ class distiller {
   /// Whether a term looks at the teacher's logits.
   [[nodiscard]] bool reads_teacher_logits() const { return has(teacher_reads_, signal::logits); }
   /// `logits`: [samples, classes], of the set that accumulate() is given.
-  void use_logits(view<const T, 2> logits) { teacher_.logits = logits; }
+  void use_logits(view<const T, 2> logits) {
+    teacher_.logits = logits;
+    sample_weights_.clear();
+  }
   /// What `kept` holds, of the set that accumulate() is given, is read from there; the teacher is asked for the rest
   /// alone. Null: asked for all.
   void use_kept(kept_teacher<T>* kept) { kept_ = kept; }
@@ -65,6 +70,8 @@ class distiller {
   void announce(std::span<const std::ptrdiff_t> chosen) {
     if (kept_ != nullptr) kept_->announce(chosen);
   }
+  /// The number of the epoch, from 0, that the next calls of accumulate() belong to: for mappings that each draws anew.
+  void begin_epoch(std::uint64_t epoch) { epoch_ = epoch; }
 
   /// Sets to 0 what accumulate() may have added to since the last call; all of it the first time. `gradient`: the one
   /// that accumulate() is given.
@@ -74,12 +81,13 @@ class distiller {
 
   /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to
   /// `values` [terms]. `counts` are those of the whole step. Throws contract_error where kept logits are of more or
-  /// fewer samples than `set`.
+  /// fewer samples than `set`, or where a term weighs samples by logits that are not kept.
   void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
     expects_samples(teacher_.logits.empty() ? set.size() : teacher_.logits.extent(0), set.size());
     if (kept_ != nullptr) expects_samples(kept_->samples(), set.size());
+    weigh_samples(on, set);
     batch_.fill(set, chosen);
     touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
@@ -91,10 +99,11 @@ class distiller {
       terms_[t].loss(on, seen, shown, given,
                      sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()),
                                   .gradient = student_pass_.gradient,
-                                  .weight = {},
+                                  .weight = weights_of(t, chosen),
                                   .scale = terms_[t].weight(progress),
                                   .per = counts,
-                                  .progress = progress});
+                                  .progress = progress,
+                                  .epoch = epoch_});
       for (const T v : value_) values[t] += static_cast<double>(v);
     }
     student_->backward(on, weights, student_pass_, gradient);
@@ -104,6 +113,23 @@ class distiller {
   static void expects_samples(index kept, index given) {
     expects(kept == given,
             [&] { return message("distiller: what is kept is of ", kept, " samples, the set has ", given); });
+  }
+  /// The weights of all samples of the set, for terms that have such; once for the logits that are kept.
+  void weigh_samples(const E& on, const sample_set& set) {
+    if (!sample_weights_.empty()) return;
+    for (const auto& term : terms_) {
+      expects(!term.samples.weighs() || !teacher_.logits.empty(), [&] {
+        return message("distiller: ", term.name, " weighs samples by the teacher's logits, which use_logits() gives");
+      });
+      sample_weights_.push_back(weights_of_samples(on, term.samples, teacher_.logits, set));
+    }
+  }
+  [[nodiscard]] view<const T, 1> weights_of(std::size_t term, std::span<const std::ptrdiff_t> chosen) {
+    const std::vector<T>& all = sample_weights_[term];
+    if (all.empty()) return {};
+    weight_.resize(chosen.size());
+    for (std::size_t i = 0; i < chosen.size(); ++i) weight_[i] = all[static_cast<std::size_t>(chosen[i])];
+    return view<const T, 1>(weight_.data(), weight_.size());
   }
   signals<const T> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
     signal_set known = teacher_.logits.empty() ? signal::none : signal::logits;
@@ -132,7 +158,9 @@ class distiller {
   signal_set reads_ = signal::none, teacher_reads_ = signal::none;
   typename Model::template pass<T> student_pass_, teacher_pass_;
   sample_batch<T> batch_;
-  std::vector<T> logits_, value_;
+  std::vector<T> logits_, value_, weight_;
+  std::vector<std::vector<T>> sample_weights_;  // [terms][samples of the set], or nothing where each counts 1
+  std::uint64_t epoch_ = 0;
 };
 
 }  // namespace limbeck

@@ -39,6 +39,9 @@ class term_spec {
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
+  [[nodiscard]] bool has(const std::string& key) const { return settings_.contains(key); }
+  /// Gives `key` a value unless the text does.
+  void otherwise(const std::string& key, const std::string& value) { settings_.emplace(key, value); }
   /// The value of `key`, or `otherwise`.
   [[nodiscard]] std::string value(const std::string& key, const std::string& otherwise) const {
     const auto found = settings_.find(key);

@@ -115,6 +115,7 @@ class trainer {
       out_.say("resumed at update " + std::to_string(at_.updates) + " of " + std::to_string(rate_.updates));
     } else {
       record_ = run_record::start(record);
+      record_->append({{"event", "start"}, {"step", -1}, {"settings", settings_}});  // before step 0
     }
   }
 
@@ -123,6 +124,7 @@ class trainer {
     const batch_order order =
         training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed},
                          static_cast<std::uint64_t>(at_.epoch));
+    step_.begin_epoch(static_cast<std::uint64_t>(at_.epoch));
     while (at_.step_of_epoch < steps_of_epoch_) {
       if (stop.asked()) {
         save();
