@@ -31,7 +31,10 @@ void check_term(const limbeck::term_spec& term, std::string_view text) {
     context.student.width = width;
     (void)accepted([&] { return limbeck::term_builder({term, term}, context, table); });
     for (const limbeck::parameter& p : table.entries())
-      must(p.rows == context.teacher->width && (p.columns == 0 || p.columns == width), "a projection has both widths");
+      must(p.name.starts_with("log_variance.")
+               ? p.count() == 1
+               : p.rows == context.teacher->width && (p.columns == 0 || p.columns == width),
+           "a projection has both widths, a learned weight is a number");
   }
 }
 

@@ -134,6 +134,9 @@ def check_settings(data, vocabulary, model):
     for terms, words in ((["kl"], ["kl", "soft_target_kl"]), (["soft_target_kl:temp=1"], ["temp", "temperature"]),
                          (["soft_target_kl:temperature=0"], ["positive"]), (["hidden_mse:projection=none"], ["8", "16"]),
                          (["cross_entropy:label_smoothing=2"], ["label_smoothing"]), (["regression_mse"], ["cross_entropy"]),
+                         (["patience"], ["8", "16"]), (["minilm_relations"], ["48 heads", "8", "16"]),
+                         (["cross_entropy:samples=sure"], ["samples=sure", "confident:LEAST"]),
+                         (["soft_target_kl:weight=learnt"], ["weight=learnt", "or learned"]),
                          (["hidden_mse:mapping=explicit:0-1:1-2"], ["2"])):
         fails(words, *student, *training_of(data, out), *[x for t in terms for x in ("--loss", t)], leaves=out)
     fails(["teacher"], "fine-tune", "--model", model, *training_of(data, out), "--loss", "soft_target_kl")

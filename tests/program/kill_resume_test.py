@@ -20,7 +20,9 @@ teacher = make_teacher(data, words)
 
 def distillation(output):
     return distillation_of(teacher, *training_of(data, output, epochs=5, accumulate=2, save_every=0, seed=3),
-                           losses=["soft_target_kl:temperature=2,weight=linear:4:1", "attention_mse", "cross_entropy"],
+                           losses=["soft_target_kl:temperature=linear:4:1,weight=linear:4:1", "attention_mse",
+                                   "cosine_loss:mapping=random:3:per_epoch,projection=linear,weight=learned",
+                                   "cross_entropy:samples=correct:0.5"],
                            student="layers=2,width=40,heads=2,inner=160")
 
 

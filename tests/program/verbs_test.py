@@ -69,7 +69,7 @@ def check_model_folder(folder):
     check(not [n for n in names_in(folder) if "checkpoint" in n or "partial" in n or "lock" in n],
           f"nothing temporary stays in {folder.name}: {names_in(folder)}")
     for line in lines_of(folder / "run.jsonl"):
-        if not check(line["event"] in ("step", "evaluation", "end") and isinstance(line["step"], int), f"a record {line}"):
+        if not check(line["event"] in ("start", "step", "evaluation", "end") and isinstance(line["step"], int), f"a record {line}"):
             return
 
 
@@ -104,12 +104,17 @@ def check_training(data, vocabulary):
 
     deep = FOLDER / "deep"
     terms = ["hidden_mse:mapping=uniform,weight=0.5", "embedding_mse:weight=linear:1:0", "attention_mse:weight=0.1",
-             "soft_target_reverse_kl:temperature=2", "jensen_shannon:beta=0.3", "decoupled_kd:temperature=2,weight=0.1"]
+             "soft_target_reverse_kl:temperature=2", "jensen_shannon:beta=0.3", "decoupled_kd:temperature=2,weight=0.1",
+             "soft_target_kl:temperature=exponential:4:1,weight=learned", "dist_kd", "annealing_kd:most_temperature=4",
+             "attention_kl", "minilm_relations:heads=4,mapping=random:3:per_epoch", "cosine_loss", "relational_distance",
+             "cross_entropy:samples=adakd_rest:1"]
     told = last_json(succeeds("distill", "--teacher", teacher, "--student", "layers=2,width=12,heads=2,inner=24",
                               *training_of(data, deep, epochs=1), *[x for t in terms for x in ("--loss", t)], "--json"))
     steps = [line for line in lines_of(deep / "run.jsonl") if line["event"] == "step"]
     check(set(steps[0]["terms"]) == {t.split(":")[0] for t in terms}, f"every term is recorded: {steps[0]}")
-    check(not [name for name in read_safetensors(deep / "model.safetensors") if "projection" in name],
+    start = lines_of(deep / "run.jsonl")[0]
+    check(start["event"] == "start" and start["settings"]["loss"] == terms, f"the record begins with the terms: {start}")
+    check(not [name for name in read_safetensors(deep / "model.safetensors") if "projection" in name or "variance" in name],
           "bug_20c: the student's file holds no projection")
     succeeds("evaluate", "--model", deep, *task_of(data))
     copied = FOLDER / "copied"

@@ -53,6 +53,7 @@ struct small_run {
   std::size_t stop_at = 0;          ///< the batch, from 1, in which the run crashes; 0: none
   std::function<void()> instead{};  ///< is called there in place of a crash
   bool resume = false, cached = true;
+  limbeck::index teacher_layers = 2;
   limbeck::batch_limits kept_batch{.samples = 3};  ///< of the teacher whose logits are kept
   limbeck::kept_teacher<float>* kept = nullptr;    ///< read instead of the teacher; not with `cached`
   std::ptrdiff_t misplaced = 0;                    ///< a sample meets the kept logits of the one so many further on
@@ -74,7 +75,9 @@ struct small_run {
     using namespace limbeck;
     const limbeck::index classes = train.task.regression() ? 1 : 2;
     const bert_classifier student = make_bert_classifier(sizes(6), classes);
-    const bert_classifier teacher = make_bert_classifier(sizes(8), classes);
+    limbeck::transformer_sizes of_teacher = sizes(8);
+    of_teacher.layers = teacher_layers;
+    const bert_classifier teacher = make_bert_classifier(of_teacher, classes);
     buffer<float> shown(teacher.parameters().size());
     initialise(teacher.parameters(), 3, shown.all(), 0.2);
     teacher_weights.assign(shown.data(), shown.data() + shown.count());
@@ -83,7 +86,7 @@ struct small_run {
     for (const std::string& text : losses) specs.emplace_back(text);
     const term_builder builder(
         std::move(specs),
-        {.student = sizes(6), .teacher = sizes(8), .classes = classes, .regression = train.task.regression()}, table);
+        {.student = sizes(6), .teacher = of_teacher, .classes = classes, .regression = train.task.regression()}, table);
     parameters = table.size();
     buffer<float> values(table.size()), gradients(table.size());
     initialise(table, 7, values.all(), 0.1);

@@ -59,10 +59,10 @@ TEST_CASE("terms read what their losses read, and know whether that is the label
 
 TEST_CASE("every divergence is a term, with its parameters") {
   parameter_table table;
-  const auto terms =
-      built({"jensen_shannon:beta=0.2", "scaled_jensen_shannon", "skew_kl:skew=0.3", "skew_reverse_kl",
-             "total_variation:temperature=2", "squared_hellinger:t_squared=false", "alpha_beta:alpha=0.2,beta=0.7"},
-            classification, table);
+  const auto terms = built(
+      {"soft_cross_entropy", "jensen_shannon:beta=0.2", "scaled_jensen_shannon", "skew_kl:skew=0.3", "skew_reverse_kl",
+       "total_variation:temperature=2", "squared_hellinger:t_squared=false", "alpha_beta:alpha=0.2,beta=0.7"},
+      classification, table);
   const std::vector<float> student{1, 0, -1}, teacher{0, 2, 1};
   const signals<const float, cpu> seen{.logits = view<const float, 2>(student.data(), 1, 3)};
   const signals<const float, cpu> shown{.logits = view<const float, 2>(teacher.data(), 1, 3)};
@@ -71,7 +71,8 @@ TEST_CASE("every divergence is a term, with its parameters") {
     loss(cpu_executor<>{}, seen, shown, targets<float>{}, sink<float, cpu>{.value = view<float, 1>(&sum, 1)});
     return sum;
   };
-  const std::vector<float> wanted{value(soft_target<jensen_shannon>{.divergence = {0.2}}),
+  const std::vector<float> wanted{value(soft_target<soft_label_cross_entropy>{}),
+                                  value(soft_target<jensen_shannon>{.divergence = {0.2}}),
                                   value(soft_target<scaled_jensen_shannon>{}),
                                   value(soft_target<skew_kl>{.divergence = {0.3}}),
                                   value(soft_target<skew_reverse_kl>{}),

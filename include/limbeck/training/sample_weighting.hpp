@@ -73,7 +73,7 @@ template <launchable E, class T>
 [[nodiscard]] std::vector<T> adakd_samples(const E& on, double steepness, const signals<const T>& teacher,
                                            const targets<T>& given) {
   std::vector<T> losses(static_cast<std::size_t>(teacher.logits.extent(0))), of_labelled, weights(losses.size(), T(1));
-  cross_entropy{.over = divisor::none}(on, teacher, {}, given,
+  cross_entropy{.over = divisor::none}(on, teacher, teacher, given,
                                        sink<T, cpu>{.value = view<T, 1>(losses.data(), losses.size())});
   for (std::size_t i = 0; i < losses.size(); ++i)
     if (given.labels(static_cast<index>(i)) != no_label) of_labelled.push_back(losses[i]);

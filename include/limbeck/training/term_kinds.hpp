@@ -91,6 +91,7 @@ namespace detail {
   std::vector<term_kind> kinds{
       {"soft_target_kl", classes, {temperature, squared}},
       {"soft_target_reverse_kl", classes, {temperature, squared}},
+      {"soft_cross_entropy", classes, {temperature, squared}},
       {"jensen_shannon", classes, {temperature, squared, {"beta", "0.5", number}}},
       {"scaled_jensen_shannon", classes, {temperature, squared, {"beta", "0.5", number}}},
       {"skew_kl", classes, {temperature, squared, {"skew", "0.1", number}}},

@@ -164,6 +164,7 @@ Result term_builder::with_divergence(const known_term& t, const Use& use, Result
   const std::string& name = t.name();
   if (name == "soft_target_kl") return use(forward_kl{});
   if (name == "soft_target_reverse_kl") return use(reverse_kl{});
+  if (name == "soft_cross_entropy") return use(soft_label_cross_entropy{});
   if (name == "jensen_shannon") return use(jensen_shannon{.beta = t.number("beta")});
   if (name == "scaled_jensen_shannon") return use(scaled_jensen_shannon{.beta = t.number("beta")});
   if (name == "skew_kl") return use(skew_kl{.skew = t.number("skew")});
