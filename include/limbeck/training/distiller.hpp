@@ -117,12 +117,14 @@ class distiller {
   /// The weights of all samples of the set, for terms that have such; once for the logits that are kept.
   void weigh_samples(const E& on, const sample_set& set) {
     if (!sample_weights_.empty()) return;
+    std::vector<std::vector<T>> weights;
     for (const auto& term : terms_) {
       expects(!term.samples.weighs() || !teacher_.logits.empty(), [&] {
         return message("distiller: ", term.name, " weighs samples by the teacher's logits, which use_logits() gives");
       });
-      sample_weights_.push_back(weights_of_samples(on, term.samples, teacher_.logits, set));
+      weights.push_back(weights_of_samples(on, term.samples, teacher_.logits, set));
     }
+    sample_weights_ = std::move(weights);
   }
   [[nodiscard]] view<const T, 1> weights_of(std::size_t term, std::span<const std::ptrdiff_t> chosen) {
     const std::vector<T>& all = sample_weights_[term];
