@@ -219,7 +219,8 @@ TEST_CASE("terms that weigh samples ask for the teacher's logits and read the sa
                     "distiller: cross_entropy weighs samples by the teacher's logits, which use_logits() gives");
 }
 
-TEST_CASE("bug_20: terms that learn and draw, stopped and resumed, leave the bits of an unbroken run", "[bugs]") {
+TEST_CASE("bug_20, terms: those that learn and draw, stopped and resumed, leave the bits of an unbroken run",
+          "[bugs]") {
   const scratch_folder whole, parts;
   small_run unbroken;
   unbroken.teacher_layers = 4;

@@ -89,6 +89,19 @@ TEST_CASE("every divergence is a term, with its parameters") {
   CHECK(refusal("total_variation", regression).find("compares classes") != std::string::npos);
 }
 
+TEST_CASE(
+    "of a teacher that keeps its likeliest classes only their KL is a term, at their temperature, samples alike") {
+  term_context likeliest = classification;
+  likeliest.top_k_temperature = 2;
+  CHECK(refusal("soft_target_kl:temperature=2", likeliest).empty());
+  CHECK(refusal("cosine_loss", likeliest).empty());
+  CHECK_THAT(refusal("soft_target_kl", likeliest), Catch::EndsWith("are kept for temperature 2.000000"));
+  CHECK_THAT(refusal("soft_target_kl:temperature=linear:2:1", likeliest), Catch::Contains("are kept for temperature"));
+  for (const char* text : {"dist_kd", "annealing_kd", "soft_cross_entropy:temperature=2"})
+    CHECK_THAT(refusal(text, likeliest), Catch::EndsWith("likeliest are kept; take soft_target_kl"));
+  CHECK_THAT(refusal("cross_entropy:samples=adakd_rest:1", likeliest), Catch::Contains("weighed by all classes"));
+}
+
 TEST_CASE("terms of the label and the other classes read labels and teacher") {
   parameter_table table;
   const auto terms = built({"decoupled_kd:beta=2", "normalised_kd:temperature=2,gamma=1"}, classification, table);

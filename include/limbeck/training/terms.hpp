@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/term_weights.hpp"
+#include "limbeck/losses/top_k.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/transformer_class.hpp"
@@ -56,6 +58,7 @@ struct term_context {
   std::optional<transformer_sizes> teacher{};
   index classes = 2;
   bool regression = false;
+  std::optional<double> top_k_temperature{};  ///< of a teacher that is known by its likeliest classes at it
 };
 
 /// Builds terms from text in two steps: first what they learn is declared behind the student's parameters, then, when
@@ -120,6 +123,7 @@ class term_builder {
   void check_layers(const known_term& t) const;
   void check_heads(const known_term& t) const;
   void check_vectors(const known_term& t) const;
+  void check_top_k(const known_term& t, double kept) const;
   void declare_projection(const known_term& t, parameter_table& table);
   [[nodiscard]] std::string projection_kind(const known_term& t) const {
     if (t.names("projection")) return t.word("projection");
@@ -130,7 +134,7 @@ class term_builder {
   template <class E, class T>
   [[nodiscard]] any_loss<E, T> loss_of(const known_term& t, view<const T, 1> weights, view<T, 1> gradients) const;
   template <class E, class T>
-  [[nodiscard]] static any_loss<E, T> logits_loss(const known_term& t);
+  [[nodiscard]] any_loss<E, T> logits_loss(const known_term& t) const;
   template <class E, class T>
   [[nodiscard]] any_loss<E, T> attention_loss(const known_term& t) const;
   template <class E, class T>
@@ -186,6 +190,7 @@ inline void term_builder::check(const known_term& t) const {
   if (t.kind().of_layers()) check_layers(t);
   check_heads(t);
   if (t.kind().subject == term_subject::vectors) check_vectors(t);
+  if (context_.top_k_temperature) check_top_k(t, *context_.top_k_temperature);
   const bool widths_agree = !context_.teacher || context_.student.width == context_.teacher->width;
   expects(widths_agree || (t.name() != "patience" && t.name() != "info_nce"), [&] {
     return message("loss: ", t.text(), ": the widths must agree, student ", context_.student.width, ", teacher ",
@@ -243,6 +248,21 @@ inline void term_builder::check_vectors(const known_term& t) const {
   expects_layer("teacher_layer", "teacher", context_.teacher->layers);
 }
 
+inline void term_builder::check_top_k(const known_term& t, double kept) const {
+  expects(!t.samples().weighs(), [&] {
+    return message("loss: ", t.text(), ": samples are weighed by all classes, the teacher's likeliest are kept");
+  });
+  if (t.kind().subject != term_subject::classes && t.kind().subject != term_subject::outputs) return;
+  expects(t.name() == "soft_target_kl", [&] {
+    return message("loss: ", t.text(), " reads all classes, the teacher's likeliest are kept; take soft_target_kl");
+  });
+  const any_schedule temperature = t.schedule("temperature");
+  expects(temperature.kind == schedule_kind::constant && temperature.from == kept, [&] {
+    return message("loss: ", t.text(), ": temperature ", temperature.from,
+                   ", the teacher's likeliest classes are kept for temperature ", kept);
+  });
+}
+
 inline void term_builder::declare_projection(const known_term& t, parameter_table& table) {
   const std::string kind = projection_kind(t), name = projection_name(t);
   const index from = context_.student.width, to = context_.teacher->width;
@@ -290,9 +310,13 @@ any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1> weigh
 
 // Every sample has a teacher's opinion, not every one a label: the two are counted apart.
 template <class E, class T>
-any_loss<E, T> term_builder::logits_loss(const known_term& t) {
+any_loss<E, T> term_builder::logits_loss(const known_term& t) const {
   const std::string& name = t.name();
   const auto divergent = [&](const auto& divergence) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(divergence)>, forward_kl>)
+      if (context_.top_k_temperature)
+        return std::optional<any_loss<E, T>>(top_k_kl{
+            .temperature = *context_.top_k_temperature, .t_squared = t.flag("t_squared"), .over = divisor::samples});
     return std::optional<any_loss<E, T>>(
         softened<E, T>(t, soft_target<std::decay_t<decltype(divergence)>>{
                               .t_squared = t.flag("t_squared"), .over = divisor::samples, .divergence = divergence}));
