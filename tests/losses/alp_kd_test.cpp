@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "central_difference.hpp"
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/representation_case.hpp"
 
 namespace {
@@ -19,7 +19,6 @@ using limbeck::alp_kd;
 using limbeck::alp_kd_options;
 using limbeck::index;
 using limbeck_test::grid;
-using limbeck_test::matrix;
 using limbeck_test::placement;
 using limbeck_test::representation_case;
 using limbeck_test::undefined;
@@ -137,41 +136,14 @@ TEST_CASE("alp_kd agrees with the reference for first and every token, all layer
     }
 }
 
-TEST_CASE("alp_kd has the slopes of central differences over random shapes") {
-  double worst = 0;
-  for (unsigned seed = 1; seed <= 200; ++seed) {
-    INFO("seed " << seed);
-    auto c = alp_case(1 + seed % 2, 1 + seed / 2 % 4, 1 + seed % 5, 1 + seed % 5, seed);
-    c.sizes[seed % 3].keys -= c.sizes[seed % 3].keys > 1 ? 1 : 0;
-    c.weight = {1, 0.5, 2};
-    const alp_kd loss{limbeck::all_layers_mapping{},
-                      limbeck::no_projection{},
-                      {.scale = 0.5 + 0.1 * (seed % 7),
-                       .tokens = seed % 2 == 0 ? limbeck::token_choice::first : limbeck::token_choice::every}};
-    for (std::size_t m = 0; m < c.student.size(); ++m) {
-      const double error = limbeck_test::slope_error(c, loss, m);
-      CHECK(error < 1e-7);
-      worst = std::max(worst, error);
-    }
-  }
-  CHECK(worst > 0);
-}
-
-TEST_CASE("alp_kd with a projection has the slopes of central differences for states, weight and bias") {
-  auto c = alp_case(2, 3, 3, 4);
-  matrix<> weight(4, 3, 5), bias(1, 4, 6), weight_gradient(4, 3), bias_gradient(1, 4);
-  const alp_kd_options options{.scale = 0.5, .tokens = limbeck::token_choice::every};
-  const limbeck::all_layers_mapping all;
-  const alp_projection learned{weight.seen(), bias.seen_flat(), weight_gradient.all(), bias_gradient.flat()};
-  const auto got = c(alp_kd{all, learned, options});
-  const alp_kd fixed{all, alp_projection{weight.seen(), bias.seen_flat()}, options};
-  CHECK(c(fixed).value == got.value);
-  CHECK(got.untouched);
-  for (const std::size_t m : {0U, 1U}) CHECK(limbeck_test::slope_error(c, fixed, m) < 1e-7);
-  c.gradient_wanted = false;
-  const auto value = [&] { return c(fixed).total(); };
-  CHECK(limbeck_test::slope_error(weight, weight_gradient, value) < 1e-7);
-  CHECK(limbeck_test::slope_error(bias, bias_gradient, value) < 1e-7);
+TEST_CASE("the gradient of alp_kd is the slope of its value through the choice, for projections too") {
+  limbeck_test::check_gradients("alp_kd", [](limbeck_test::draws& random) {
+    const alp_kd_options options{.scale = random.number(0.2, 1),
+                                 .tokens = random.pick({limbeck::token_choice::first, limbeck::token_choice::every})};
+    return gradient_of_states(random, limbeck::mask_mode::exact, [=](const auto& map, const auto& p) {
+      return alp_kd{map, p, options};
+    });
+  });
 }
 
 TEST_CASE("alp_kd of one layer, or of layers that are the same, is the mean squared error") {

@@ -2,6 +2,7 @@
 #include "limbeck/losses/annealing_kd.hpp"
 
 #include "catch.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/logit_case.hpp"
 
 namespace limbeck {
@@ -28,6 +29,13 @@ TEST_CASE("annealing_kd brings the teacher up from 1 / most_temperature to its f
   const auto want = c(logits_mse{});
   CHECK(got.value == want.value);
   CHECK(got.gradient == want.gradient);
+}
+
+TEST_CASE("the gradient of annealing_kd is the slope of its value") {
+  limbeck_test::check_gradients("annealing_kd", [](limbeck_test::draws& random) {
+    const annealing_kd loss{.most_temperature = static_cast<double>(random.between(1, 12))};
+    return gradient_of(random_rows(random), loss);
+  });
 }
 
 TEST_CASE("annealing_kd refuses temperatures that are no whole numbers") {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "catch.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/vector_case.hpp"
 #include "simd_levels.hpp"
 
@@ -114,21 +115,20 @@ TEST_CASE("info_nce keeps its digits where a sample is told from all others with
   CHECK(c(loss).gradient[0].data[1] == Approx(std::exp(-25.0) / 0.04).epsilon(1e-5));
 }
 
-TEST_CASE("the gradients of contrastive losses are their slopes: 200 random shapes") {
-  const unsigned seed = 20261122;
-  INFO("seed " << seed);
-  const auto in_batch = [](auto& random, index, index) {
-    return info_nce{
-        .of = {static_cast<token_pooling>(random() % 2)}, .temperature = 0.5, .symmetric = random() % 2 == 0};
-  };
-  CHECK(limbeck_test::worst_slope(seed, 200, true, in_batch) < 1e-7);
-  std::vector<owned_bank> banks;
-  banks.reserve(200);
-  const auto against_bank = [&](auto& random, index samples, index width) {
-    return banks.emplace_back(samples, 1 + static_cast<index>(random() % 9), width,
-                              static_cast<unsigned>(random()))(0.5);
-  };
-  CHECK(limbeck_test::worst_slope(seed, 200, true, against_bank) < 1e-7);
+TEST_CASE("the gradients of contrastive losses are slopes of their values") {
+  limbeck_test::check_gradients("info_nce", [](limbeck_test::draws& random) {
+    const info_nce loss{.of = {static_cast<token_pooling>(random.between(0, 1))},
+                        .temperature = random.number(0.1, 1),
+                        .symmetric = random.once_in(2)};
+    return gradient_of(random_vectors(random, true), loss);
+  });
+  limbeck_test::check_gradients("contrastive_nce", [](limbeck_test::draws& random) {
+    const auto c = random_vectors(random, true);
+    const index negatives = random.between(1, 9);
+    const owned_bank bank(index(c.sizes.size()), negatives, c.student[0].columns, random.seed());
+    const double temperature = random.number(0.1, 1);
+    return gradient_of(c, {}, [=](const auto&) { return bank(temperature); });
+  });
 }
 
 TEST_CASE("contrastive losses of one sample, and of vectors of zeros") {

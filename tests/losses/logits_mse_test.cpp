@@ -6,6 +6,7 @@
 
 #include "catch.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/logit_case.hpp"
 #include "simd_levels.hpp"
 
@@ -56,12 +57,17 @@ TEST_CASE("logits_mse agrees at every level, for few classes and many") {
   }
 }
 
-TEST_CASE("logits_mse's gradient is the central difference of its value") {
-  const logit_case<double> c{2, 4, random_numbers<double>(8, -3, 3, 1), random_numbers<double>(8, -3, 3, 2)};
-  const logits_mse loss{.temperature = 3};
-  const auto got = c(loss);
-  for (std::size_t i = 0; i < 8; ++i)
-    CHECK(std::abs(got.gradient[i] - limbeck_test::central_difference(c, loss, i)) <= 1e-7);
+TEST_CASE("the gradients of logits_mse and regression_mse are slopes of their values") {
+  limbeck_test::check_gradients("logits_mse", [](limbeck_test::draws& random) {
+    const logits_mse loss{.temperature = random.number(0.5, 3), .teacher_scale = random.number(0.2, 1)};
+    return gradient_of(random_rows(random), loss);
+  });
+  limbeck_test::check_gradients("regression_mse", [](limbeck_test::draws& random) {
+    const limbeck::index rows = draw_rows(random);
+    auto c = random_rows(random, rows, 1);
+    c.valid_classes = 1;
+    return gradient_of(c, regression_mse{});
+  });
 }
 
 TEST_CASE("logits_mse skips masked rows, and classes that both models rule out") {

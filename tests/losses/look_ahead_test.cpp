@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "catch.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/linear_student.hpp"
 #include "losses/logit_case.hpp"
 
@@ -107,33 +108,30 @@ TEST_CASE("look_ahead_shares: wrong labels are listened to less than right ones"
   CHECK(right > 0.3);
 }
 
-TEST_CASE("meta_weight_network: shares and gradients, with and without a hidden layer") {
-  for (const index hidden : {0, 1, 5}) {
-    const index size = meta_weight_network<double>::size(hidden);
-    auto parameters = random_numbers<double>(std::size_t(size), -1, 1, 3);
-    const auto losses = random_numbers<double>(8, 0, 2, 4), d_share = random_numbers<double>(4, -1, 1, 5);
-    const view<const double, 2> seen(losses.data(), 2, 4);
-    const meta_weight_network<double> network{view<const double, 1>(parameters.data(), size), hidden};
-    std::vector<double> gradient(parameters.size(), 0), share(4);
-    network.add_gradient(seen, view<const double, 1>(d_share.data(), 4), view<double, 1>(gradient.data(), size));
-    const auto total = [&] {
-      network.shares(seen, view<double, 1>(share.data(), 4));
-      double sum = 0;
-      for (std::size_t i = 0; i < 4; ++i) sum += d_share[i] * share[i];
-      return sum;
+TEST_CASE("meta_weight_network: gradients are slopes of shares, with and without a hidden layer") {
+  limbeck_test::check_gradients("meta_weight_network", [](limbeck_test::draws& random) {
+    const index hidden = random.between(0, 5), samples = random.between(1, 5);
+    std::vector<double> at = random.numbers(meta_weight_network<double>::size(hidden), 0.1, 1);
+    const auto losses = random.numbers(2 * samples, 0, 2), d_share = random.numbers(samples, -1, 1);
+    for (index h = 0; h < hidden; ++h)  // a unit is on, or off, for all samples: nowhere at its kink
+      for (const index k : {2 * h, 2 * h + 1, 2 * hidden + h}) at[std::size_t(k)] *= h % 2 == 0 ? 1 : -1;
+    const auto loss = [=](const std::vector<double>& x, std::vector<double>* gradient) {
+      const auto of = [](const std::vector<double>& v) { return view<const double, 1>(v.data(), v.size()); };
+      const meta_weight_network<double> network{of(x), hidden};
+      const view<const double, 2> seen(losses.data(), 2, samples);
+      if (gradient != nullptr) {
+        gradient->assign(x.size(), 0);
+        network.add_gradient(seen, of(d_share), view<double, 1>(gradient->data(), x.size()));
+      }
+      std::vector<double> share(d_share.size());
+      network.shares(seen, view<double, 1>(share.data(), share.size()));
+      return std::inner_product(share.begin(), share.end(), d_share.begin(), 0.0);
     };
-    for (std::size_t k = 0; k < parameters.size(); ++k) {
-      const double x = parameters[k];
-      parameters[k] = x + 1e-6;
-      const double above = total();
-      parameters[k] = x - 1e-6;
-      const double slope = (above - total()) / 2e-6;
-      parameters[k] = x;
-      INFO(hidden << " units, parameter " << k);
-      CHECK(slope == Approx(gradient[k]).epsilon(1e-6).margin(1e-8));
-    }
-    for (const double s : share) CHECK((s > 0 && s < 1));
-  }
+    return limbeck_test::gradient_case{at, loss};
+  });
+}
+
+TEST_CASE("meta_weight_network refuses parameters that are no network") {
   const std::vector<double> short_of(4, 0), losses(2, 0);
   std::vector<double> share(1);
   CHECK_THROWS_WITH((meta_weight_network<double>{view<const double, 1>(short_of.data(), 4)}.shares(

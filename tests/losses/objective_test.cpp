@@ -10,6 +10,7 @@
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/logit_case.hpp"
 
 // A loss of a stranger, with nothing of limbeck in its name.
@@ -139,6 +140,15 @@ TEST_CASE("an objective is the weighted sum of its terms, in value and gradient"
   check_mix(c(soft_target_kl{.temperature = 2} + cross_entropy{}), 1, soft, 1, hard);
   check_mix(c(3 * (0.5 * soft_target_kl{.temperature = 2} + 2 * cross_entropy{})), 1.5, soft, 6, hard);
   check_mix(c(0.25 * (2 * (4 * cross_entropy{}))), 1, hard, 1, hard);
+}
+
+TEST_CASE("the gradient of an objective is the slope of its value") {
+  limbeck_test::check_gradients("sum, scaled", [](limbeck_test::draws& random) {
+    const linear_decay falling{random.number(1, 4), 1};
+    const double temperature = random.number(0.5, 4), share = random.number(0, 2);
+    return gradient_of(random_rows(random),
+                       falling * soft_target_kl{.temperature = temperature} + share * cross_entropy{});
+  });
 }
 
 TEST_CASE("a schedule in front of a term follows the progress of the run") {

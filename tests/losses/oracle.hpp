@@ -12,6 +12,8 @@
 #include <xtensor/xmath.hpp>
 #include <xtensor/xtensor.hpp>
 
+#include "central_difference.hpp"
+
 namespace limbeck_test::oracle {
 
 using array = xt::xarray<double>;  // [rows, classes], or [rows]
@@ -80,10 +82,8 @@ template <class T>
 double distance(const std::vector<T>& got, const array& want) {
   if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
   double worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double gap = std::abs(static_cast<double>(got[i]) - want.flat(i));
-    if (!(gap <= worst)) worst = gap;
-  }
+  for (std::size_t i = 0; i < got.size(); ++i)
+    worst = worse(worst, std::abs(static_cast<double>(got[i]) - want.flat(i)));
   return worst;
 }
 /// The same, relative to the largest |want|.

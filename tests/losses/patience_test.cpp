@@ -2,10 +2,10 @@
 #include "limbeck/losses/patience.hpp"
 
 #include <cmath>
-#include <random>
 
 #include "catch.hpp"
 #include "limbeck/mappings/explicit.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/representation_case.hpp"
 
 namespace limbeck {
@@ -78,20 +78,14 @@ TEST_CASE("patience is the squared difference of unit vectors, summed over pairs
   CHECK(c(patience{map}).value == summed.value);
 }
 
-TEST_CASE("the gradient of patience is its slope: 200 random shapes") {
-  const unsigned seed = 20261122;
-  std::mt19937 random(seed);
-  double worst = 0;
-  for (int shape = 0; shape < 200; ++shape) {
-    auto c = patience_case_of(static_cast<index>(1 + random() % 4), static_cast<index>(2 + random() % 20),
-                              1 + random() % 3, static_cast<unsigned>(random()));
-    c.per.samples = static_cast<double>(c.sizes.size());
-    const auto scale = static_cast<patience_scale>(random() % 3);
-    const std::size_t layer = random() % c.student.size();
-    worst = std::max(worst, limbeck_test::slope_error(c, patience{uniform_mapping{}, scale}, layer));
-  }
-  INFO("seed " << seed);
-  CHECK(worst < 1e-7);
+TEST_CASE("the gradient of patience is the slope of its value") {
+  limbeck_test::check_gradients("patience", [](limbeck_test::draws& random) {
+    const index width = random.between(2, 20);
+    const auto layers = std::size_t(random.between(1, 3)), teacher_layers = std::size_t(random.between(1, 3));
+    const auto c = random_layers(random, signal::hidden, width, width, layers, teacher_layers);
+    const auto scale = static_cast<patience_scale>(random.between(0, 2));
+    return gradient_of(c, patience{draw_mapping(random, layers, teacher_layers), scale});
+  });
 }
 
 TEST_CASE("patience skips samples of weight 0 and without tokens, garbage and all, and reads nothing else") {

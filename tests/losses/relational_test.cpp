@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "catch.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/vector_case.hpp"
 #include "simd_levels.hpp"
 
@@ -44,31 +45,46 @@ relational_vectors distances_of(const relational_vectors& v) {
     for (auto& x : row) x *= apart == 0 ? 0 : apart / sum;
   return d;
 }
-// Row i: the mean over j.
-std::vector<long double> distance_rows(const relational_vectors& s, const relational_vectors& t) {
-  const auto mine = distances_of(s), theirs = distances_of(t);
-  std::vector<long double> rows(s.size());
+// Row i: what Huber's loss is taken of, for each j.
+relational_vectors distance_gaps(const relational_vectors& s, const relational_vectors& t) {
+  auto gaps = distances_of(s);
+  const auto theirs = distances_of(t);
   for (std::size_t i = 0; i < s.size(); ++i)
-    for (std::size_t j = 0; j < s.size(); ++j)
-      rows[i] += relational_huber(mine[i][j] - theirs[i][j]) / static_cast<long double>(s.size());
-  return rows;
+    for (std::size_t j = 0; j < s.size(); ++j) gaps[i][j] -= theirs[i][j];
+  return gaps;
 }
-// Row i: the mean over j and k.
-std::vector<long double> angle_rows(const relational_vectors& s, const relational_vectors& t) {
-  std::vector<long double> rows(s.size());
-  const auto pairs = static_cast<long double>(s.size() * s.size());
+// Row i: the same for each j and k.
+relational_vectors angle_gaps(const relational_vectors& s, const relational_vectors& t) {
+  relational_vectors gaps(s.size());
   for (std::size_t i = 0; i < s.size(); ++i)
     for (std::size_t j = 0; j < s.size(); ++j)
       for (std::size_t k = 0; k < s.size(); ++k)
-        rows[i] += relational_huber(limbeck_test::cosine(from_to(s[i], s[j]), from_to(s[i], s[k])) -
-                                    limbeck_test::cosine(from_to(t[i], t[j]), from_to(t[i], t[k]))) /
-                   pairs;
-  return rows;
+        gaps[i].push_back(limbeck_test::cosine(from_to(s[i], s[j]), from_to(s[i], s[k])) -
+                          limbeck_test::cosine(from_to(t[i], t[j]), from_to(t[i], t[k])));
+  return gaps;
+}
+// The middle of the widest interval without a gap's size in it: Huber's slope has a kink there.
+double between_gaps(const relational_vectors& gaps) {
+  std::vector<long double> sizes;
+  for (const auto& row : gaps)
+    for (const long double gap : row) sizes.push_back(std::fabs(gap));
+  std::sort(sizes.begin(), sizes.end());
+  long double widest = 0, middle = 1;
+  for (std::size_t i = 1; i < sizes.size(); ++i)
+    if (sizes[i] - sizes[i - 1] > widest) {
+      widest = sizes[i] - sizes[i - 1];
+      middle = sizes[i] - widest / 2;
+    }
+  return static_cast<double>(middle);
 }
 
-template <class A, class Loss, class Rows>
-void check_relation(const representation_case<A>& c, const Loss& loss, const Rows& rows, double tolerance) {
-  const auto want = rows(vectors_that_count(c, c.student[0]), vectors_that_count(c, c.teacher[0]));
+template <class A, class Loss, class Gaps>
+void check_relation(const representation_case<A>& c, const Loss& loss, const Gaps& gaps, double tolerance) {
+  std::vector<long double> want;  // the mean of each row
+  for (const auto& row : gaps(vectors_that_count(c, c.student[0]), vectors_that_count(c, c.teacher[0]))) {
+    want.push_back(0);
+    for (const long double gap : row) want.back() += relational_huber(gap) / static_cast<long double>(row.size());
+  }
   const auto got = c(loss);
   std::size_t live = 0;
   for (std::size_t i = 0; i < c.sizes.size(); ++i) {
@@ -111,31 +127,35 @@ TEST_CASE("relations agree with the textbook at every level, whatever the widths
     for (const auto& [samples, width] : {std::pair<index, index>{2, 3}, {5, 17}, {9, 40}}) {
       INFO(samples << " samples, width " << width << ", " << name_of(level));
       auto c = vector_batch_case(samples, width, 7, static_cast<unsigned>(width));
-      check_relation(c, relational_distance{}, distance_rows, 1e-12);
-      check_relation(c, relational_angle{}, angle_rows, 1e-12);
+      check_relation(c, relational_distance{}, distance_gaps, 1e-12);
+      check_relation(c, relational_angle{}, angle_gaps, 1e-12);
       c.weight.assign(static_cast<std::size_t>(samples), 0.5);
       c.weight[1] = 0;
       c.student[0](1, 0, 0, 1) = c.teacher[0](1, 0, 0, 2) = std::nan("");
-      check_relation(c, relational_distance{}, distance_rows, 1e-12);
-      check_relation(c, relational_angle{}, angle_rows, 1e-12);
+      check_relation(c, relational_distance{}, distance_gaps, 1e-12);
+      check_relation(c, relational_angle{}, angle_gaps, 1e-12);
       const auto narrow = vector_batch_case<float>(samples, width, 7, static_cast<unsigned>(width));
-      check_relation(narrow, relational_distance{}, distance_rows, 3e-5);
-      check_relation(narrow, relational_angle{}, angle_rows, 3e-5);
+      check_relation(narrow, relational_distance{}, distance_gaps, 3e-5);
+      check_relation(narrow, relational_angle{}, angle_gaps, 3e-5);
     }
   }
 }
 
-TEST_CASE("the gradients of relations are their slopes: 200 random shapes") {
-  const unsigned seed = 20261122;
-  INFO("seed " << seed);
-  const auto distance = [](auto& random, index, index) {
-    return relational_distance{.of = {static_cast<token_pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
+TEST_CASE("the gradients of relations between samples are slopes of their values") {
+  const auto swept = [](const auto& gaps, auto loss) {
+    return [=](limbeck_test::draws& random) mutable {
+      auto c = random_vectors(random, false);
+      loss.of.by = static_cast<token_pooling>(random.between(0, 1));
+      loss.delta = 100;  // beyond every gap
+      if (random.once_in(2)) {
+        for (sample_rows& s : c.sizes) s = {0, 1, 1};
+        loss.delta = between_gaps(gaps(vectors_that_count(c, c.student[0]), vectors_that_count(c, c.teacher[0])));
+      }
+      return gradient_of(c, loss);
+    };
   };
-  const auto angle = [](auto& random, index, index) {
-    return relational_angle{.of = {static_cast<token_pooling>(random() % 2)}, .delta = random() % 2 == 0 ? 1 : 0.3};
-  };
-  CHECK(limbeck_test::worst_slope(seed, 200, false, distance) < 1e-7);
-  CHECK(limbeck_test::worst_slope(seed, 200, false, angle) < 1e-7);
+  limbeck_test::check_gradients("relational_distance", swept(distance_gaps, relational_distance{}));
+  limbeck_test::check_gradients("relational_angle", swept(angle_gaps, relational_angle{}));
 }
 
 TEST_CASE("relations of one sample are 0, and vectors that are one have no distance, without a gradient between them") {
@@ -146,8 +166,8 @@ TEST_CASE("relations of one sample are 0, and vectors that are one have no dista
   }
   auto c = vector_batch_case(3, 2, 2, 1);
   c.student[0].data = {1, 2, 1, 2, 5, 2};
-  check_relation(c, relational_distance{}, distance_rows, 1e-12);
-  check_relation(c, relational_angle{}, angle_rows, 1e-12);
+  check_relation(c, relational_distance{}, distance_gaps, 1e-12);
+  check_relation(c, relational_angle{}, angle_gaps, 1e-12);
   for (const auto& got : {c(relational_distance{}), c(relational_angle{})})
     for (const double x : got.gradient[0].data) CHECK(std::isfinite(x));
   c.student[0].data.assign(6, 3);  // all are one

@@ -9,6 +9,7 @@
 #include <random>
 #include <vector>
 
+#include "central_difference.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "losses/logit_case.hpp"
@@ -198,34 +199,10 @@ inline representation_case<> random_batch(limbeck::signal_set kind, unsigned see
   return c;
 }
 
-/// The largest difference of two lists, a NaN counting as one; infinite where they have different lengths.
+/// The largest difference of two lists; NaN where one has a NaN, infinite where they have different lengths.
 inline double largest_gap(const std::vector<double>& got, const std::vector<double>& want) {
   double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
-    const double gap = std::abs(got[i] - want[i]);
-    if (!(gap <= worst)) worst = gap;
-  }
-  return worst;
-}
-
-/// The largest |central difference - gradient| / max(1, |gradient|) of the summed value over entries 0, every,
-/// 2 every ... of a layer.
-template <class Loss>
-double slope_error(representation_case<> c, const Loss& loss, std::size_t layer, double step = 1e-5,
-                   std::size_t every = 1) {
-  const grid gradient = c(loss).gradient[layer];
-  c.gradient_wanted = false;
-  double worst = 0;
-  for (std::size_t i = 0; i < gradient.data.size(); i += every) {
-    double& x = c.student[layer].data[i];
-    const double before = x;
-    x = before + step;
-    const double above = c(loss).total();
-    x = before - step;
-    const double slope = (above - c(loss).total()) / (2 * step);
-    x = before;
-    worst = std::max(worst, std::abs(slope - gradient.data[i]) / std::max(1.0, std::abs(gradient.data[i])));
-  }
+  for (std::size_t i = 0; i < std::min(got.size(), want.size()); ++i) worst = worse(worst, std::abs(got[i] - want[i]));
   return worst;
 }
 

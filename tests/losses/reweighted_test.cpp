@@ -7,6 +7,7 @@
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#include "losses/gradient_sweep.hpp"
 #include "losses/logit_case.hpp"
 
 namespace limbeck {
@@ -36,6 +37,16 @@ struct by_loss {
     for (index k = 0; k < 2; ++k)
       for (index i = 0; i < weights.extent(1); ++i)
         weights(k, i) = batch.losses(k, i) / (batch.losses(0, i) + batch.losses(1, i));
+  }
+};
+// A blend of shares that it owns.
+struct owned_shares {
+  static constexpr bool reads_losses = false;
+  std::vector<double> share;
+
+  template <class Batch>
+  void operator()(const Batch& batch, const view<double, 2>& weights) const {
+    blend<double>{view<const double, 1>(share.data(), share.size())}(batch, weights);
   }
 };
 // The same terms with weights by hand.
@@ -80,6 +91,16 @@ TEST_CASE("reweighted: a policy sees each term's own losses, and its weights are
   check_same(c(reweighted{by_loss{}, hard, soft}), by_hand(c, of_task, of_teacher));
   const auto scaled = c(0.5 * reweighted{by_loss{}, hard, soft}), whole = c(reweighted{by_loss{}, hard, soft});
   CHECK(scaled.total() == Approx(whole.total() / 2));
+}
+
+TEST_CASE("reweighted: gradients are slopes of values where the weights are constants") {
+  limbeck_test::check_gradients("reweighted", [](limbeck_test::draws& random) {
+    const auto c = random_rows(random);
+    const confident_teacher sure{.least = 0.3, .correct = false};
+    const owned_shares shares{random.numbers(c.samples(), 0, 1)};
+    return random.once_in(2) ? gradient_of(c, reweighted{sure, hard, soft})
+                             : gradient_of(c, reweighted{shares, hard, soft});
+  });
 }
 
 TEST_CASE("reweighted: samples of weight 0 are nobody's business, garbage and all") {

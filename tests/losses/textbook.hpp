@@ -96,6 +96,16 @@ inline std::vector<real> log_softmax(const std::vector<real>& row, real temperat
   return logs;
 }
 
+/// A function of a row of the student's and one of the teacher's: log(student / teacher) for each class.
+inline auto log_ratios_at(double temperature) {
+  return [temperature](const auto& student, const auto& teacher) {
+    std::vector<real> ratios = log_softmax({student.begin(), student.end()}, temperature);
+    const std::vector<real> theirs = log_softmax({teacher.begin(), teacher.end()}, temperature);
+    for (std::size_t c = 0; c < ratios.size(); ++c) ratios[c] -= theirs[c];
+    return ratios;
+  };
+}
+
 struct outcome {
   real value = 0;
   std::vector<real> gradient;  ///< with respect to the student's logits

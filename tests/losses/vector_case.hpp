@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cmath>
-#include <random>
+#include <numeric>
 #include <vector>
 
 #include "losses/representation_case.hpp"
@@ -36,29 +36,6 @@ inline long double product(const std::vector<long double>& a, const std::vector<
 inline long double cosine(const std::vector<long double>& a, const std::vector<long double>& b) {
   const long double squares = product(a, a) * product(b, b);
   return squares == 0 ? 0 : product(a, b) / std::sqrt(squares);
-}
-
-/// The worst error of the gradient over `shapes` random batches of up to 7 samples and 9 columns; made(random): a loss.
-/// `samples` may be longer than one token.
-template <class Made>
-double worst_slope(unsigned seed, int shapes, bool one_width, Made&& made) {
-  std::mt19937 random(seed);
-  const auto up_to = [&](unsigned most) { return static_cast<index>(1 + random() % most); };
-  double worst = 0;
-  for (int shape = 0; shape < shapes; ++shape) {
-    const index samples = up_to(7), width = up_to(8) + 1, teacher_width = one_width ? width : up_to(8) + 1;
-    representation_case<> c{limbeck::signal::hidden, {}, {}, {}};
-    c.student.emplace_back(samples, 1, 3, width, static_cast<unsigned>(random()));
-    c.teacher.emplace_back(samples, 1, 3, teacher_width, static_cast<unsigned>(random()));
-    for (index i = 0; i < samples; ++i) {
-      const index length = up_to(3);
-      c.sizes.push_back({0, length, length});
-      c.weight.push_back(random() % 4 == 0 ? 0 : static_cast<double>(1 + random() % 3));
-    }
-    c.per.samples = static_cast<double>(samples);
-    worst = std::max(worst, slope_error(c, made(random, samples, width), 0));
-  }
-  return worst;
 }
 
 }  // namespace limbeck_test
