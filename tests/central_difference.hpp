@@ -75,10 +75,8 @@ template <class T, class U>
 [[nodiscard]] double largest_gap(const limbeck::view<T, 2>& a, const limbeck::view<U, 2>& b) {
   double worst = 0;
   for (limbeck::index r = 0; r < a.extent(0); ++r)
-    for (limbeck::index c = 0; c < a.extent(1); ++c) {
-      const double gap = std::fabs(static_cast<double>(a(r, c)) - static_cast<double>(b(r, c)));
-      if (!(gap <= worst)) worst = gap;
-    }
+    for (limbeck::index c = 0; c < a.extent(1); ++c)
+      worst = worse(worst, std::fabs(static_cast<double>(a(r, c)) - static_cast<double>(b(r, c))));
   return worst;
 }
 

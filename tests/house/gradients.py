@@ -13,6 +13,8 @@ from pathlib import Path
 
 SWEPT_OTHERWISE = {
     "any_loss": "every sweep calls its loss through one",
+    "redrawn": "calls a loss with another mapping: tests/losses/scheduled_test.cpp",
+    "scheduled_temperature": "calls a loss at another temperature: tests/losses/scheduled_test.cpp",
     "write_gradient": "the same numbers, where others lay: tests/losses/write_gradient_test.cpp",
 }
 DETAIL = re.compile(r"^namespace (?:limbeck::)?detail \{$.*?^\}  // namespace (?:limbeck::)?detail$", re.M | re.S)

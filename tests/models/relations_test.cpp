@@ -43,7 +43,7 @@ double relation_slope_error(Model student_model, Model teacher_model, const owne
     const double e =
         slope_error(view<double, 1>(student.weights.data() + p.offset, p.count()),
                     view<const double, 1>(student.gradient.data() + p.offset, p.count()), run, 1 + p.count() / 9, 1e-4);
-    if (!(e <= worst)) worst = e;
+    worst = limbeck_test::worse(worst, e);
   }
   return worst;
 }

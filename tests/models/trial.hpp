@@ -127,7 +127,7 @@ struct trial {
           view<double, 1>(weights.data() + p.offset, p.count()),
           view<const double, 1>(gradient.data() + p.offset, p.count()), [&] { return value(batch, reads, mode); },
           1 + p.count() / places, 1e-4);
-      if (!(e <= worst)) worst = e;
+      worst = worse(worst, e);
     }
     return worst;
   }

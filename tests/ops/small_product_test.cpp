@@ -26,8 +26,7 @@ void check_product(index rows, index inner, index columns, bool across, bool add
     for (index n = 0; n < columns; ++n) {
       double want = add ? static_cast<double>(before(r, n)) : 0;
       for (index k = 0; k < inner; ++k) want += 0.5 * static_cast<double>(a(r, k)) * static_cast<double>(b(k, n));
-      const double gap = std::abs(static_cast<double>(c(r, n)) - want);
-      if (!(gap <= worst)) worst = gap;
+      worst = limbeck_test::worse(worst, std::abs(static_cast<double>(c(r, n)) - want));
     }
   INFO("[" << rows << ", " << inner << "] times [" << inner << ", " << columns << "], across " << across);
   CHECK(worst <= (sizeof(T) == 4 ? 1e-5 : 1e-13));
