@@ -71,18 +71,20 @@ void attention_mse_layer(cpu, const cpu_executor<Provider>& on, mask_mode mode, 
                          row_output how, const sink<A, cpu, G>& out) {
   const bool one_by_one = compared == maps.student.heads && compared == maps.teacher.heads;
   const bool writes = how != row_output::add && !maps.gradient.empty();
-  parallel_each(on.threads, rows.extent(0), [&](index i) {
+  const auto compare = [&](index i) {
     const A factor = factor_of(out, 1 / share, i);
     if (writes && (factor == A(0) || !one_by_one)) clear_maps(maps.gradient, i, how);
-    if (factor != A(0)) {
-      const map_rows all{rows(i), 0, mode == mask_mode::exact ? rows(i).keys : rows(i).length, maps.student.causal};
-      A sum = 0;
-      for_each_group(maps, compared, i, [&](const group_of_heads& mine, const group_of_heads& theirs) {
-        sum += one_by_one ? map_error(mode, maps, all, i, mine.first, factor, how)
-                          : mean_map_error(mode, maps, all, mine, theirs, factor);
-      });
-      if (!out.value.empty()) out.value(i) += factor * sum;
-    }
+    if (factor == A(0)) return;
+    const map_rows all{rows(i), 0, mode == mask_mode::exact ? rows(i).keys : rows(i).length, maps.student.causal};
+    A sum = 0;
+    for_each_group(maps, compared, i, [&](const group_of_heads& mine, const group_of_heads& theirs) {
+      sum += one_by_one ? map_error(mode, maps, all, i, mine.first, factor, how)
+                        : mean_map_error(mode, maps, all, mine, theirs, factor);
+    });
+    if (!out.value.empty()) out.value(i) += factor * sum;
+  };
+  parallel_for(on.threads, rows.extent(0), index{1}, [&](index begin, index end) {
+    for (index i = begin; i < end; ++i) compare(i);
     if (writes) finish_stores_past_caches();
   });
 }

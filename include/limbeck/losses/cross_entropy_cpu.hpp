@@ -22,6 +22,7 @@ struct cross_entropy_group {
 
     long_sum<V> exp_sum, logit_sum;
     for (index k = 0; k < logits.count(); ++k) {
+      logits.prefetch(k);
       const V z = logits[k] - top, e = exp_below_one(z);
       exp_sum.add(e);
       store(room + k * V::width, e);
