@@ -19,6 +19,9 @@ namespace {
 
 double worst = 0;
 
+/// The larger; a NaN stays.
+double worse(double a, double b) { return a >= b || a != a ? a : b; }
+
 /// What lies between two gradients, piece by piece.
 struct distance {
   double gap = 0, most = 0, squared_gap = 0, square = 0;
@@ -27,7 +30,7 @@ struct distance {
   void compare(const limbeck::buffer<T>& got, const limbeck::buffer<double>& expected) {
     for (index i = 0; i < expected.count(); ++i) {
       const double of = expected.data()[i], apart = std::abs(static_cast<double>(got.data()[i]) - of);
-      gap = apart <= gap ? gap : apart;  // a NaN stays
+      gap = worse(gap, apart);
       most = std::max(most, std::abs(of));
       squared_gap += apart * apart;
       square += of * of;
@@ -40,7 +43,7 @@ struct distance {
                 loss.c_str(), storage, largest, norm, judged ? "true" : "false");
     std::fflush(stdout);
     if (!judged) return;
-    for (const double error : {largest, norm}) worst = error <= worst ? worst : error;
+    for (const double error : {largest, norm}) worst = worse(worst, error);
   }
 };
 

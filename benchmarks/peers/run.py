@@ -42,7 +42,7 @@ def commands(a):
     return {
         "step": [HERE / "distillation_step.py", "--library", *steps, "--configs", quick_or(a, eager, CONFIGS),
                  "--rounds", quick_or(a, 1, 5), "--budget", quick_or(a, 30, 150)],
-        "losses": [theirs / "kd_losses.py", *losses, "--only", "kl_soft,ce+kl,attn_mse,hid_mse,cosine,relation",
+        "losses": [theirs / "kd_losses.py", *losses, "--only", "kl_soft,ce+kl,jsd,attn_mse,hid_mse,cosine,relation",
                    *quick_or(a, ["--no-compile", "--rounds", 5, "--budget", 1], ["--rounds", 20, "--budget", 20])],
         "fused_linear": [HERE / "fused_linear.py", "--library", build / "liblimbeck_peer_fused_linear.so",
                          *quick_or(a, ["--no-compile", "--rounds", 2], ["--rounds", 9])],

@@ -201,7 +201,9 @@ TEST_CASE("cosine_loss writes gradients of states that may hold anything") {
   c.sizes[2].keys = 1;
   const auto projected = c(cosine_loss{uniform_mapping{}, projection});
   c.start = 7;
-  CHECK(c(cosine_loss{uniform_mapping{}, projection, fresh}).gradient[0].data == projected.gradient[0].data);
+  const auto written = c(cosine_loss{uniform_mapping{}, projection, fresh});
+  CHECK(written.gradient[0].data == projected.gradient[0].data);
+  CHECK(written.cleared);
 }
 
 TEST_CASE("cosine_loss writes gradients that are too large for caches past them, with the same bits") {

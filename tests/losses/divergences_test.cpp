@@ -2,6 +2,7 @@
 // rows, classes that are ruled out, limits of the parameters, and what is refused.
 #include "limbeck/losses/divergences.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -177,4 +178,39 @@ TEST_CASE("a divergence refuses parameters that it has no meaning for") {
   refuses(limbeck::skew_reverse_kl{.skew = -1}, "skew_reverse_kl: skew -1");
   refuses(limbeck::alpha_beta{.alpha = 0, .beta = 0}, "alpha_beta: 0.000000 and 0.000000");
   refuses(limbeck::alpha_beta{.alpha = std::nan(""), .beta = 1}, "alpha_beta: nan and 1.0");
+}
+
+namespace {
+
+/// The gaps of float's value and gradient from those of double, for the same logits: relative, and of the largest.
+/// Where a class has all of the probability a gradient is the difference of numbers of the value's size.
+template <class D>
+void check_digits_in_float(const D& divergence, double spread, unsigned seed) {
+  const logit_case<float> c = random_logits<float>(5, 37, spread, seed);
+  const logit_case<double> wide{
+      c.rows, c.columns, {c.student.begin(), c.student.end()}, {c.teacher.begin(), c.teacher.end()}};
+  const soft_target<D> loss{.divergence = divergence};
+  const auto got = c(loss);
+  const auto want = wide(loss);
+  for (std::size_t i = 0; i < got.value.size(); ++i) CHECK(std::abs(got.value[i] / want.value[i] - 1) < 2e-5);
+  const double value = *std::max_element(want.value.begin(), want.value.end());
+  double largest = 0, gap = 0;
+  for (std::size_t i = 0; i < got.gradient.size(); ++i) {
+    largest = std::max(largest, std::abs(want.gradient[i]));
+    gap = std::max(gap, std::abs(static_cast<double>(got.gradient[i]) - want.gradient[i]));
+  }
+  CHECK(gap < 2e-5 * largest + 3e-7 * value);
+}
+
+}  // namespace
+
+TEST_CASE("mixtures keep their digits in float where one share is tiny, rows near and far apart") {
+  for (const double share : {1e-8, 1e-6, 1e-3, 0.03, 0.97, 0.999, 0.9999})
+    for (const double spread : {0.05, 3.0, 60.0}) {
+      INFO("share " << share << ", logits within " << spread);
+      check_digits_in_float(limbeck::jensen_shannon{share}, spread, 3);
+      check_digits_in_float(limbeck::scaled_jensen_shannon{share}, spread, 4);
+      check_digits_in_float(limbeck::skew_kl{share}, spread, 5);
+      check_digits_in_float(limbeck::skew_reverse_kl{share}, spread, 6);
+    }
 }

@@ -15,10 +15,10 @@ void for_each_divergence(const Visit& visit) {
   visit("forward_kl", [](draws&) { return forward_kl{}; });
   visit("soft_label_cross_entropy", [](draws&) { return soft_label_cross_entropy{}; });
   visit("reverse_kl", [](draws&) { return reverse_kl{}; });
-  visit("jensen_shannon", [](draws& random) { return jensen_shannon{random.share()}; });
-  visit("scaled_jensen_shannon", [](draws& random) { return scaled_jensen_shannon{random.share()}; });
-  visit("skew_kl", [](draws& random) { return skew_kl{0.9 * random.share()}; });
-  visit("skew_reverse_kl", [](draws& random) { return skew_reverse_kl{0.9 * random.share()}; });
+  visit("jensen_shannon", [](draws& random) { return jensen_shannon{random.uneven_share()}; });
+  visit("scaled_jensen_shannon", [](draws& random) { return scaled_jensen_shannon{random.uneven_share()}; });
+  visit("skew_kl", [](draws& random) { return skew_kl{0.999999 * random.uneven_share()}; });
+  visit("skew_reverse_kl", [](draws& random) { return skew_reverse_kl{0.999999 * random.uneven_share()}; });
   visit("total_variation", [](draws&) { return total_variation{}; });
   visit("squared_hellinger", [](draws&) { return squared_hellinger{}; });
   visit("alpha_beta", [](draws& random) {

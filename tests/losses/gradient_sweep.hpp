@@ -47,7 +47,9 @@ inline double error_along(const std::vector<double>& direction, const gradient_c
   };
   const double wanted = std::inner_product(gradient.begin(), gradient.end(), direction.begin(), 0.0);
   const double error = slope_error(slope_at_0(moved, 1e-4), wanted);
-  return error <= 1e-8 ? error : std::min(error, slope_error(slope_at_0(moved, 1e-5), wanted));
+  if (error <= 1e-8) return error;
+  const double shorter = slope_error(slope_at_0(moved, 1e-5), wanted);
+  return shorter >= error ? error : shorter;  // a NaN of the shorter step counts
 }
 
 /// One shape a seed: along a direction of steps of 1 and -1, in which every number takes part, and along two numbers by

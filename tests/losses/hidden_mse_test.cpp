@@ -256,7 +256,11 @@ TEST_CASE("hidden_mse and embedding_mse write gradients of states that may hold 
     c.start = 0;
     const auto want = c(added);
     c.start = 7;
-    for (const int threads : {1, 2}) CHECK(c(written, threads).gradient[0].data == want.gradient[0].data);
+    for (const int threads : {1, 2}) {
+      const auto got = c(written, threads);
+      CHECK(got.gradient[0].data == want.gradient[0].data);
+      CHECK(got.cleared);
+    }
   };
   for (const explicit_mapping& map : {once, twice}) {
     check(hidden_mse{map}, hidden_mse{map, no_projection{}, fresh});

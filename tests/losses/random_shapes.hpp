@@ -32,6 +32,8 @@ class draws {
   }
   /// 0 to 1; now and then 0 or 1.
   [[nodiscard]] double share() { return once_in(6) ? pick({0.0, 1.0}) : number(0.05, 0.95); }
+  /// The same, and now and then nearly 0 or 1.
+  [[nodiscard]] double uneven_share() { return once_in(6) ? pick({1e-6, 1e-3, 1 - 1e-3, 1 - 1e-6}) : share(); }
 
  private:
   std::mt19937 random_;

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What a teacher keeps: a student that reads it is the student that asked the teacher, and nobody else's is taken."""
 import json
+import signal
 
-from small_task import (FOLDER, check, fails, finish, make_teacher, make_vocabulary, names_in, read_safetensors, succeeds,
-                        task_of, training_of, write_rows, write_task, write_texts)
+from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, read_safetensors,
+                        start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
 
 STUDENT = "layers=1,width=16,heads=2,inner=32"
 
@@ -101,6 +102,23 @@ def check_refusals(teacher, other, data, store):
     fails([FOLDER / "none" / "store"], "store", "--teacher", teacher, *task_of(data), "--output", FOLDER / "none" / "store")
 
 
+def check_resume(teacher, data):
+    """A stopped run goes on with the store that it began with, and with no other of the same name."""
+    store, out = FOLDER / "rewritten.safetensors", FOLDER / "resumed"
+    keep = ["store", "--teacher", teacher, *task_of(data), "--output", store]
+    line = ["distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, out, epochs=200), "--store", store]
+    succeeds(*keep)
+    process = start(*line, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    wait_until(lambda: (out / "run.jsonl").exists() and len((out / "run.jsonl").read_bytes()) > 2000, process, 60)
+    process.send_signal(signal.SIGINT)
+    complaint_of(process, 60)
+    check(process.returncode == 130, f"the run was stopped: {process.returncode}")
+    succeeds(*keep, "--storage", "f16")
+    fails(["store", store.name], *line, "--resume")
+    succeeds(*keep)
+    succeeds(*line, "--resume", "--quiet")
+
+
 def main():
     data = write_task(FOLDER / "data")
     vocabulary = make_vocabulary()
@@ -111,6 +129,7 @@ def main():
     check_last_hidden(teacher, data, texts, online)
     check_top_k(teacher, data)
     check_other_samples(teacher, data, store)
+    check_resume(teacher, data)
     before = names_in(FOLDER / "online")
     check_refusals(teacher, other, data, store)
     check(names_in(FOLDER / "online") == before, "nothing is written elsewhere")

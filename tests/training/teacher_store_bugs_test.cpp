@@ -114,7 +114,7 @@ TEST_CASE("bug_24c, temperature: what is kept of the likeliest classes at 2 is n
     });
   };
   CHECK(refusal("soft_target_kl:temperature=4") ==
-        "loss: soft_target_kl:temperature=4: temperature 4.000000, the teacher's likeliest classes are kept for "
+        "loss: soft_target_kl:temperature=4: temperature 4, the teacher's likeliest classes are kept for "
         "temperature "
         "2.000000");
   CHECK(refusal("skew_kl:temperature=2") ==

@@ -73,7 +73,7 @@ void attention_mse_layer(cpu, const cpu_executor<Provider>& on, mask_mode mode, 
   const bool writes = how != row_output::add && !maps.gradient.empty();
   const auto compare = [&](index i) {
     const A factor = factor_of(out, 1 / share, i);
-    if (writes && (factor == A(0) || !one_by_one)) clear_maps(maps.gradient, i, how);
+    if (writes && (factor == A(0) || !one_by_one)) clear_maps(maps.gradient, i, one_by_one ? how : row_output::write);
     if (factor == A(0)) return;
     const map_rows all{rows(i), 0, mode == mask_mode::exact ? rows(i).keys : rows(i).length, maps.student.causal};
     A sum = 0;

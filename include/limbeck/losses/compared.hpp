@@ -45,18 +45,29 @@ struct compared {
                  where(student > T(0), product, T(0)) - student + teacher);
   }
 
-  /// Of m = (1 - share) * teacher + share * student, 0 < share < 1. Both are 0 where both rule the class out, and
-  /// finite where one does.
-  [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> mixture(const T& share) const {
+  /// Of m = of_teacher * teacher + (1 - of_teacher) * student, 0 < of_teacher < 1. Both are 0 where both rule the class
+  /// out, and finite where one does.
+  [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> mixture(double of_teacher) const {
+    return has_even_shares(of_teacher) ? even_mixture(T(1 - of_teacher)) : uneven_mixture(of_teacher);
+  }
+  /// m itself, from the one of the large share: the other's cancels least there.
+  [[nodiscard]] LIMBECK_HD constexpr T mixed(double of_teacher) const {
+    return of_teacher < 0.5 ? student - T(of_teacher) * gap() : teacher + T(1 - of_teacher) * gap();
+  }
+  /// Whether even_mixture() keeps its digits.
+  [[nodiscard]] LIMBECK_HD static constexpr bool has_even_shares(double of_teacher) {
+    return of_teacher >= 1.0 / 16 && of_teacher <= 15.0 / 16;
+  }
+  /// mixture() without a branch, where has_even_shares().
+  [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> even_mixture(const T& of_student) const {
     const T size = min(abs(log_ratio), T(1e4));  // more than the logarithm of any ratio of numbers
     const auto more = log_ratio > T(0);          // in the student
-    const T of_larger =
-        log1p_below_zero(where(more, T(1) - share, share) * expm1_below_zero(-size));  // cancels nowhere
+    const T of_larger = log1p_below_zero(where(more, T(1) - of_student, of_student) * expm1_below_zero(-size));
     const T of_smaller = of_larger + size;
     return {where(more, of_smaller, of_larger), where(more, of_larger, of_smaller)};
   }
-  /// mixture() where one share, `of_teacher` or 1 - of_teacher, is below 1/16: over the larger of both m cancels where
-  /// that one has the tiny share, over the one of the large share it never does.
+  /// mixture() where one share is tiny: over the larger of both m cancels where that one has the tiny share, over the
+  /// one of the large share it never does. Shares below 1e-12 are too small for double.
   [[nodiscard]] LIMBECK_HD constexpr mixture_logs<T> uneven_mixture(double of_teacher) const {
     const bool of_student = of_teacher < 0.5;  // the large share
     const double weight = of_student ? of_teacher : 1 - of_teacher;
@@ -71,14 +82,16 @@ struct compared {
   }
   /// teacher * log(teacher / m) - (teacher - m), by the mixture's logs: never negative, and does not cancel. Sums to
   /// KL(teacher || m).
-  [[nodiscard]] LIMBECK_HD constexpr T teacher_excess(const mixture_logs<T>& m, const T& share) const {
+  [[nodiscard]] LIMBECK_HD constexpr T teacher_excess(const mixture_logs<T>& m, const T& of_student) const {
     const T product = teacher * m.over_teacher;
-    return where(close(), product * m.over_teacher * expm1_bend(m.over_teacher), share * gap() - product);
+    return where(abs(m.over_teacher) < T(0.25), product * m.over_teacher * expm1_bend(m.over_teacher),
+                 of_student * gap() - product);
   }
   /// student * log(student / m) - (student - m), likewise. Sums to KL(student || m).
-  [[nodiscard]] LIMBECK_HD constexpr T student_excess(const mixture_logs<T>& m, const T& share) const {
+  [[nodiscard]] LIMBECK_HD constexpr T student_excess(const mixture_logs<T>& m, const T& of_teacher) const {
     const T product = student * m.over_student;
-    return where(close(), product * m.over_student * expm1_bend(m.over_student), (share - T(1)) * gap() - product);
+    return where(abs(m.over_student) < T(0.25), product * m.over_student * expm1_bend(m.over_student),
+                 -of_teacher * gap() - product);
   }
 };
 

@@ -54,13 +54,13 @@ template <class T>
   return {where(c.close(), excess, in_teacher + in_student), in_student};
 }
 
-/// jensen_shannon for beta from 1/16 to 15/16, without a branch.
+/// jensen_shannon of even shares, without a branch.
 struct even_jensen_shannon {
   double beta;
 
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
-    return jensen_shannon_term(c, beta, c.mixture(T(1 - beta)));
+    return jensen_shannon_term(c, beta, c.even_mixture(T(1 - beta)));
   }
 };
 
@@ -76,7 +76,7 @@ struct jensen_shannon {
     expects(beta >= 0 && beta <= 1, [&] { return message("jensen_shannon: beta ", beta, ", must lie in 0 to 1"); });
   }
   /// Whether common_form() may stand for it: in a loop over classes that has no branches.
-  [[nodiscard]] LIMBECK_HD constexpr bool is_common() const { return beta >= 1.0 / 16 && beta <= 15.0 / 16; }
+  [[nodiscard]] LIMBECK_HD constexpr bool is_common() const { return compared<float>::has_even_shares(beta); }
   [[nodiscard]] LIMBECK_HD constexpr detail::even_jensen_shannon common_form() const { return {beta}; }
 
   template <class T>
@@ -84,7 +84,7 @@ struct jensen_shannon {
     if (is_common()) return common_form()(c);
     if (beta == 0) return forward_kl{}(c);
     if (beta == 1) return reverse_kl{}(c);
-    return detail::jensen_shannon_term(c, beta, c.uneven_mixture(beta));  // 1 - beta, rounded, says too little of beta
+    return detail::jensen_shannon_term(c, beta, c.uneven_mixture(beta));
   }
 };
 
@@ -116,9 +116,10 @@ struct skew_kl {
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return forward_kl{}(c);
-    const T share(1 - skew), gap = c.gap(), m = c.teacher + share * gap;
-    return {c.teacher_excess(c.mixture(share), share),
-            share * share * c.student * gap / where(m == T(0), T(1), m)};  // of -share * teacher / m, and a constant
+    const T of_student(1 - skew), m = c.mixed(skew);
+    return {c.teacher_excess(c.mixture(skew), of_student),
+            // of -of_student * teacher / m, and a constant
+            of_student * of_student * c.student * c.gap() / where(m == T(0), T(1), m)};
   }
 };
 
@@ -134,11 +135,12 @@ struct skew_reverse_kl {
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return reverse_kl{}(c);
-    const T share(skew), gap = c.gap(), m = c.teacher + share * gap;
-    const mixture_logs<T> logs = c.mixture(share);
-    const T in_logs = where(c.student > T(0), c.student * logs.over_student, -c.student);
-    return {c.student_excess(logs, share),
-            -in_logs - share * (T(1) - share) * c.student * gap / where(m == T(0), T(1), m)};
+    const T of_teacher(1 - skew), m = c.mixed(1 - skew);
+    const mixture_logs<T> logs = c.mixture(1 - skew);
+    const T log_m = logs.over_student, x = of_teacher * c.gap() / where(m == T(0), T(1), m);  // log_m = -log1p(x)
+    const T slope =
+        where(abs(log_m) < T(0.25), of_teacher * x - log_m * log_m * expm1_bend(-log_m), -log_m - T(skew) * x);
+    return {c.student_excess(logs, of_teacher), c.student * slope};
   }
 };
 

@@ -50,8 +50,9 @@ struct sink {
   std::uint64_t epoch = 0;  ///< that is under way, from 0, for what is drawn anew in each
 };
 
-/// What lies in the gradient of the logits when a loss is called. Losses on class scores take it as a last argument on
-/// the host: with `anything` they write all of it, also where nothing counts, and read none of it.
+/// What lies in a gradient when a loss is called. With `anything` the loss writes all of it, also where nothing counts,
+/// and reads none of it. On the host losses on class scores take it as a last argument, for the gradient of the logits,
+/// and some on maps and states as an option.
 enum class gradient_holds { a_sum, anything };
 
 /// Says what it reads, so that the forward pass keeps that and no more.

@@ -52,20 +52,20 @@ template <some_loss L, class S, class U, class A, class G>
 template <schedule F, some_loss L, class S, class U, class A, class G>
 [[nodiscard]] auto work_of(const scaled<F, L>& term, const signals<const S>& student, const signals<const U>& teacher,
                            const targets<A>& given, sink<A, cpu, G> out, gradient_holds before)
-  requires requires { term.loss.work(student, teacher, given, out, before); }
+  requires requires { work_of(term.loss, student, teacher, given, out, before); }
 {
   out.scale *= term.factor(out.progress);
-  using work = decltype(term.loss.work(student, teacher, given, out, before));
-  if (out.scale == 0 && before == gradient_holds::a_sum) return std::optional<work>();
-  return std::optional<work>(term.loss.work(student, teacher, given, out, before));
+  using work = decltype(work_of(term.loss, student, teacher, given, out, before));
+  return out.scale == 0 && before == gradient_holds::a_sum ? work()
+                                                           : work_of(term.loss, student, teacher, given, out, before);
 }
 template <class L, class... Arguments>
 concept has_work = requires(const L& loss, const Arguments&... arguments) { work_of(loss, arguments...); };
 
 }  // namespace detail
 
-/// Losses that are called in turn and add to one sink; those on the rows of the host's logits alone go through them
-/// together, and memory is read once. Its `reads` joins theirs.
+/// Losses that are called in turn and add to one sink. Where all of them are losses on the rows of the host's logits
+/// they go through these together, and memory is read once. Its `reads` joins theirs.
 template <some_loss... Losses>
 struct sum {
   std::tuple<Losses...> terms;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/losses/top_k.hpp"
 #include "limbeck/recipes/task_training.hpp"
 #include "limbeck/training/last_hidden.hpp"
@@ -50,6 +51,7 @@ namespace detail {
   } else {
     const index classes = teacher.config.classes;
     sizes.top_k = options.what == kept_outputs::top_k;
+    expects(!(sizes.top_k && teacher.config.regression), "store: top-k keeps classes, the task is a regression");
     sizes.logits = sizes.top_k ? options.k : classes;
     expects(sizes.logits >= 1 && sizes.logits <= classes,
             [&] { return message("store: k is ", options.k, ", expected 1 to ", classes, " classes"); });
@@ -111,6 +113,7 @@ store_report keep_teacher(const E& on, const store_options& options, console& ou
   const sample_set samples =
       detail::training_samples(texts, options.transfer, options.task.max_length, teacher.pieces, out);
   const teacher_store_sizes sizes = detail::sizes_of(options, samples, teacher);
+  (void)atomic_file(options.output);  // throws before the teacher works where nothing can be written
   const auto started = std::chrono::steady_clock::now();
   if (options.what == kept_outputs::last_hidden)
     detail::keep_last_hidden(on, options, teacher, samples, sizes, out);

@@ -73,7 +73,6 @@ namespace detail {
            {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
-  if (!o.store.empty()) all["store"] = o.store.filename().string();
   std::uint64_t samples = fingerprint_of(train);
   for (const sample_set& set : dev) samples = fingerprint_of(set, samples);
   all["fingerprint of the samples"] = samples;
@@ -188,14 +187,23 @@ template <launchable E>
   return std::move(all.logits);
 }
 
-/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
-/// it does. Throws file_error where the store has none of them, or keeps no logits.
-template <launchable E>
-[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
-                                               const sample_set& set, console& out) {
+/// Throws file_error where the store has none of the samples, or keeps no logits.
+inline void expects_logits_of(const teacher_store& store, const sample_set& set) {
   const std::string file = store.path().string();
   if (!has(store.holds(), signal::logits) && store.last_hidden_width() == 0)
     throw file_error(file, "", "keeps states of layers alone, expected logits or last hidden states");
+  const std::vector<index> rows = store.find_rows(set);
+  if (std::all_of(rows.begin(), rows.end(), [](index row) { return row == teacher_store::no_row; }))
+    throw file_error(
+        file, "",
+        "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
+}
+
+/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
+/// it does.
+template <launchable E>
+[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                               const sample_set& set, console& out) {
   const std::vector<index> rows = store.find_rows(set);
   std::vector<index> found;
   std::vector<std::ptrdiff_t> known, unknown;
@@ -204,10 +212,6 @@ template <launchable E>
     if (row != teacher_store::no_row) found.push_back(row);
     (row == teacher_store::no_row ? unknown : known).push_back(i);
   }
-  if (known.empty())
-    throw file_error(
-        file, "",
-        "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
   std::vector<float> logits(set.tokens.size() * static_cast<std::size_t>(teacher.config.classes));
   const auto place = [&](const std::vector<float>& from, const std::vector<std::ptrdiff_t>& samples) {
     for (std::size_t i = 0; i < samples.size(); ++i)
@@ -216,7 +220,7 @@ template <launchable E>
   };
   place(kept_logits(on, store, teacher, set.task, found), known);
   if (unknown.empty()) return logits;
-  out.say(file + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
+  out.say(store.path().string() + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
           " samples; the teacher is asked for them");
   place(teacher_logits(on, teacher, part_of(set, unknown), out), unknown);
   return logits;
@@ -245,6 +249,7 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
                                    const task_texts& texts, task_training_options options, const std::string& verb,
                                    const std::string& student_text, console& out) {
   options.training.check();
+  expects(options.store.empty() || teacher != nullptr, "train_on_task: a store is a teacher's, there is none");
   // What is learned: the student, and behind it whatever the terms need.
   parameter_table table = student.model.parameters();
   term_context context{.student = student.config.sizes,
@@ -267,12 +272,12 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   const sample_set train =
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
-  std::vector<float> kept;  // what the teacher says of the training samples
+  const std::string of_store = store ? options.store.filename().string() + " " + store->checksum() : "";
   std::optional<stored_teacher> likeliest;
   if (store && store->is_top_k())
     likeliest.emplace(*std::move(store), train);
   else if (store)
-    kept = detail::stored_logits(on, *store, *teacher, train, out);
+    detail::expects_logits_of(*store, train);
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   task_training_report report{.parameters = student.model.parameters().size()};
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
@@ -286,10 +291,12 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   taught_by<bert_classifier, float> taught;
   if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
   distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
+  std::vector<float> kept;  // what the teacher says of the training samples
   if (likeliest) {
     step.use_kept(&*likeliest);
   } else if (teacher != nullptr && step.reads_teacher_logits()) {
-    if (kept.empty()) kept = detail::teacher_logits(on, *teacher, train, out);
+    kept = store ? detail::stored_logits(on, *store, *teacher, train, out)
+                 : detail::teacher_logits(on, *teacher, train, out);
     step.use_logits(view<const float, 2>(kept.data(), train.size(), student.config.classes));
   }
   const std::string vocabulary = student.vocabulary_text();
@@ -297,9 +304,11 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
     save_model(folder, student.config, table, read_only(weights.all()), vocabulary);
   };
   const std::string taught_from = teacher != nullptr ? teacher->folder.string() : "";
+  auto settings = detail::settings_of(options, verb, student_text, taught_from, train, dev);
+  if (!of_store.empty()) settings["store"] = of_store;
   trainer<E> loop(
       on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
-      detail::settings_of(options, verb, student_text, taught_from, train, dev), [&] { save_to(options.output); }, out);
+      std::move(settings), [&] { save_to(options.output); }, out);
   const run_result result = loop.run(train, dev, options.resume);
   report.end = result.end;
   report.updates = result.at.updates;

@@ -36,6 +36,8 @@ class teacher_store {
 
   [[nodiscard]] const std::filesystem::path& path() const { return file_.path(); }
   [[nodiscard]] const teacher_identity& identity() const { return file_.who; }
+  /// Of all that it keeps.
+  [[nodiscard]] const std::string& checksum() const { return file_.checksum; }
   [[nodiscard]] index samples() const { return file_.samples; }
   [[nodiscard]] index classes() const { return file_.classes; }
   /// The signals that gather() gives.
@@ -112,7 +114,8 @@ class teacher_store {
   }
   /// Copies what the head reads of the samples from `first` to `out` [samples, width], which has no gaps.
   void gather_last_hidden(index first, const view<float, 2>& out) const {
-    expects(out.extent(1) == last_hidden_width() && first >= 0 && first + out.extent(0) <= samples(), [&] {
+    const bool kept = file_.last_hidden != nullptr && out.extent(1) == last_hidden_width() && out.contiguous();
+    expects(kept && first >= 0 && first + out.extent(0) <= samples(), [&] {
       return message("teacher store: last hidden states [", samples(), ", ", last_hidden_width(), "], wanted are ",
                      shape_text(out), " from row ", first);
     });

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -41,12 +42,15 @@ class teacher_store_file {
     look_for_states();
     if (logits == nullptr && last_hidden == nullptr && states.empty())
       refuse("keeps nothing of the teacher, expected logits, last_hidden or states");
-    if (hash_text(sum_) != text("checksum"))
-      refuse("is damaged: its data have the checksum " + hash_text(sum_) + ", expected " + text("checksum"));
+    checksum = text("checksum");
+    if (hash_text(sum_) != checksum)
+      refuse("is damaged: its data have the checksum " + hash_text(sum_) + ", expected " + checksum);
+    if (kept_classes != nullptr) expects_rising_classes();
     file_.expect_any_order();
   }
 
   teacher_identity who;
+  std::string checksum;
   index samples = 0, classes = 0;
   double temperature = 1;
   const tensor_entry *logits = nullptr, *kept_classes = nullptr, *log_rest = nullptr, *last_hidden = nullptr;
@@ -132,6 +136,18 @@ class teacher_store_file {
       refuse("has one of kept_classes and log_rest, expected both");
     if (kept_classes != nullptr ? kept > classes : kept != classes)
       refuse("has " + std::to_string(kept) + " logits a sample of " + std::to_string(classes) + " classes");
+  }
+  void expects_rising_classes() const {
+    const auto kept = static_cast<std::size_t>(kept_classes->shape[1]);
+    std::vector<std::int32_t> row(kept);
+    for (index i = 0; i < samples; ++i) {
+      const std::span<const std::byte> bytes = bytes_of(*kept_classes, i, i + 1);
+      std::copy_n(bytes.data(), bytes.size(), reinterpret_cast<std::byte*>(row.data()));
+      const bool rises = std::adjacent_find(row.begin(), row.end(), std::greater_equal<>()) == row.end();
+      if (!rises || row.front() < 0 || row.back() >= classes)
+        refuse("has kept_classes of sample " + std::to_string(i) + " that do not rise from 0 to below " +
+               std::to_string(classes));
+    }
   }
   void look_for_last_hidden() {
     last_hidden = look_for_numbers("last_hidden", samples, true);

@@ -95,6 +95,8 @@ class teacher_records {
     expects(said_.log_rest.extent(0) == sizes_.samples, [&] {
       return message("teacher store: ", said_.log_rest.extent(0), " rests for ", sizes_.samples, " samples");
     });
+    expects(said_.temperature > 0,
+            [&] { return message("teacher store: temperature ", said_.temperature, ", must be positive"); });
     expects(said_.kept_classes.contiguous() && said_.log_rest.contiguous(),
             "teacher store: kept classes and rests must lie without gaps");
     all_.push_back({"kept_classes", dtype::i32, shape, said_.kept_classes.data()});

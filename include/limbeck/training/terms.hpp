@@ -41,8 +41,8 @@
 
 namespace limbeck {
 
-/// One term with its name in records, its weight over the run, and whether it reads the data's labels (then samples
-/// that only the teacher labels are no business of it), and the teacher. `samples`: how much each counts.
+/// One term with its name in records and its weight over the run. One that reads the data's labels has no business with
+/// samples that only the teacher labels. `samples`: how much each counts.
 template <launchable E, class T>
 struct named_term {
   std::string name;
@@ -58,7 +58,7 @@ struct term_context {
   std::optional<transformer_sizes> teacher{};
   index classes = 2;
   bool regression = false;
-  std::optional<double> top_k_temperature{};  ///< of a teacher that is known by its likeliest classes at it
+  std::optional<double> top_k_temperature{};  ///< where the teacher's likeliest classes alone are kept, for it
 };
 
 /// Builds terms from text in two steps: first what they learn is declared behind the student's parameters, then, when
@@ -141,6 +141,10 @@ class term_builder {
   [[nodiscard]] any_loss<E, T> state_loss(const known_term& t, view<const T, 1> weights, view<T, 1> gradients) const;
   template <class E, class T>
   [[nodiscard]] static any_loss<E, T> vector_loss(const known_term& t);
+
+  [[noreturn]] static void no_loss(const known_term& t) {
+    throw contract_error("loss: " + t.name() + " is in the table of terms and has no loss");
+  }
 
   /// A loss whose temperature is the term's.
   template <class E, class T, class Loss>
@@ -258,7 +262,7 @@ inline void term_builder::check_top_k(const known_term& t, double kept) const {
   });
   const any_schedule temperature = t.schedule("temperature");
   expects(temperature.kind == schedule_kind::constant && temperature.from == kept, [&] {
-    return message("loss: ", t.text(), ": temperature ", temperature.from,
+    return message("loss: ", t.text(), ": temperature ", t.word("temperature"),
                    ", the teacher's likeliest classes are kept for temperature ", kept);
   });
 }
@@ -336,7 +340,10 @@ any_loss<E, T> term_builder::logits_loss(const known_term& t) const {
   if (name == "annealing_kd")
     return annealing_kd{.most_temperature = t.number("most_temperature"), .over = divisor::elements};
   if (name == "regression_mse") return regression_mse{.over = divisor::rows};
-  return cross_entropy{.label_smoothing = t.number("label_smoothing"), .ignore_index = no_label, .over = divisor::rows};
+  if (name == "cross_entropy")
+    return cross_entropy{
+        .label_smoothing = t.number("label_smoothing"), .ignore_index = no_label, .over = divisor::rows};
+  no_loss(t);
 }
 
 template <class E, class T>
@@ -351,6 +358,7 @@ any_loss<E, T> term_builder::attention_loss(const known_term& t) const {
   const attention_map of = t.word("of") == "scores" ? attention_map::scores : attention_map::probabilities;
   const head_match heads = t.word("heads") == "mean" ? head_match::mean : head_match::same;
   if (t.name() == "attention_mse") return mapped<E, T>(attention_mse<any_mapping>(map, {.of = of, .heads = heads}));
+  if (t.name() != "attention_kl") no_loss(t);
   const row_divergence measure = t.word("measure") == "kl" ? row_divergence::kl : row_divergence::cross_entropy;
   return mapped<E, T>(attention_kl<any_mapping>(map, {.of = of, .measure = measure, .heads = heads}));
 }
@@ -366,6 +374,7 @@ any_loss<E, T> term_builder::state_loss(const known_term& t, view<const T, 1> we
                                                                                   : patience_scale::mean_element));
   if (t.name() == "cosine_loss") return with([&](const auto& p) { return mapped<E, T>(cosine_loss{map, p}); });
   if (t.name() == "hidden_mse") return with([&](const auto& p) { return mapped<E, T>(hidden_mse{map, p}); });
+  if (t.name() != "alp_kd") no_loss(t);
   const bool first = t.word("tokens") == "first";
   const alp_kd_options options{.scale = t.number("scale"),
                                .attention_grad = t.flag("attention_grad"),
@@ -381,6 +390,7 @@ any_loss<E, T> term_builder::vector_loss(const known_term& t) {
       t.layer("student_layer"), t.layer("teacher_layer")};
   if (t.name() == "relational_distance") return relational_distance{.of = of, .delta = t.number("delta")};
   if (t.name() == "relational_angle") return relational_angle{.of = of, .delta = t.number("delta")};
+  if (t.name() != "info_nce") no_loss(t);
   return softened<E, T>(t, info_nce{.of = of, .symmetric = t.flag("symmetric")});
 }
 
