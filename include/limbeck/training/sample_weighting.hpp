@@ -1,10 +1,10 @@
 // How much a sample counts in a term, by what the teacher makes of it.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>

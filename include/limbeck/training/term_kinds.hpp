@@ -1,10 +1,9 @@
 // The terms that text can name: what each compares, its settings, and what those may be.
 #pragma once
 
-#include <charconv>
+#include <set>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
