@@ -25,6 +25,12 @@ limbeck::buffer<T> centred(index count, double most, unsigned seed) {
   return made;
 }
 
+/// The numbers of `from`, stored otherwise.
+template <class To, class From>
+void take_over(limbeck::buffer<To>& to, const limbeck::buffer<From>& from) {
+  for (index i = 0; i < to.count(); ++i) to.data()[i] = static_cast<To>(from.data()[i]);
+}
+
 /// S: what the student and its gradient are stored as, U: the teacher; values and sums are A. Counts are 1: gradients
 /// are those of a sum.
 template <class S, class U, class A>

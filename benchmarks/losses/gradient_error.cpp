@@ -47,11 +47,6 @@ struct distance {
   }
 };
 
-template <class T>
-void take_over(limbeck::buffer<double>& to, const limbeck::buffer<T>& from) {
-  for (index i = 0; i < to.count(); ++i) to.data()[i] = static_cast<double>(from.data()[i]);
-}
-
 /// The same losses twice, each on a batch of its own.
 template <class Stored, class Reference, class S, class U>
 void compare(const char* storage, const named_losses<S, U, float>& losses,

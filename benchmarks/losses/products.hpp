@@ -33,12 +33,9 @@ struct fused_linear_kl {
   /// The numbers of another.
   template <class Other>
   void take(const Other& other) {
-    const auto copy = [](const auto& from, auto& to) {
-      for (index i = 0; i < to.count(); ++i) to.data()[i] = static_cast<A>(from.data()[i]);
-    };
-    copy(other.left, left);
-    copy(other.right, right);
-    copy(other.teacher, teacher);
+    take_over(left, other.left);
+    take_over(right, other.right);
+    take_over(teacher, other.teacher);
   }
   template <class E>
   void run(const E& on) {
@@ -85,13 +82,10 @@ struct in_batch_kl {
 
   template <class Other>
   void take(const Other& other) {
-    const auto copy = [](const auto& from, auto& to) {
-      for (index i = 0; i < to.count(); ++i) to.data()[i] = static_cast<A>(from.data()[i]);
-    };
-    copy(other.left, left);
-    copy(other.right, right);
-    copy(other.query_tokens, query_tokens);
-    copy(other.passage_tokens, passage_tokens);
+    take_over(left, other.left);
+    take_over(right, other.right);
+    take_over(query_tokens, other.query_tokens);
+    take_over(passage_tokens, other.passage_tokens);
   }
   template <class E>
   void run(const E& on) {

@@ -1,13 +1,10 @@
 // limbeck's fused linear map and soft target as the C function that fused_linear.py calls. Threads: as many as OpenMP
 // gives.
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include <cstdint>
 #include <numeric>
 #include <vector>
 
+#include "every_thread.hpp"
 #include "limbeck/losses/fused_linear.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/ops/elementwise.hpp"
@@ -19,11 +16,7 @@ using limbeck::view;
 using size = std::int64_t;
 
 limbeck::cpu_executor<limbeck_bench::provider> here() {
-#if defined(_OPENMP)
-  return {omp_get_max_threads()};
-#else
-  return {1};
-#endif
+  return limbeck_bench::on_every_thread<limbeck_bench::provider>();
 }
 
 }  // namespace

@@ -2,16 +2,13 @@
 // a fresh gradient for the student. Gradients of logits, and cosine_loss's, are written; other losses add to what is
 // there, so every call sets gradient and values to zero first, which is part of its time. Threads: as many as OpenMP
 // gives.
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <numeric>
 #include <vector>
 
+#include "every_thread.hpp"
 #include "limbeck/losses.hpp"
 #include "limbeck/ops/elementwise.hpp"
 #include "limbeck/training/adamw.hpp"
@@ -25,11 +22,7 @@ using float_sink = limbeck::sink<float, cpu>;
 using float_signals = limbeck::signals<const float>;
 
 limbeck::cpu_executor<limbeck_bench::provider> here() {
-#if defined(_OPENMP)
-  return {omp_get_max_threads()};
-#else
-  return {1};
-#endif
+  return limbeck_bench::on_every_thread<limbeck_bench::provider>();
 }
 
 /// `rows` rows of logits and, where the loss wants some, their labels and weights.

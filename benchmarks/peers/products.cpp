@@ -1,9 +1,5 @@
 // limbeck's matrix products as the C functions that gemm.py of peerbench calls in every libg_NAME.so. Compiled
 // once for each provider. Threads: as many as OpenMP gives.
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include <cstdint>
 
 #if defined(LIMBECK_PEER_BLAS)
@@ -16,6 +12,7 @@ using provider = limbeck::onednn_provider;
 #include "limbeck/backend/eigen.hpp"
 using provider = limbeck::eigen_provider;
 #endif
+#include "every_thread.hpp"
 #include "limbeck/ops/matmul.hpp"
 
 namespace {
@@ -23,13 +20,7 @@ namespace {
 using limbeck::view;
 using size = std::int64_t;
 
-limbeck::cpu_executor<provider> here() {
-#if defined(_OPENMP)
-  return {omp_get_max_threads()};
-#else
-  return {1};
-#endif
-}
+limbeck::cpu_executor<provider> here() { return limbeck_bench::on_every_thread<provider>(); }
 
 }  // namespace
 
