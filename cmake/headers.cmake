@@ -243,14 +243,17 @@ set(
   recipes/evaluate.hpp
   recipes/fine_tune.hpp
   recipes/predict.hpp
+  recipes/run_folder.hpp
   recipes/store.hpp
   recipes/task.hpp
   recipes/task_training.hpp
+  recipes/teacher_outputs.hpp
   recipes/trace.hpp
   training.hpp
   training/adamw.hpp
   training/checkpoint.hpp
   training/console.hpp
+  training/dev_scores.hpp
   training/distiller.hpp
   training/evaluation.hpp
   training/gradient_norm.hpp

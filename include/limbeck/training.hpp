@@ -4,6 +4,7 @@
 #include "limbeck/training/adamw.hpp"
 #include "limbeck/training/checkpoint.hpp"
 #include "limbeck/training/console.hpp"
+#include "limbeck/training/dev_scores.hpp"
 #include "limbeck/training/distiller.hpp"
 #include "limbeck/training/evaluation.hpp"
 #include "limbeck/training/gradient_norm.hpp"

@@ -122,7 +122,8 @@ struct small_run {
     const auto leave = [&] { weights.assign(values.data(), values.data() + values.count()); };
     crashed = false;
     try {
-      result = loop.run(train, {dev}, resume);
+      result = loop.run(
+          train, [&] { return dev_scores(on, student, read_only(values.all()), std::vector{dev}); }, resume);
     } catch (const crash&) {
       crashed = true;
     } catch (...) {

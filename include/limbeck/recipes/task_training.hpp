@@ -5,25 +5,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/recipes/task.hpp"
-#include "limbeck/training/last_hidden.hpp"
+#include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/stored_teacher.hpp"
-#include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/trainer.hpp"
 
 namespace limbeck {
+
+/// Which state of a run its folder holds in the end: the best on dev, or the last, for runs that train what dev scores
+/// do not show; nothing is evaluated then.
+enum class kept_state { best, last };
 
 /// What is common to commands that train.
 struct task_training_options {
@@ -34,6 +34,7 @@ struct task_training_options {
   std::filesystem::path store;        ///< what the teacher said of all of them (teacher_store); empty: it is asked
   std::vector<std::string> losses;    ///< terms; empty: the verb's default
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
+  kept_state keeps = kept_state::best;
   bool resume = false;
 };
 
@@ -51,12 +52,13 @@ namespace detail {
 
 /// The settings that a resumed run must repeat.
 [[nodiscard]] inline json settings_of(const task_training_options& o, const std::string& verb,
-                                      const std::string& student, const std::string& teacher, const sample_set& train,
+                                      const std::string& student, const text_classifier* teacher,
+                                      const std::string& store, const sample_set& train,
                                       const std::vector<sample_set>& dev) {
   const training_options& t = o.training;
   json all{{"verb", verb},
            {"student", student},
-           {"teacher", teacher},
+           {"teacher", teacher != nullptr ? teacher->folder.string() : ""},
            {"task", o.task.task},
            {"max-length", o.task.max_length},
            {"epochs", t.epochs},
@@ -73,58 +75,12 @@ namespace detail {
            {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
+  if (!store.empty()) all["store"] = store;
+  if (o.keeps == kept_state::last) all["keeps"] = "last";
   std::uint64_t samples = fingerprint_of(train);
   for (const sample_set& set : dev) samples = fingerprint_of(set, samples);
   all["fingerprint of the samples"] = samples;
   return all;
-}
-
-/// Throws unless the folder may be written to by this run: a stopped run is continued, never overwritten unasked.
-inline void expects_free_folder(const std::filesystem::path& output, bool resume) {
-  if (!resume && std::filesystem::exists(output / "checkpoint.safetensors"))
-    throw file_error(output.string(), "", "holds a run that was stopped; go on with --resume, or remove the folder");
-}
-
-/// Removes what killed processes left half-written in a folder that this run alone writes to.
-inline void remove_partial_files(const std::filesystem::path& folder) {
-  std::error_code none;
-  std::vector<std::filesystem::path> left;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".") && name.ends_with(".partial")) left.push_back(entry.path());
-  }
-  for (const auto& file : left) std::filesystem::remove(file, none);
-}
-
-/// Throws where something that a run writes is a link: what it leads to, outside of the folder, would be overwritten.
-inline void expects_no_links(const std::filesystem::path& folder) {
-  std::error_code none;
-  for (const char* name : {"checkpoint.safetensors", "config.json", "last", "model.safetensors", "run.jsonl",
-                           "tokenizer_config.json", "vocab.txt"})
-    if (std::filesystem::is_symlink(folder / name, none))
-      throw file_error((folder / name).string(), "", "is a link, expected an output folder without links");
-}
-
-/// Makes the output folder this run's own. Throws where another run holds it, where it has links in it, or holds a
-/// stopped run and `resume` is not wanted.
-[[nodiscard]] inline run_lock claim_folder(const std::filesystem::path& output, bool resume) {
-  make_folder(output);
-  run_lock lock(output);
-  expects_no_links(output);
-  expects_no_links(output / "last");
-  expects_free_folder(output, resume);
-  remove_partial_files(output);
-  remove_partial_files(output / "last");
-  return lock;
-}
-
-/// The last record of a run that came to its end; nothing of another.
-[[nodiscard]] inline std::optional<json_value> end_of_run(const std::filesystem::path& output) {
-  const auto file = output / "run.jsonl";
-  if (!std::filesystem::exists(file) || std::filesystem::exists(output / "checkpoint.safetensors")) return std::nullopt;
-  const std::vector<json_value> records = read_run_record(file);
-  if (records.empty() || records.back().optional<std::string>("event", "") != "end") return std::nullopt;
-  return records.back();
 }
 
 /// The task's training samples, and behind them the texts that only the teacher labels.
@@ -141,96 +97,12 @@ inline void expects_no_links(const std::filesystem::path& folder) {
   return train;
 }
 
-/// A teacher's logits of every sample, [samples, classes], in the order of the task's labels.
+/// Scores the best state, which the output folder holds, on the first dev set; nothing where the last was kept.
 template <launchable E>
-[[nodiscard]] std::vector<float> teacher_logits(const E& on, const text_classifier& teacher, const sample_set& set,
-                                                console& out) {
-  std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, {},
-                                        [&](index done) { out.progress("teacher", done, set.size()); });
-  out.clear();
-  return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
-}
-
-/// What a store of the teacher's outputs for a task is known by.
-[[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
-  const view<const float, 1> weights = teacher.parameters();
-  const std::uint64_t model = fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
-                                                     static_cast<std::size_t>(weights.count()) * sizeof(float)),
-                                    fnv1a(config_text(teacher.config)));
-  std::string of_task = task.name;
-  for (const std::string& label : task.label_names) of_task += "," + label;
-  return {hash_text(model), hash_text(teacher.pieces.pieces().content_hash()), of_task};
-}
-
-/// What the teacher kept for the task. Throws file_error where it is another's.
-[[nodiscard]] inline teacher_store open_store(const std::filesystem::path& file, const text_classifier& teacher,
-                                              const task_description& task) {
-  teacher_store store(file);
-  store.expects_identity(identity_of(teacher, task));
-  if (store.classes() != teacher.config.classes)
-    throw file_error(
-        file.string(), "",
-        "is of " + std::to_string(store.classes()) + " classes, expected " + std::to_string(teacher.config.classes));
-  return store;
-}
-
-/// The logits of rows that the teacher kept, in the order of the task's labels.
-template <launchable E>
-[[nodiscard]] std::vector<float> kept_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
-                                             const task_description& task, std::span<const index> rows) {
-  if (store.last_hidden_width() > 0)
-    return in_label_order(logits_from_last_hidden(on, teacher.model, teacher.parameters(), store, rows),
-                          classes_by_label(teacher.config, task));
-  kept_batch all;
-  store.prefetch(rows);
-  store.gather(rows, all);
-  return std::move(all.logits);
-}
-
-/// Throws file_error where the store has none of the samples, or keeps no logits.
-inline void expects_logits_of(const teacher_store& store, const sample_set& set) {
-  const std::string file = store.path().string();
-  if (!has(store.holds(), signal::logits) && store.last_hidden_width() == 0)
-    throw file_error(file, "", "keeps states of layers alone, expected logits or last hidden states");
-  const std::vector<index> rows = store.find_rows(set);
-  if (std::all_of(rows.begin(), rows.end(), [](index row) { return row == teacher_store::no_row; }))
-    throw file_error(
-        file, "",
-        "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
-}
-
-/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
-/// it does.
-template <launchable E>
-[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
-                                               const sample_set& set, console& out) {
-  const std::vector<index> rows = store.find_rows(set);
-  std::vector<index> found;
-  std::vector<std::ptrdiff_t> known, unknown;
-  for (std::ptrdiff_t i = 0; i < set.size(); ++i) {
-    const index row = rows[static_cast<std::size_t>(i)];
-    if (row != teacher_store::no_row) found.push_back(row);
-    (row == teacher_store::no_row ? unknown : known).push_back(i);
-  }
-  std::vector<float> logits(set.tokens.size() * static_cast<std::size_t>(teacher.config.classes));
-  const auto place = [&](const std::vector<float>& from, const std::vector<std::ptrdiff_t>& samples) {
-    for (std::size_t i = 0; i < samples.size(); ++i)
-      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(i) * teacher.config.classes, teacher.config.classes,
-                  logits.begin() + samples[i] * teacher.config.classes);
-  };
-  place(kept_logits(on, store, teacher, set.task, found), known);
-  if (unknown.empty()) return logits;
-  out.say(store.path().string() + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
-          " samples; the teacher is asked for them");
-  place(teacher_logits(on, teacher, part_of(set, unknown), out), unknown);
-  return logits;
-}
-
-/// Scores the best state, which the folder holds, on the first dev set.
-template <launchable E>
-void score_best(const E& on, const std::filesystem::path& folder, const text_classifier* teacher, const sample_set& dev,
-                console& out, task_training_report& report) {
-  const auto best = load_model<float>(folder);
+void score_best(const E& on, const task_training_options& options, const text_classifier* teacher,
+                const sample_set& dev, console& out, task_training_report& report) {
+  if (options.keeps == kept_state::last) return;
+  const auto best = load_model<float>(options.output);
   const index classes = best.config.classes;
   const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev);
   report.metrics = metrics_of<float>(dev, logits, classes);
@@ -238,78 +110,143 @@ void score_best(const E& on, const std::filesystem::path& folder, const text_cla
     report.teacher_agreement = agreement<float>(logits, teacher_logits(on, *teacher, dev, out), classes);
 }
 
+/// The student, and behind it what the terms learn: one table, one buffer of weights and one of gradients.
+class task_learner {
+ public:
+  /// Throws contract_error for terms that do not fit the models.
+  task_learner(const text_classifier& student, const text_classifier* teacher, std::optional<double> top_k_temperature,
+               const std::vector<std::string>& losses, std::uint64_t seed)
+      : table_(student.model.parameters()),
+        builder_({losses.begin(), losses.end()}, context_of(student, teacher, top_k_temperature), table_),
+        weights_(table_.size()),
+        gradients_(table_.size()) {
+    const parameter_table& own = student.model.parameters();
+    std::copy_n(student.weights.data(), own.size(), weights_.data());
+    for (std::size_t p = own.entries().size(); p < table_.entries().size(); ++p)
+      initialise_parameter(table_.entries()[p], p, seed + 1, weights_.all());
+  }
+  task_learner(const task_learner&) = delete;  // terms look at it
+  task_learner& operator=(const task_learner&) = delete;
+
+  [[nodiscard]] const parameter_table& table() const { return table_; }
+  [[nodiscard]] view<float, 1> weights() { return weights_.all(); }
+  [[nodiscard]] view<float, 1> gradients() { return gradients_.all(); }
+  template <launchable E>
+  [[nodiscard]] std::vector<named_term<E, float>> terms() {
+    return builder_.template build<E, float>(read_only(weights_.all()), gradients_.all());
+  }
+
+ private:
+  [[nodiscard]] static term_context context_of(const text_classifier& student, const text_classifier* teacher,
+                                               std::optional<double> top_k_temperature) {
+    term_context context{.student = student.config.sizes,
+                         .teacher = {},
+                         .classes = student.config.classes,
+                         .regression = student.config.regression,
+                         .top_k_temperature = top_k_temperature};
+    if (teacher != nullptr) context.teacher = teacher->config.sizes;
+    return context;
+  }
+
+  parameter_table table_;
+  term_builder builder_;
+  buffer<float> weights_, gradients_;
+};
+
+/// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
+class task_teacher {
+ public:
+  /// Throws file_error where the store is of another teacher or task.
+  task_teacher(const text_classifier* model, const std::filesystem::path& store, const task_description& task)
+      : model_(model) {
+    expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
+    if (store.empty()) return;
+    store_.emplace(open_store(store, *model, task));
+    text_ = store.filename().string() + " " + store_->checksum();
+  }
+
+  [[nodiscard]] const text_classifier* model() const { return model_; }
+  /// What a resumed run's store must repeat; empty: none.
+  [[nodiscard]] const std::string& store_text() const { return text_; }
+  /// Where its likeliest classes alone are kept, the temperature that they are kept for.
+  [[nodiscard]] std::optional<double> top_k_temperature() const {
+    return store_ && store_->is_top_k() ? std::optional(store_->temperature()) : std::nullopt;
+  }
+  /// Throws file_error where the store has nothing for `train`.
+  void expects_outputs_of(const sample_set& train) {
+    if (store_ && store_->is_top_k())
+      likeliest_.emplace(*std::move(store_), train);
+    else if (store_)
+      expects_logits_of(*store_, train);
+  }
+  /// Gives the step the outputs that its terms read, computing what is not kept.
+  template <launchable E>
+  void teach(const E& on, const sample_set& train, distiller<bert_classifier, E, float>& step, console& out) {
+    if (likeliest_) return step.use_kept(&*likeliest_);
+    if (model_ == nullptr || !step.reads_teacher_logits()) return;
+    logits_ = store_ ? stored_logits(on, *store_, *model_, train, out) : teacher_logits(on, *model_, train, out);
+    step.use_logits(view<const float, 2>(logits_.data(), train.size(), model_->config.classes));
+  }
+
+ private:
+  const text_classifier* model_;
+  std::optional<teacher_store> store_;
+  std::optional<stored_teacher> likeliest_;
+  std::string text_;
+  std::vector<float> logits_;  // of the training samples
+};
+
+/// The report of a run that an earlier process brought to its end; nothing where there is none.
+template <launchable E>
+[[nodiscard]] std::optional<task_training_report> report_of_end(const E& on, const task_training_options& options,
+                                                                const text_classifier* teacher, const sample_set& dev,
+                                                                task_training_report report, console& out) {
+  const auto end = options.resume ? end_of_run(options.output) : std::nullopt;
+  if (!end) return std::nullopt;
+  out.say("the run in " + options.output.string() + " is complete");
+  report.updates = end->required<std::int64_t>("step");
+  report.best_epoch = end->required<std::int64_t>("best_epoch");
+  score_best(on, options, teacher, dev, out, report);
+  return report;
+}
+
 }  // namespace detail
 
-/// Trains `student`, whose weights change, on the task. The best state on dev is written to the output folder, the last
-/// one to its folder `last`. A run that was stopped leaves checkpoint.safetensors, which goes when it is complete; one
-/// that is complete is not run again by `resume`. Nothing is written before all that was asked for is known to make
-/// sense.
+/// Trains `student` on the task; its own weights stay. The best state on dev, or the last where options say so, is
+/// written to the output folder, the last one to its folder `last`. A run that was stopped leaves
+/// checkpoint.safetensors, which goes when it is complete; one that is complete is not run again by `resume`. Nothing
+/// is written before all that was asked for is known to make sense.
 template <launchable E>
-task_training_report train_on_task(const E& on, text_classifier& student, const text_classifier* teacher,
-                                   const task_texts& texts, task_training_options options, const std::string& verb,
-                                   const std::string& student_text, console& out) {
+task_training_report train_on_task(const E& on, const text_classifier& student, const text_classifier* teacher,
+                                   const task_texts& texts, const task_training_options& options,
+                                   const std::string& verb, const std::string& student_text, console& out) {
   options.training.check();
-  expects(options.store.empty() || teacher != nullptr, "train_on_task: a store is a teacher's, there is none");
-  // What is learned: the student, and behind it whatever the terms need.
-  parameter_table table = student.model.parameters();
-  term_context context{.student = student.config.sizes,
-                       .teacher = {},
-                       .classes = student.config.classes,
-                       .regression = student.config.regression};
-  if (teacher != nullptr) context.teacher = teacher->config.sizes;
-  std::optional<teacher_store> store;
-  if (!options.store.empty()) {
-    store.emplace(detail::open_store(options.store, *teacher, texts.train.task));
-    if (store->is_top_k()) context.top_k_temperature = store->temperature();
-  }
-  const term_builder builder({options.losses.begin(), options.losses.end()}, context, table);
-  buffer<float> weights(table.size()), gradients(table.size());
-  std::copy_n(student.weights.data(), student.model.parameters().size(), weights.data());
-  for (std::size_t p = student.model.parameters().entries().size(); p < table.entries().size(); ++p)
-    initialise_parameter(table.entries()[p], p, options.training.seed + 1, weights.all());
-  auto terms = builder.template build<E, float>(read_only(weights.all()), gradients.all());
-
+  detail::task_teacher taught(teacher, options.store, texts.train.task);
+  detail::task_learner learner(student, teacher, taught.top_k_temperature(), options.losses, options.training.seed);
   const sample_set train =
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
-  const std::string of_store = store ? options.store.filename().string() + " " + store->checksum() : "";
-  std::optional<stored_teacher> likeliest;
-  if (store && store->is_top_k())
-    likeliest.emplace(*std::move(store), train);
-  else if (store)
-    detail::expects_logits_of(*store, train);
+  taught.expects_outputs_of(train);
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   task_training_report report{.parameters = student.model.parameters().size()};
-  if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
-    out.say("the run in " + options.output.string() + " is complete");
-    report.updates = end->required<std::int64_t>("step");
-    report.best_epoch = end->required<std::int64_t>("best_epoch");
-    detail::score_best(on, options.output, teacher, dev.front(), out, report);
-    return report;
-  }
+  if (auto ended = detail::report_of_end(on, options, teacher, dev.front(), report, out)) return *ended;
 
-  taught_by<bert_classifier, float> taught;
-  if (teacher != nullptr) taught = {&teacher->model, teacher->parameters(), {}};
-  distiller<bert_classifier, E, float> step(student.model, taught, std::move(terms));
-  std::vector<float> kept;  // what the teacher says of the training samples
-  if (likeliest) {
-    step.use_kept(&*likeliest);
-  } else if (teacher != nullptr && step.reads_teacher_logits()) {
-    kept = store ? detail::stored_logits(on, *store, *teacher, train, out)
-                 : detail::teacher_logits(on, *teacher, train, out);
-    step.use_logits(view<const float, 2>(kept.data(), train.size(), student.config.classes));
-  }
+  taught_by<bert_classifier, float> from;
+  if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
+  distiller<bert_classifier, E, float> step(student.model, from, learner.template terms<E>());
+  taught.teach(on, train, step, out);
   const std::string vocabulary = student.vocabulary_text();
   const auto save_to = [&](const std::filesystem::path& folder) {
-    save_model(folder, student.config, table, read_only(weights.all()), vocabulary);
+    save_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
   };
-  const std::string taught_from = teacher != nullptr ? teacher->folder.string() : "";
-  auto settings = detail::settings_of(options, verb, student_text, taught_from, train, dev);
-  if (!of_store.empty()) settings["store"] = of_store;
   trainer<E> loop(
-      on, student.model, table, weights.all(), gradients.all(), step, options.training, options.output,
-      std::move(settings), [&] { save_to(options.output); }, out);
-  const run_result result = loop.run(train, dev, options.resume);
+      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
+      options.output, detail::settings_of(options, verb, student_text, teacher, taught.store_text(), train, dev),
+      [&] { save_to(options.output); }, out);
+  evaluator scores;
+  if (options.keeps == kept_state::best)
+    scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };
+  const run_result result = loop.run(train, scores, options.resume);
   report.end = result.end;
   report.updates = result.at.updates;
   report.best_epoch = result.at.best_epoch;
@@ -320,7 +257,7 @@ task_training_report train_on_task(const E& on, text_classifier& student, const 
   }
   save_to(options.output / "last");
   loop.finish();
-  detail::score_best(on, options.output, teacher, dev.front(), out, report);
+  detail::score_best(on, options, teacher, dev.front(), out, report);
   return report;
 }
 

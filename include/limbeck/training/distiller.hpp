@@ -43,7 +43,7 @@ struct taught_by {
 
 /// Runs micro-batches of a student and adds to its gradient. Works for plain training too, without a teacher. Allocates
 /// nothing once the largest batch was seen; a provider's products may take memory for themselves, as Eigen's do.
-template <class Model, launchable E, class T>
+template <class Model, launchable E, class T, class Samples = sample_set>
 class distiller {
  public:
   distiller(const Model& student, taught_by<Model, T> teacher, std::vector<named_term<E, T>> terms)
@@ -82,13 +82,13 @@ class distiller {
   /// Adds the gradient of the chosen samples' share of a step to `gradient` and each term's value, weighted, to
   /// `values` [terms]. `counts` are those of the whole step. Throws contract_error where kept logits are of more or
   /// fewer samples than `set`, or where a term weighs samples by logits that are not kept.
-  void accumulate(const E& on, const sample_set& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
+  void accumulate(const E& on, const Samples& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
     expects_samples(teacher_.logits.empty() ? set.size() : teacher_.logits.extent(0), set.size());
     if (kept_ != nullptr) expects_samples(kept_->samples(), set.size());
     weigh_samples(on, set);
-    batch_.fill(set, chosen);
+    batch_.fill(set, chosen, epoch_);
     touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
     const signals<const T> shown = teacher_signals(on, chosen);
@@ -115,7 +115,7 @@ class distiller {
             [&] { return message("distiller: what is kept is of ", kept, " samples, the set has ", given); });
   }
   /// The weights of all samples of the set, for terms that have such; once for the logits that are kept.
-  void weigh_samples(const E& on, const sample_set& set) {
+  void weigh_samples(const E& on, const Samples& set) {
     if (!sample_weights_.empty()) return;
     std::vector<std::vector<T>> weights;
     for (const auto& term : terms_) {
@@ -159,7 +159,7 @@ class distiller {
   touched_rows touched_;
   signal_set reads_ = signal::none, teacher_reads_ = signal::none;
   typename Model::template pass<T> student_pass_, teacher_pass_;
-  sample_batch<T> batch_;
+  typename Samples::template batch<T> batch_;
   std::vector<T> logits_, value_, weight_;
   std::vector<std::vector<T>> sample_weights_;  // [terms][samples of the set], or nothing where each counts 1
   std::uint64_t epoch_ = 0;

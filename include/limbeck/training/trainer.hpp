@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -16,8 +17,8 @@
 #include "limbeck/training/adamw.hpp"
 #include "limbeck/training/checkpoint.hpp"
 #include "limbeck/training/console.hpp"
+#include "limbeck/training/dev_scores.hpp"
 #include "limbeck/training/distiller.hpp"
-#include "limbeck/training/evaluation.hpp"
 #include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/learning_rate.hpp"
@@ -35,19 +36,19 @@ struct run_result {
   double seconds = 0;
 };
 
-/// Trains a classifier or regressor with the terms of a distiller. The order of samples, dropout and schedules are
-/// functions of seed and position alone, so a run that was stopped anywhere and resumed ends with the same bits.
-template <launchable E>
+/// Trains a model with the terms of a distiller. The order of samples, dropout and schedules are functions of seed and
+/// position alone, so a run that was stopped anywhere and resumed ends with the same bits.
+template <launchable E, class Model = bert_classifier, class Samples = sample_set>
 class trainer {
  public:
-  using model_type = bert_classifier;
+  using step_type = distiller<Model, E, float, Samples>;
 
   /// `table` holds the student's parameters and what terms learn behind them; weights and gradients are laid out by it.
   /// `folder` receives run.jsonl and checkpoint.safetensors; `settings` go into the checkpoint, and a resumed run must
-  /// have the same. `save_best` is called whenever the state is the best on dev so far.
-  trainer(const E& on, const model_type& student, const parameter_table& table, view<float, 1> weights,
-          view<float, 1> gradients, distiller<model_type, E, float>& step, training_options options,
-          std::filesystem::path folder, json settings, std::function<void()> save_best, console& out)
+  /// have the same. `save_best` is called whenever the state is the best so far.
+  trainer(const E& on, const Model& student, const parameter_table& table, view<float, 1> weights,
+          view<float, 1> gradients, step_type& step, training_options options, std::filesystem::path folder,
+          json settings, std::function<void()> save_best, console& out)
       : on_(on),
         student_(student),
         table_(table),
@@ -65,9 +66,12 @@ class trainer {
 
   [[nodiscard]] std::filesystem::path checkpoint_file() const { return folder_ / "checkpoint.safetensors"; }
 
-  /// Runs to the end, or until somebody asks to stop. With `resume` goes on from the checkpoint, if there is one.
-  /// Throws std::runtime_error where a loss is not finite, naming term and step.
-  run_result run(const sample_set& train, const std::vector<sample_set>& dev, bool resume) {
+  /// Runs to the end, or until somebody asks to stop. `evaluate` is asked after each epoch how good the state is; where
+  /// there is none, the last state is the best. With `resume` goes on from the checkpoint, if there is one. Throws
+  /// std::runtime_error where a loss is not finite, naming term and step, and contract_error where the run should end
+  /// when evaluations show no gain, and there are none.
+  run_result run(const Samples& train, const evaluator& evaluate, bool resume) {
+    expects(evaluate || options_.early_stop == 0, "early-stop: nothing is evaluated in this run");
     const interruption stop;
     const auto started = std::chrono::steady_clock::now();
     plan(train);
@@ -79,7 +83,7 @@ class trainer {
         end = run_end::interrupted;
         break;
       }
-      if (evaluate(dev)) end = run_end::stopped_early;
+      if (judge(evaluate)) end = run_end::stopped_early;
       ++at_.epoch;
       at_.step_of_epoch = 0;
       save();
@@ -99,7 +103,7 @@ class trainer {
   }
 
  private:
-  void plan(const sample_set& train) {
+  void plan(const Samples& train) {
     const index batches = (train.size() + options_.batch_size - 1) / options_.batch_size;
     steps_of_epoch_ = (batches + options_.accumulate - 1) / options_.accumulate;
     const index updates = steps_of_epoch_ * options_.epochs;
@@ -120,7 +124,7 @@ class trainer {
   }
 
   /// Runs the rest of the epoch. False where somebody asked to stop; everything is saved then.
-  bool epoch(const sample_set& train, const interruption& stop) {
+  bool epoch(const Samples& train, const interruption& stop) {
     const batch_order order =
         training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed},
                          static_cast<std::uint64_t>(at_.epoch));
@@ -137,7 +141,7 @@ class trainer {
     return true;
   }
 
-  void update(const sample_set& train, const batch_order& order) {
+  void update(const Samples& train, const batch_order& order) {
     const index first = at_.step_of_epoch * options_.accumulate;
     micro_.clear();
     for (index b = first; b < std::min(first + options_.accumulate, order.size()); ++b) micro_.push_back(order[b]);
@@ -189,34 +193,25 @@ class trainer {
                   at_.step_of_epoch + 1, steps_of_epoch_, text);
   }
 
-  /// Scores every dev set, keeps the state if the first set's first metric is the best so far. True where the run
-  /// should end.
-  bool evaluate(const std::vector<sample_set>& dev) {
-    std::string line = "epoch " + std::to_string(at_.epoch + 1) + ":";
-    std::optional<double> score;
-    json entry{{"event", "evaluation"}, {"step", at_.updates - 1}, {"epoch", at_.epoch}};
-    for (std::size_t d = 0; d < dev.size(); ++d) {
-      const std::vector<float> logits = logits_of(on_, student_, read_only(weights_), dev[d]);
-      const metric_values metrics = metrics_of<float>(dev[d], logits, student_.head().classes());
-      json& into = dev.size() > 1 ? entry["dev_" + std::to_string(d + 1)] : entry["dev"];
-      for (const auto& [name, value] : metrics) {
-        into[name] = value ? json(*value) : json();
-        line += " " + name + " " + (value ? shown(*value) : "undefined");
-      }
-      if (d == 0 && !metrics.empty()) score = metrics.front().second;
-    }
-    const bool better = !at_.best || (score && *score > *at_.best);
+  /// Keeps the state if it is the best so far. True where the run should end.
+  bool judge(const evaluator& evaluate) {
+    std::optional<evaluation_result> found;
+    if (evaluate) found = evaluate();
+    const bool better = !found || !at_.best || (found->score && *found->score > *at_.best);
     if (better) {
       // A folder that was removed must not come back with a model alone.
       record_->sync();
-      at_.best = score.value_or(-2);  // below every metric: any defined score is better
+      if (found) at_.best = found->score.value_or(worst_score);
       at_.best_epoch = at_.epoch;
       save_best_();
     }
+    if (!found) return false;
     at_.evaluations_without_gain = better ? 0 : at_.evaluations_without_gain + 1;
+    json entry{{"event", "evaluation"}, {"step", at_.updates - 1}, {"epoch", at_.epoch}};
+    entry.update(found->entry);
     entry["best"] = better;
     record_->append(entry);
-    out_.say(line + (better ? " (best)" : ""));
+    out_.say("epoch " + std::to_string(at_.epoch + 1) + ":" + found->line + (better ? " (best)" : ""));
     return gains_nothing();
   }
 
@@ -230,17 +225,13 @@ class trainer {
     saved_ = std::chrono::steady_clock::now();
   }
 
-  [[nodiscard]] static std::string shown(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.4f", value);
-    return text;
-  }
+  static constexpr double worst_score = -std::numeric_limits<double>::max();  ///< any defined score is better
 
   E on_;
-  const model_type& student_;
+  const Model& student_;
   const parameter_table& table_;
   view<float, 1> weights_, gradients_;
-  distiller<model_type, E, float>& step_;
+  step_type& step_;
   training_options options_;
   std::filesystem::path folder_;
   json settings_;

@@ -1,0 +1,109 @@
+// What a teacher says of a task's samples: asked now, or read from what it kept.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "limbeck/recipes/classifier.hpp"
+#include "limbeck/training/console.hpp"
+#include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/kept_batch.hpp"
+#include "limbeck/training/last_hidden.hpp"
+#include "limbeck/training/teacher_store.hpp"
+
+namespace limbeck {
+namespace detail {
+
+/// A teacher's logits of every sample, [samples, classes], in the order of the task's labels.
+template <launchable E>
+[[nodiscard]] std::vector<float> teacher_logits(const E& on, const text_classifier& teacher, const sample_set& set,
+                                                console& out) {
+  std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, {},
+                                        [&](index done) { out.progress("teacher", done, set.size()); });
+  out.clear();
+  return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
+}
+
+/// What a store of the teacher's outputs for a task is known by.
+[[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
+  const view<const float, 1> weights = teacher.parameters();
+  const std::uint64_t model = fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
+                                                     static_cast<std::size_t>(weights.count()) * sizeof(float)),
+                                    fnv1a(config_text(teacher.config)));
+  std::string of_task = task.name;
+  for (const std::string& label : task.label_names) of_task += "," + label;
+  return {hash_text(model), hash_text(teacher.pieces.pieces().content_hash()), of_task};
+}
+
+/// What the teacher kept for the task. Throws file_error where it is another's.
+[[nodiscard]] inline teacher_store open_store(const std::filesystem::path& file, const text_classifier& teacher,
+                                              const task_description& task) {
+  teacher_store store(file);
+  store.expects_identity(identity_of(teacher, task));
+  if (store.classes() != teacher.config.classes)
+    throw file_error(
+        file.string(), "",
+        "is of " + std::to_string(store.classes()) + " classes, expected " + std::to_string(teacher.config.classes));
+  return store;
+}
+
+/// The logits of rows that the teacher kept, in the order of the task's labels.
+template <launchable E>
+[[nodiscard]] std::vector<float> kept_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                             const task_description& task, std::span<const index> rows) {
+  if (store.last_hidden_width() > 0)
+    return in_label_order(logits_from_last_hidden(on, teacher.model, teacher.parameters(), store, rows),
+                          classes_by_label(teacher.config, task));
+  kept_batch all;
+  store.prefetch(rows);
+  store.gather(rows, all);
+  return std::move(all.logits);
+}
+
+/// Throws file_error where the store has none of the samples, or keeps no logits.
+inline void expects_logits_of(const teacher_store& store, const sample_set& set) {
+  const std::string file = store.path().string();
+  if (!has(store.holds(), signal::logits) && store.last_hidden_width() == 0)
+    throw file_error(file, "", "keeps states of layers alone, expected logits or last hidden states");
+  const std::vector<index> rows = store.find_rows(set);
+  if (std::all_of(rows.begin(), rows.end(), [](index row) { return row == teacher_store::no_row; }))
+    throw file_error(
+        file, "",
+        "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
+}
+
+/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
+/// it does.
+template <launchable E>
+[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                               const sample_set& set, console& out) {
+  const std::vector<index> rows = store.find_rows(set);
+  std::vector<index> found;
+  std::vector<std::ptrdiff_t> known, unknown;
+  for (std::ptrdiff_t i = 0; i < set.size(); ++i) {
+    const index row = rows[static_cast<std::size_t>(i)];
+    if (row != teacher_store::no_row) found.push_back(row);
+    (row == teacher_store::no_row ? unknown : known).push_back(i);
+  }
+  std::vector<float> logits(set.tokens.size() * static_cast<std::size_t>(teacher.config.classes));
+  const auto place = [&](const std::vector<float>& from, const std::vector<std::ptrdiff_t>& samples) {
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(i) * teacher.config.classes, teacher.config.classes,
+                  logits.begin() + samples[i] * teacher.config.classes);
+  };
+  place(kept_logits(on, store, teacher, set.task, found), known);
+  if (unknown.empty()) return logits;
+  out.say(store.path().string() + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
+          " samples; the teacher is asked for them");
+  place(teacher_logits(on, teacher, part_of(set, unknown), out), unknown);
+  return logits;
+}
+
+}  // namespace detail
+}  // namespace limbeck

@@ -1,0 +1,43 @@
+// How good a state of a run is: what a training loop asks between epochs.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "limbeck/io/json.hpp"
+#include "limbeck/training/evaluation.hpp"
+
+namespace limbeck {
+
+/// What an evaluation found.
+struct evaluation_result {
+  json entry = json::object();    ///< for run.jsonl
+  std::string line;               ///< for people, a blank in front
+  std::optional<double> score{};  ///< larger is better; nothing where it is undefined
+};
+using evaluator = std::function<evaluation_result()>;
+
+/// The task's metrics on every dev set; the score is the first set's first.
+template <launchable E, class Model, class T>
+[[nodiscard]] evaluation_result dev_scores(const E& on, const Model& model, view<const T, 1> weights,
+                                           const std::vector<sample_set>& dev) {
+  evaluation_result found;
+  for (std::size_t d = 0; d < dev.size(); ++d) {
+    const std::vector<T> logits = logits_of(on, model, weights, dev[d]);
+    const metric_values metrics = metrics_of<T>(dev[d], logits, model.head().classes());
+    json& into = found.entry[dev.size() > 1 ? "dev_" + std::to_string(d + 1) : "dev"];
+    for (const auto& [name, value] : metrics) {
+      char text[32] = "undefined";
+      if (value) std::snprintf(text, sizeof text, "%.4f", *value);
+      into[name] = value ? json(*value) : json();
+      found.line += " " + name + " " + text;
+    }
+    if (d == 0 && !metrics.empty()) found.score = metrics.front().second;
+  }
+  return found;
+}
+
+}  // namespace limbeck
