@@ -43,6 +43,7 @@ set(
   core/half.hpp
   core/math.hpp
   core/message.hpp
+  core/number.hpp
   core/per_layer.hpp
   core/philox.hpp
   core/sequence_layout.hpp

@@ -9,6 +9,7 @@
 #include "limbeck/core/half.hpp"
 #include "limbeck/core/math.hpp"
 #include "limbeck/core/message.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/core/philox.hpp"
 #include "limbeck/core/sequence_layout.hpp"

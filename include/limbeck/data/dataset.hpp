@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +16,7 @@
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/data/glue.hpp"
 #include "limbeck/data/text_file.hpp"
 #include "limbeck/data/tsv.hpp"
@@ -42,13 +41,6 @@ struct dataset {
 inline constexpr std::ptrdiff_t no_limit = std::numeric_limits<std::ptrdiff_t>::max();
 
 namespace detail {
-
-[[nodiscard]] inline std::optional<double> number(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
 
 /// Calls visit(row) for each row below the header until it returns false.
 template <class Visit>
@@ -76,9 +68,11 @@ void task_rows(const task_description& task, const tsv_file& file, Visit&& visit
     return true;
   });
   std::vector<std::string> labels(seen.begin(), seen.end());
-  if (std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return number(label).has_value(); }))
-    std::stable_sort(labels.begin(), labels.end(),
-                     [](const std::string& a, const std::string& b) { return *number(a) < *number(b); });
+  if (std::all_of(labels.begin(), labels.end(),
+                  [](const std::string& label) { return number_in<double>(label).has_value(); }))
+    std::stable_sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
+      return *number_in<double>(a) < *number_in<double>(b);
+    });
   return labels;
 }
 
@@ -106,7 +100,7 @@ void task_rows(const task_description& task, const tsv_file& file, Visit&& visit
     if (task.pair_column) next.pair = row.at(*task.pair_column);
     const std::string_view label = row.at(task.label_column);
     if (regression) {
-      const auto score = detail::number(label);
+      const auto score = number_in<double>(label);
       if (!score) row.fail("score \"" + std::string(label) + "\", expected a finite number");
       next.score = *score;
     } else if (const auto found = class_of.find(label); found != class_of.end()) {

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <variant>
 
+#include "limbeck/core/number.hpp"
 #include "limbeck/mappings/block.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
@@ -56,11 +55,9 @@ namespace detail {
 /// A number in the text of a mapping. Throws contract_error showing the whole text.
 template <std::unsigned_integral T>
 [[nodiscard]] T mapping_number(std::string_view digits, std::string_view whole, const char* wanted) {
-  T value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  expects(error == std::errc{} && end == digits.data() + digits.size() && !digits.empty(),
-          [&] { return message("mapping: ", whole, ": expected ", wanted); });
-  return value;
+  const auto value = number_in<T>(digits);
+  expects(value.has_value(), [&] { return message("mapping: ", whole, ": expected ", wanted); });
+  return *value;
 }
 
 /// What stands behind `explicit:` in `whole`.

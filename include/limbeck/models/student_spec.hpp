@@ -2,17 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "limbeck/backend/buffer.hpp"
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/models/model_config.hpp"
@@ -35,12 +34,10 @@ inline constexpr index largest_in_spec = index{1} << 24;
 /// Throws contract_error unless the whole of `text` is a number from `least` to largest_in_spec.
 [[nodiscard]] inline index number_in_spec(std::string_view key, std::string_view text, index least) {
   constexpr index most = largest_in_spec;
-  const char* const last = text.data() + text.size();
-  index number = -1;
-  const auto [end, problem] = std::from_chars(text.data(), last, number);
-  expects(problem == std::errc{} && end == last && number >= least && number <= most,
+  const auto number = number_in<index>(text);
+  expects(number && *number >= least && *number <= most,
           [&] { return message("student: ", key, "=", text, ", expected a number from ", least, " to ", most); });
-  return number;
+  return *number;
 }
 
 /// Calls visit(piece) for each piece between separators; an empty text has one, which is empty.

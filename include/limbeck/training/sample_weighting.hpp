@@ -2,15 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/reweighted.hpp"
 #include "limbeck/losses/sample_weights.hpp"
@@ -44,17 +42,14 @@ struct sample_weighting {
                   : name == "adakd"      ? adakd
                   : name == "adakd_rest" ? adakd_rest
                                          : all;
-  double number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const auto number = number_in<double>(digits);
   const bool share = by == confident || by == correct;
-  expects(by != all && error == std::errc{} && end == digits.data() + digits.size() && std::isfinite(number) &&
-              number >= 0 && (!share || number <= 1),
-          [&] {
-            return message("samples=", text,
-                           ", expected all, confident:LEAST or correct:LEAST (a probability), adakd:STEEPNESS or "
-                           "adakd_rest:STEEPNESS (0 or more)");
-          });
-  return {by, number};
+  expects(by != all && number && *number >= 0 && (!share || *number <= 1), [&] {
+    return message("samples=", text,
+                   ", expected all, confident:LEAST or correct:LEAST (a probability), adakd:STEEPNESS or "
+                   "adakd_rest:STEEPNESS (0 or more)");
+  });
+  return {by, *number};
 }
 
 namespace detail {

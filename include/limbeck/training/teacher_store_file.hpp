@@ -2,18 +2,17 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/io/safetensors.hpp"
 #include "limbeck/training/teacher_store_format.hpp"
@@ -81,11 +80,10 @@ class teacher_store_file {
   template <class T>
   [[nodiscard]] T number(const char* key) const {
     const std::string digits = text(key);
-    T value{};
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size() || !(value > T(0)))
+    const auto value = number_in<T>(digits);
+    if (!value || !(*value > T(0)))
       throw file_error(file_.path().string(), "metadata", std::string("has the ") + key + " " + digits);
-    return value;
+    return *value;
   }
 
   void count_in(const tensor_entry& tensor) { sum_ = checksum_of(file_.bytes(tensor), sum_); }

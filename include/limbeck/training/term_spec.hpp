@@ -2,16 +2,14 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/core/number.hpp"
 #include "limbeck/losses/schedule.hpp"
 
 namespace limbeck {
@@ -81,11 +79,10 @@ class term_spec {
 
  private:
   [[nodiscard]] double parse_number(const std::string& key, std::string_view digits) const {
-    double number = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    expects(error == std::errc{} && end == digits.data() + digits.size() && std::isfinite(number),
+    const auto number = number_in<double>(digits);
+    expects(number.has_value(),
             [&] { return message("loss: ", text_, ": ", key, "=", digits, ", expected a number"); });
-    return number;
+    return *number;
   }
 
   std::string text_, name_;
