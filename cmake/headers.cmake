@@ -148,6 +148,7 @@ set(
   models/model.hpp
   models/model_config.hpp
   models/names.hpp
+  models/parameter_sharing.hpp
   models/parameter_table.hpp
   models/student_spec.hpp
   models/token_batch.hpp

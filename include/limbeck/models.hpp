@@ -7,6 +7,7 @@
 #include "limbeck/models/model.hpp"
 #include "limbeck/models/model_config.hpp"
 #include "limbeck/models/names.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/student_spec.hpp"
 #include "limbeck/models/token_batch.hpp"

@@ -73,25 +73,37 @@ def expect_same_logits(tool, folder, model, inputs, work):
     assert gap <= TOLERANCE * max(1.0, theirs.abs().max().item()), gap
 
 
+def expect_exchanged(first, second):
+    """The second use of a layer has its tensors, queries and keys in each other's place."""
+    other = {"query": "key", "key": "query", "q_lin": "k_lin", "k_lin": "q_lin"}
+    for name, tensor in first.items():
+        there = ".".join(other.get(part, part) for part in name.split("."))
+        assert torch.equal(tensor, second[there]), name
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
 def ours_there(tool, work):
-    for family, classes, sharing in itertools.product(("bert", "distilbert"), (3, 1), ("own", "shared")):
+    for family, classes, sharing in itertools.product(("bert", "distilbert"), (3, 1), ("own", "shared", "sps")):
         folder = str(Path(work, f"{family}-{classes}-{sharing}"))
         subprocess.run([tool, "make", folder, family, str(classes), sharing], check=True)
         model = loaded(folder)
         assert model.config.num_labels == classes
         assert model.config.problem_type == ("regression" if classes == 1 else "single_label_classification")
         expect_same_logits(tool, folder, model, batch(classes), work)
+        layers = model.base_model.encoder.layer if family == "bert" else model.base_model.transformer.layer
+        assert len(layers) == 4
         if sharing == "shared":
-            layers = model.base_model.encoder.layer if family == "bert" else model.base_model.transformer.layer
             pairs = zip(layers[0].parameters(), layers[1].parameters())
             assert all(torch.equal(a, b) for a, b in pairs)
+        if sharing == "sps":
+            expect_exchanged(layers[0].state_dict(), layers[2].state_dict())
         tokenizer = AutoTokenizer.from_pretrained(folder)
         expected = [2, 17 if sharing == "own" else 1, 3]
         assert tokenizer("W17")["input_ids"] == expected, tokenizer("W17")
         again = folder + "-saved"  # what transformers makes of our folder is still ours to read, ties included
         model.save_pretrained(again)
         kept = json.loads(Path(again, "config.json").read_text()).get("limbeck_sharing")
-        assert (kept is not None) == (sharing == "shared"), kept
+        assert (kept is not None) == (sharing != "own"), kept
         expect_same_logits(tool, again, model, batch(7), work)
 
 

@@ -10,13 +10,14 @@
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/io/model_folder.hpp"
 #include "limbeck/models/initialise.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 
 namespace {
 
 constexpr const char* usage =
-    "usage: write_student make FOLDER bert|distilbert CLASSES own|shared   a model of random weights\n"
-    "       write_student copy FOLDER OTHER                                reads one, writes it again\n"
-    "       write_student logits FOLDER INPUT OUTPUT                       runs it on padded ids, types and a mask\n";
+    "usage: write_student make FOLDER bert|distilbert CLASSES own|shared|sps  a model of random weights\n"
+    "       write_student copy FOLDER OTHER                                  reads one, writes it again\n"
+    "       write_student logits FOLDER INPUT OUTPUT                         runs it on padded ids, types and a mask\n";
 
 /// A vocabulary with the special pieces first.
 std::string vocabulary_text(limbeck::index size) {
@@ -25,15 +26,17 @@ std::string vocabulary_text(limbeck::index size) {
   return text;
 }
 
-void make(const std::filesystem::path& folder, std::string_view family, limbeck::index classes, bool shared) {
+void make(const std::filesystem::path& folder, std::string_view family, limbeck::index classes,
+          std::string_view sharing) {
   limbeck::model_config config;
   config.family = family == "bert" ? limbeck::model_family::bert : limbeck::model_family::distilbert;
   config.sizes = {.vocabulary = 60, .positions = 40, .types = 2, .layers = 4, .width = 24, .heads = 3, .inner = 50};
   if (family != "bert") config.sizes.types = 0;
-  if (shared) config.sizes.layer_source = {0, 0, 2, 2};
+  if (sharing == "shared") config.sizes.layer_sources = {{0}, {0}, {2}, {2}};
+  if (sharing == "sps") config.sizes.layer_sources = shared_layers(limbeck::shuffled_parameter_sharing, 2);
   config.classes = classes;
   config.regression = classes == 1;
-  config.lower_case = !shared;
+  config.lower_case = sharing == "own";
   const auto model = make_classifier(config);
   limbeck::buffer<float> weights(model.parameters().size());
   limbeck::initialise(model.parameters(), 17, weights.all(), 0.2);
@@ -77,7 +80,7 @@ int main(int count, char** words) {
   try {
     const std::vector<std::string> given(words + 1, words + count);
     if (given.size() == 5 && given[0] == "make")
-      make(given[1], given[2], std::stoi(given[3]), given[4] == "shared");
+      make(given[1], given[2], std::stoi(given[3]), given[4]);
     else if (given.size() == 3 && given[0] == "copy")
       copy(given[1], given[2]);
     else if (given.size() == 4 && given[0] == "logits")

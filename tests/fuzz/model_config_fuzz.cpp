@@ -17,7 +17,7 @@ void check_sizes(const limbeck::transformer_sizes& sizes) {
   must(sizes.heads > 0 && sizes.width > 0 && sizes.width % sizes.heads == 0, "heads divide the width");
   must(sizes.pad_id < sizes.vocabulary, "padding has a row");
   for (limbeck::index layer = 0; layer < sizes.layers; ++layer)
-    must(limbeck::weights_of_layer(sizes, layer) <= layer, "a layer shares what is there before it");
+    must(limbeck::weights_of_layer(sizes, layer).layer <= layer, "a layer shares what is there before it");
 }
 
 void check_encoder(const limbeck::json_value& file) {
@@ -28,7 +28,7 @@ void check_encoder(const limbeck::json_value& file) {
   if (config->classes > 1000) return;  // each is written out
   const std::string text = limbeck::config_text(*config);
   const auto again = limbeck::parse_model_config(limbeck::parse_json(text, "again"));
-  must(limbeck::config_text(again) == text && again.sizes.layer_source == config->sizes.layer_source,
+  must(limbeck::config_text(again) == text && again.sizes.layer_sources == config->sizes.layer_sources,
        "a config that was written reads the same");
 }
 

@@ -51,7 +51,11 @@ void check_mapping(const limbeck::any_mapping& mapping) {
 void check_student(const limbeck::student_spec& spec) {
   const auto student = accepted([&] { return limbeck::student_config(spec, teacher_config()); });
   if (!student) return;
-  must(student->sizes.layers == spec.layers, "a student has the layers that were asked for");
+  must(student->sizes.layers == spec.depth(), "a student has the layers that were asked for");
+  limbeck::index own = 0;
+  for (limbeck::index layer = 0; layer < student->sizes.layers; ++layer)
+    own += weights_of_layer(student->sizes, layer).layer == layer ? 1 : 0;
+  must(own == spec.layers, "a student has the weights that were asked for");
   const std::string text = limbeck::config_text(*student);
   const auto again = limbeck::parse_model_config(limbeck::parse_json(text, "again"));
   must(limbeck::config_text(again) == text, "a student that was saved can be loaded");

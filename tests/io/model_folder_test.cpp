@@ -98,7 +98,7 @@ void check_round_trip(const limbeck::model_config& config) {
   CHECK(a.sizes.inner == b.sizes.inner);
   CHECK(a.sizes.epsilon == b.sizes.epsilon);
   CHECK(a.sizes.pad_id == b.sizes.pad_id);
-  CHECK(a.sizes.layer_source == b.sizes.layer_source);
+  CHECK(a.sizes.layer_sources == b.sizes.layer_sources);
   CHECK(get(folder / "vocab.txt") == "[PAD]\nb\nc\n");
 
   const auto second = scratch / "again";  // what was read is written as it was
@@ -132,7 +132,7 @@ TEST_CASE("shared layers are saved unrolled and tied again on reading") {
   for (const auto family : {model_family::bert, model_family::distilbert}) {
     limbeck::model_config config = small_config(family);
     config.sizes.layers = 4;
-    config.sizes.layer_source = {0, 0, 1, 3};  // 2 looks at 1, which looks at 0
+    config.sizes.layer_sources = {{0}, {0}, {1}, {3}};  // 2 looks at 1, which looks at 0
     check_round_trip<float>(config);
 
     const scratch_folder scratch;
@@ -141,7 +141,7 @@ TEST_CASE("shared layers are saved unrolled and tied again on reading") {
     edit_config(scratch.path, [](json& c) { c.erase("limbeck_sharing"); });
     const auto plain = limbeck::load_model<float>(scratch.path);  // as transformers sees it
     const auto names = names_of(family);
-    CHECK(plain.config.sizes.layer_source.empty());
+    CHECK(plain.config.sizes.layer_sources.empty());
     for (const limbeck::index layer : {1, 2})
       for (std::size_t i = 0; i < all_names(names.layer(0)).size(); ++i) {
         const auto* const p = plain.model.parameters().find(all_names(names.layer(layer))[i]);
@@ -152,9 +152,48 @@ TEST_CASE("shared layers are saved unrolled and tied again on reading") {
   }
 }
 
+TEST_CASE("exchanged layers are saved with queries and keys in each other's place and tied again on reading") {
+  for (const auto family : {model_family::bert, model_family::distilbert}) {
+    limbeck::model_config config = small_config(family);
+    config.sizes.layers = 4;
+    config.sizes.layer_sources = shared_layers(limbeck::shuffled_parameter_sharing, 2);
+    check_round_trip<float>(config);
+    check_round_trip<double>(config);
+
+    const scratch_folder scratch;
+    const small_model<> shared(config);
+    save(scratch.path, shared);
+    CHECK(json::parse(get(scratch / "config.json"))["limbeck_sharing"] ==
+          json{{"layer_source", {0, 1, 0, 1}}, {"exchanged_layers", {2, 3}}});
+    const tensors files(scratch.path);
+    const auto names = names_of(family);
+    for (const limbeck::index l : {0, 1}) {
+      const auto first = names.layer(l), second = names.layer(l + 2);
+      const auto expect = [&](const std::string& copy, const std::string& of) {
+        CHECK(files.all.at(copy).values == shared.values(of));
+      };
+      for (const std::size_t part : {0, 1, 2}) {
+        expect(second.qkv_weight[part], first.qkv_weight[part < 2 ? 1 - part : part]);
+        expect(second.qkv_bias[part], first.qkv_bias[part < 2 ? 1 - part : part]);
+      }
+      expect(second.out_weight, first.out_weight);
+      expect(second.w2, first.w2);
+      expect(second.output_bias, first.output_bias);
+    }
+
+    tensors swapped = files;  // the copy's queries are those of its original, not its keys
+    std::swap(swapped.all.at(names.layer(2).qkv_weight[0]), swapped.all.at(names.layer(2).qkv_weight[1]));
+    swapped.write(scratch / "model.safetensors");
+    CHECK(refusal(scratch.path) == (scratch / "model.safetensors").string() + ": tensor \"" +
+                                       names.layer(2).qkv_weight[0] + "\": differs from tensor \"" +
+                                       names.layer(0).qkv_weight[1] +
+                                       "\", expected the same: the config says that they are shared");
+  }
+}
+
 TEST_CASE("layers that are said to be shared but differ are refused") {
   limbeck::model_config config = small_config();
-  config.sizes.layer_source = {0, 0, 2};
+  config.sizes.layer_sources = {{0}, {0}, {2}};
   const scratch_folder scratch;
   save(scratch.path, small_model<>(config));
   tensors files(scratch.path);
@@ -360,6 +399,17 @@ TEST_CASE("every config that is not ours to read is refused with file, key, foun
   bert("limbeck_sharing", {{"layer_source", {0, 0}}},
        "limbeck_sharing.layer_source: has 2 entries, expected one for each of 3 layers");
   bert("limbeck_sharing", {{"layer_source", {0, 2, 2}}}, "limbeck_sharing.layer_source[1]: is 2, expected 0 to 1");
+  const auto exchanged = [&](const json& layers, const std::string& complaint) {
+    bert("limbeck_sharing", {{"layer_source", {0, 0, 0}}, {"exchanged_layers", layers}},
+         "limbeck_sharing.exchanged_layers" + complaint);
+  };
+  exchanged({1, 3}, "[1]: is 3, expected 0 to 2");
+  exchanged({-1}, "[0]: is -1, expected 0 to 2");
+  exchanged({2, 1}, "[1]: is 1, expected more than 2");
+  exchanged({1, 1}, "[1]: is 1, expected more than 1");
+  exchanged({0, 1}, "[0]: is 0, expected a layer that looks at another's weights");
+  exchanged(1, ": is 1, expected an array");
+  exchanged({2.5}, "[0]: is 2.5, expected an integer from -9223372036854775808 to 9223372036854775807");
   expect_refusal(
       model_family::bert, [](json& c) { c.erase("intermediate_size"); }, "has no key \"intermediate_size\"");
   expect_refusal(
@@ -452,13 +502,13 @@ TEST_CASE("a decoder's folder gives back every bit") {
                   .inner = 12,
                   .epsilon = 1e-5,
                   .pad_id = -1,
-                  .layer_source = {0, 1, 1}};
+                  .layer_sources = {{0}, {1}, {1}}};
   const auto model = limbeck::make_gpt2_language_model(config.sizes);
   limbeck::buffer<float> weights(model.parameters().size()), read(weights.count());
   initialise(model.parameters(), 3, weights.all(), 0.3);
   limbeck::save_model(scratch.path, config, model.parameters(), limbeck::read_only(weights.all()));
   const auto seen = limbeck::read_gpt2_config(scratch.path);
-  CHECK(seen.sizes.layer_source == config.sizes.layer_source);
+  CHECK(seen.sizes.layer_sources == config.sizes.layer_sources);
   CHECK(seen.sizes.inner == 12);
   CHECK(seen.sizes.epsilon == 1e-5);
   CHECK(limbeck::load_weights(scratch.path, seen, model.parameters(), read.all()).unused.empty());
@@ -478,4 +528,42 @@ TEST_CASE("a decoder's folder gives back every bit") {
   edit_config(scratch.path, [](json& c) { c["activation_function"] = "relu"; });
   CHECK(message_of<file_error>([&] { (void)limbeck::read_gpt2_config(scratch.path); }) ==
         (scratch / "config.json").string() + ": activation_function: is \"relu\", expected \"gelu_new\"");
+}
+
+TEST_CASE("a decoder's exchanged layers are unrolled, queries and keys in each other's third of a tensor") {
+  const scratch_folder scratch;
+  limbeck::gpt2_config config;
+  config.sizes = {.vocabulary = 11, .positions = 7, .types = 0, .layers = 2, .width = 4, .heads = 2, .inner = 6};
+  config.sizes.pad_id = -1;
+  config.sizes.layer_sources = shared_layers(limbeck::shuffled_parameter_sharing, 1);
+  const auto model = limbeck::make_gpt2_language_model(config.sizes);
+  limbeck::buffer<float> weights(model.parameters().size()), read(weights.count());
+  initialise(model.parameters(), 3, weights.all(), 0.3);
+  for (limbeck::index i = 0; i < weights.count(); ++i) weights.data()[i] += static_cast<float>(i % 13) / 100.0F;
+  limbeck::save_model(scratch.path, config, model.parameters(), limbeck::read_only(weights.all()));
+  const auto seen = limbeck::read_gpt2_config(scratch.path);
+  CHECK(seen.sizes.layer_sources == config.sizes.layer_sources);
+  CHECK(limbeck::load_weights(scratch.path, seen, model.parameters(), read.all()).unused.empty());
+  CHECK(same_bits(read, weights));
+
+  tensors files(scratch.path);
+  const auto first = limbeck::gpt2_names().layer(0), second = limbeck::gpt2_names().layer(1);
+  for (const auto& [copy, original] : {std::pair(second.qkv_weight[0], first.qkv_weight[0]),  // [4, 12]
+                                       std::pair(second.qkv_bias[0], first.qkv_bias[0])}) {
+    const auto &mine = files.all.at(copy).values, &theirs = files.all.at(original).values;
+    REQUIRE(mine.size() == theirs.size());
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      const std::size_t in_row = i % 12, there = in_row < 4 ? i + 4 : in_row < 8 ? i - 4 : i;
+      CHECK(mine[i] == theirs[there]);
+    }
+  }
+  CHECK(files.all.at(second.w1).values == files.all.at(first.w1).values);
+  files.all.at(second.qkv_bias[0]).values[5] += 1;
+  files.write(scratch / "model.safetensors");
+  CHECK(message_of<file_error>(
+            [&] { (void)limbeck::load_weights(scratch.path, seen, model.parameters(), read.all()); }) ==
+        (scratch / "model.safetensors").string() +
+            ": tensor \"transformer.h.1.attn.c_attn.bias\": differs from tensor "
+            "\"transformer.h.0.attn.c_attn.bias\" with queries and keys exchanged, expected the same: the config says "
+            "that they are shared");
 }

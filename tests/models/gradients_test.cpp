@@ -1,5 +1,6 @@
 // Whole models: gradients of every signal against central differences.
 #include "catch.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 #include "models/trial.hpp"
 
 namespace limbeck {
@@ -66,13 +67,28 @@ TEST_CASE("the gradients of odd batches agree with central differences") {
 
 TEST_CASE("the gradient of shared layers agrees with central differences") {
   transformer_sizes shared = small_sizes;
-  shared.layer_source = {0, 1, 0};
+  shared.layer_sources = {{0}, {1}, {0}};
   trial bert(make_bert_classifier(shared, 3));
   CHECK(bert.error(packed, every_signal, dropping) < tolerance);
-  shared.layer_source = {0, 0, 0};
+  shared.layer_sources = {{0}, {0}, {0}};
   trial gpt2(make_gpt2_language_model(shared));
   owned_batch batch = packed;
   batch.types.clear();
+  CHECK(gpt2.error(batch, every_signal, dropping) < tolerance);
+}
+
+TEST_CASE("the gradients under shuffled parameter sharing agree with central differences") {
+  transformer_sizes shared = small_sizes;
+  shared.layers = 4;
+  shared.layer_sources = shared_layers(shuffled_parameter_sharing, 2);
+  trial bert(make_bert_classifier(shared, 3));
+  CHECK(bert.error(packed, every_signal, dropping) < tolerance);
+  CHECK(bert.error(packed, signal::logits, dropping) < tolerance);  // the last layer answers for first tokens alone
+  owned_batch batch = packed;
+  batch.types.clear();
+  trial distilbert(make_distilbert_classifier(shared, 1));
+  CHECK(distilbert.error(batch, signal::logits | signal::scores) < tolerance);
+  trial gpt2(make_gpt2_language_model(shared));  // pre-norm and causal, weights [in, out]
   CHECK(gpt2.error(batch, every_signal, dropping) < tolerance);
 }
 

@@ -1,9 +1,12 @@
 // Whole models: layouts of a batch, sharing, threads, memory, and the messages about what does not fit.
 #include "limbeck/models/model.hpp"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "catch.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 #include "models/trial.hpp"
 
 namespace limbeck {
@@ -314,7 +317,7 @@ TEST_CASE("the memory of a pass grows no more after the second pass of a size") 
 TEST_CASE("layers that share weights own them once, and their gradient is the sum of the uses") {
   transformer_sizes shared = sizes, own = sizes;
   shared.layers = own.layers = 2;
-  shared.layer_source = {0, 0};
+  shared.layer_sources = {{0}, {0}};
   trial one(make_bert_classifier(shared, 3)), two(make_bert_classifier(own, 3));
   const index w = sizes.width, layer = 4 * w * w + 2 * w * sizes.inner + 9 * w + sizes.inner;
   CHECK(two.model.parameters().size() - one.model.parameters().size() == layer);
@@ -338,6 +341,117 @@ TEST_CASE("layers that share weights own them once, and their gradient is the su
       if (std::abs(one.gradient.data()[p.offset + i] - sum) > 1e-11 * std::max(1.0, std::abs(sum))) FAIL(p.name << i);
     }
   }
+}
+
+// A model of shared layers that is as deep as they are used, with `layers` layers' weights.
+transformer_sizes deepened(index layers) {
+  transformer_sizes s = sizes;
+  s.layers = effective_layers(layers);
+  s.layer_sources = shared_layers(shuffled_parameter_sharing, layers);
+  return s;
+}
+
+TEST_CASE("shuffled parameter sharing adds no parameter and no memory for weights") {
+  for (const index layers : {1, 2, 3, 4, 6}) {
+    transformer_sizes plain = sizes;
+    plain.layers = layers;
+    const bert_classifier student = make_bert_classifier(plain, 3), deep = make_bert_classifier(deepened(layers), 3);
+    CHECK(deep.backbone().sizes().layers == effective_layers(layers));
+    CHECK(deep.parameters().size() == student.parameters().size());
+    const auto &a = deep.parameters().entries(), &b = student.parameters().entries();
+    REQUIRE(a.size() == b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      CHECK(a[i].name == b[i].name);
+      CHECK(a[i].offset == b[i].offset);
+      CHECK(a[i].count() == b[i].count());
+    }
+  }
+  transformer_sizes plain = sizes;
+  plain.layers = 2;
+  trial student(make_bert_classifier(plain, 3));
+  const bert_classifier deep = make_bert_classifier(deepened(2), 3);
+  bert_classifier::pass<double> pass;
+  const auto seen = student.forward(packed, signal::hidden, inference);
+  const auto deeper =  // with the same buffer of weights: the first uses are the plain layers
+      deep.forward(student.on, student.weights.seen_flat(), packed.seen(), signal::hidden, inference, pass);
+  for (std::size_t l = 0; l < 2; ++l) CHECK(same_bits(deeper.hidden[l], seen.hidden[l]));
+}
+
+TEST_CASE("the second use of a layer on the same input has the transposed scores") {
+  trial t(make_bert_classifier(deepened(1), 3));
+  for (const parameter& p : t.model.parameters().entries()) {  // sublayers add nothing and norms change nothing
+    if (p.name.find("encoder") == std::string::npos && p.name.find("embeddings.LayerNorm") == std::string::npos)
+      continue;
+    const bool norm = p.name.find("LayerNorm") != std::string::npos;
+    if (norm || p.name.find("output.dense") != std::string::npos)
+      std::fill_n(t.weights.data() + p.offset, p.count(), norm && p.name.ends_with("weight") ? 1.0 : 0.0);
+  }
+  const auto seen = t.forward(packed, every_signal, inference);
+  CHECK(largest_gap(seen.hidden[0], seen.embeddings) < 1e-9);
+  CHECK(largest_gap(seen.queries[0], seen.keys[0]) > 0.1);
+  CHECK(largest_gap(seen.queries[1], seen.keys[0]) < 1e-9);
+  CHECK(largest_gap(seen.keys[1], seen.queries[0]) < 1e-9);
+  CHECK(largest_gap(seen.values[1], seen.values[0]) < 1e-9);
+  for (index sample = 0; sample < 3; ++sample)
+    for (index head = 0; head < sizes.heads; ++head)
+      CHECK(largest_gap(seen.scores[1].map(sample, head), transposed(seen.scores[0].map(sample, head))) < 1e-9);
+}
+
+TEST_CASE("an exchanged layer is a layer of its own with queries and keys exchanged, and their gradients add up") {
+  transformer_sizes own = sizes;
+  own.layers = 4;
+  trial one(make_bert_classifier(deepened(2), 3)), four(make_bert_classifier(own, 3));
+  const auto original = [](std::string name) {  // layers 2 and 3 use the weights of 0 and 1 again
+    const auto layer = name.find("layer.");
+    if (layer == std::string::npos || name[layer + 6] < '2') return name;
+    name[layer + 6] = static_cast<char>(name[layer + 6] - 2);
+    for (const auto& [from, to] : {std::pair{"query", "key"}, std::pair{"key", "query"}}) {
+      const auto at = name.find(from);
+      if (at != std::string::npos) return name.replace(at, std::string(from).size(), to);
+    }
+    return name;
+  };
+  for (const parameter& p : four.model.parameters().entries())
+    std::copy_n(one.weights.data() + one.model.parameters().find(original(p.name))->offset, p.count(),
+                four.weights.data() + p.offset);
+  for (const signal_set reads : {every_signal, signal::logits}) {
+    CHECK(one.differentiate(packed, reads) == Approx(four.differentiate(packed, reads)).epsilon(1e-12));
+    matrix<> sum(1, one.gradient.count());
+    sum.fill(0);
+    for (const parameter& p : four.model.parameters().entries())
+      for (index i = 0, to = one.model.parameters().find(original(p.name))->offset; i < p.count(); ++i)
+        sum.data()[to + i] += four.gradient.data()[p.offset + i];
+    CHECK(largest_gap(one.gradient.seen(), sum.seen()) < 1e-11);
+  }
+}
+
+TEST_CASE("an exchanged layer of a decoder is a layer with the first two thirds of its tensor exchanged") {
+  transformer_sizes own = sizes;
+  own.layers = 2;
+  trial one(make_gpt2_language_model(deepened(1))), two(make_gpt2_language_model(own));
+  const index w = sizes.width;
+  for (const parameter& p : two.model.parameters().entries()) {
+    std::string original = p.name;
+    const auto layer = original.find(".h.1.");
+    if (layer != std::string::npos) original[layer + 3] = '0';
+    const index from = one.model.parameters().find(original)->offset;
+    const bool exchanged = layer != std::string::npos && p.name.find("c_attn") != std::string::npos;
+    for (index i = 0; i < p.count(); ++i) {
+      const index part = exchanged ? i / w % 3 : 2;  // of a row of queries, keys and values
+      two.weights.data()[p.offset + i] = one.weights.data()[from + i + (part == 0 ? w : part == 1 ? -w : 0)];
+    }
+  }
+  const owned_batch batch = without_types(packed);
+  CHECK(one.value(batch, every_signal, inference) == Approx(two.value(batch, every_signal, inference)).epsilon(1e-12));
+}
+
+TEST_CASE("a layer that exchanges again what its source exchanged has the first one's queries") {
+  transformer_sizes chain = sizes, same = sizes;
+  chain.layer_sources = {{0}, {0, true}, {1, true}};
+  same.layer_sources = {{0}, {0, true}, {0}};
+  trial a(make_bert_classifier(chain, 3)), b(make_bert_classifier(same, 3));
+  CHECK(a.differentiate(packed, every_signal) == b.differentiate(packed, every_signal));
+  CHECK(same_bits(a.gradient.seen(), b.gradient.seen()));
 }
 
 TEST_CASE("a batch that does not fit the model is an error that names what does not fit") {
@@ -384,16 +498,19 @@ TEST_CASE("sizes that make no model are an error that names them") {
       with([](auto& s) { s.layers = 0; }),
       "transformer: sizes must be positive: vocabulary 20, positions 16, layers 0, width 8, heads 2, inner 12");
   CHECK_THROWS_WITH(with([](auto& s) { s.layers = 65; }), "transformer: 65 layers, at most 64");
-  CHECK_THROWS_WITH(with([](auto& s) { s.layer_source = {0}; }),
-                    "transformer: layer_source must name a source for each layer");
+  CHECK_THROWS_WITH(with([](auto& s) { s.layer_sources = {{0}}; }), "transformer: 1 layer_sources for 3 layers");
   CHECK_THROWS_WITH(with([](auto& s) {
-                      s.layer_source = {0, 2, 0};
+                      s.layer_sources = {{0}, {2}, {0}};
                     }),
                     "transformer: layer 1 cannot share the weights of layer 2");
   CHECK_THROWS_WITH(with([](auto& s) {
-                      s.layer_source = {0, -1, 0};
+                      s.layer_sources = {{0}, {-1}, {0}};
                     }),
                     "transformer: layer 1 cannot share the weights of layer -1");
+  CHECK_THROWS_WITH(with([](auto& s) {
+                      s.layer_sources = {{0}, {0, true}, {2, true}};
+                    }),
+                    "transformer: layer 2 is exchanged, but looks at weights of its own");
   CHECK_THROWS_WITH(make_bert_classifier(sizes, 0), "classification_head: needs a class");
 }
 

@@ -216,6 +216,7 @@ def check_config():
                              "label2id": {f"n{i}": i for i in range(60000)}}, ["60000"]),
                            ({"layer_norm_eps": 0}, ["layer_norm_eps"]), ({"hidden_dropout_prob": 1}, ["hidden_dropout_prob"]),
                            ({"limbeck_sharing": {"layer_source": [0, 2 ** 40]}}, ["layer_source"]),
+                           ({"limbeck_sharing": {"layer_source": [0, 0], "exchanged_layers": [2 ** 40]}}, ["exchanged_layers"]),
                            ({"model_type": "bert\n\x1b[2J"}, ["model_type", "bert\\n"])):
         (folder / "config.json").write_text(json.dumps(config | entries))
         if words in (["60000"], [str(most)]):  # fine-tuning makes a head of its own

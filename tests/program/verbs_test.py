@@ -122,6 +122,16 @@ def check_training(data, vocabulary):
                               *training_of(data, copied, epochs=1), "--json", "--loss", "hidden_mse:mapping=last", "--loss",
                               "soft_target_kl"))
     check(json.loads((copied / "config.json").read_text())["num_hidden_layers"] == 1, "a student of copied layers")
+    of_copied = told["parameters"]
+    shared = FOLDER / "shared"
+    told = last_json(succeeds("distill", "--teacher", teacher, "--student", "layers=1,from-teacher=1,sharing=sps",
+                              *training_of(data, shared, epochs=1), "--json", "--loss", "patience:mapping=explicit:0-0:1-1",
+                              "--loss", "soft_target_kl"))
+    config = json.loads((shared / "config.json").read_text())
+    check(config["num_hidden_layers"] == 2 and config["limbeck_sharing"] == {"layer_source": [0, 0], "exchanged_layers": [1]},
+          f"a student of shared layers is saved as deep as it is used: {config}")
+    check(told["parameters"] == of_copied, "shared layers add no parameters")
+    succeeds("evaluate", "--model", shared, *task_of(data))
     return teacher, student
 
 

@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/models/student_spec.hpp"
 
 namespace limbeck {
 namespace {
@@ -219,6 +220,22 @@ TEST_CASE("terms that do not fit the models or the task are refused before anyth
   heads.teacher->heads = 3;
   CHECK(refusal("attention_mse", heads) == "loss: attention_mse: 2 heads of the student, 3 of the teacher");
   CHECK(refusal("hidden_mse", heads).empty());
+}
+
+TEST_CASE("a term is shown as many student layers as are used, not as many as have weights") {
+  term_context deep = classification;
+  model_config teacher;
+  teacher.sizes = *deep.teacher;
+  deep.student = student_config(parse_student_spec("layers=3,width=4,heads=2,sharing=sps"), teacher).sizes;
+  CHECK(refusal("hidden_mse:mapping=explicit:0-0:1-0:2-1:3-2:4-2:5-3", deep).empty());
+  CHECK_THAT(refusal("hidden_mse:mapping=explicit:0-0:1-0:2-1", deep), Catch::Contains("3"));
+  CHECK(refusal("info_nce:student_layer=5,pooling=first_token",
+                [&] {
+                  term_context one_width = deep;
+                  one_width.teacher->width = 4;
+                  return one_width;
+                }())
+            .empty());
 }
 
 }  // namespace

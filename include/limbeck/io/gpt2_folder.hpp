@@ -24,19 +24,12 @@ struct gpt2_config {
 
 namespace detail {
 
-[[nodiscard]] inline std::vector<std::pair<std::string, std::string>> shared_names(const gpt2_config& config) {
-  std::vector<std::pair<std::string, std::string>> all;
-  for_each_shared_name(config.sizes, gpt2_names(),
-                       [&](const auto& copy, const auto& original) { all.emplace_back(copy, original); });
-  return all;
-}
-
 [[nodiscard]] inline checkpoint_dialect dialect_of(const gpt2_config& config) {
   return {.base = "transformer.",
           .roots = {"wte.", "wpe.", "h.", "ln_f."},
           .buffers = {".attn.bias", ".attn.masked_bias"},
           .tied = {{"lm_head.weight", gpt2_names().word}},
-          .shared = shared_names(config)};
+          .shared = shared_tensors(config.sizes, gpt2_names())};
 }
 
 }  // namespace detail
@@ -62,7 +55,7 @@ namespace detail {
   sizes.inner = has_inner ? detail::size_at(file, "n_inner") : 4 * sizes.width;
   detail::expect_heads(file, "n_head", "n_embd", sizes);
   sizes.epsilon = detail::epsilon_at(file, "layer_norm_epsilon", 1e-5);
-  sizes.layer_source = detail::sharing_in(file, sizes.layers);
+  sizes.layer_sources = detail::sharing_in(file, sizes.layers);
   config.dropout = detail::dropout_at(file, "resid_pdrop", 0.1);
   config.attention_dropout = detail::dropout_at(file, "attn_pdrop", 0.1);
   return config;
@@ -91,7 +84,7 @@ namespace detail {
   out["embd_pdrop"] = config.dropout;
   out["attn_pdrop"] = config.attention_dropout;
   out["tie_word_embeddings"] = true;
-  if (!sizes.layer_source.empty()) out["limbeck_sharing"] = {{"layer_source", sizes.layer_source}};
+  if (!sizes.layer_sources.empty()) out["limbeck_sharing"] = detail::sharing_entry(sizes.layer_sources);
   return detail::text_of_json(out);
 }
 
@@ -111,7 +104,7 @@ void save_model(const std::filesystem::path& folder, const gpt2_config& config, 
                 view<const T, 1> flat) {
   const gpt2_language_model model = make_gpt2_language_model(config.sizes);
   detail::make_folder(folder);
-  detail::save_tensors(folder, detail::shared_names(config), model.parameters(), table, flat);
+  detail::save_tensors(folder, shared_tensors(config.sizes, gpt2_names()), model.parameters(), table, flat);
   write_file(folder / "config.json", config_text(config));
 }
 

@@ -114,10 +114,27 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
   return labels;
 }
 
+/// Marks the layers whose queries and keys are made with each other's weights.
+inline void take_exchanged_layers(const json_value& entry, std::vector<layer_source>& layers) {
+  const auto exchanged = entry.as<std::vector<index>>();
+  const auto count = static_cast<index>(layers.size());
+  for (std::size_t i = 0; i < exchanged.size(); ++i) {
+    const index layer = exchanged[i];
+    const auto refuse = [&](const std::string& expected) {
+      entry.elements()[i].refuse("is " + std::to_string(layer) + ", expected " + expected);
+    };
+    if (layer < 0 || layer >= count) refuse("0 to " + std::to_string(count - 1));
+    if (i > 0 && layer <= exchanged[i - 1]) refuse("more than " + std::to_string(exchanged[i - 1]));
+    layer_source& from = layers[static_cast<std::size_t>(layer)];
+    if (from.layer == layer) refuse("a layer that looks at another's weights");
+    from.exchanged = true;
+  }
+}
+
 /// Layers that look at the weights of others, from our own entry.
-[[nodiscard]] inline std::vector<index> sharing_in(const json_value& config, index layers) {
+[[nodiscard]] inline std::vector<layer_source> sharing_in(const json_value& config, index layers) {
   if (!config.has("limbeck_sharing")) return {};
-  const json_value entry = config.at("limbeck_sharing").at("layer_source");
+  const json_value sharing = config.at("limbeck_sharing"), entry = sharing.at("layer_source");
   const auto source = entry.as<std::vector<index>>();
   if (static_cast<index>(source.size()) != layers)
     entry.refuse("has " + std::to_string(source.size()) + " entries, expected one for each of " +
@@ -125,7 +142,23 @@ inline void expect_heads(const json_value& config, const char* heads_key, const 
   for (std::size_t l = 0; l < source.size(); ++l)
     if (source[l] < 0 || source[l] > static_cast<index>(l))
       entry.elements()[l].refuse("is " + std::to_string(source[l]) + ", expected 0 to " + std::to_string(l));
-  return source;
+  std::vector<layer_source> all;
+  for (const index layer : source) all.push_back({layer, false});
+  if (sharing.has("exchanged_layers")) take_exchanged_layers(sharing.at("exchanged_layers"), all);
+  return all;
+}
+
+/// Our own entry of config.json.
+[[nodiscard]] inline json sharing_entry(const std::vector<layer_source>& layers) {
+  std::vector<index> source, exchanged;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    source.push_back(layers[l].layer);
+    if (layers[l].exchanged) exchanged.push_back(static_cast<index>(l));
+  }
+  json entry;
+  entry["layer_source"] = source;
+  if (!exchanged.empty()) entry["exchanged_layers"] = exchanged;
+  return entry;
 }
 
 /// Keys are sorted, as transformers sorts them.
@@ -176,7 +209,7 @@ inline void take_tokenizer_settings(const json_value& settings, model_config& co
     file.at("pad_token_id")
         .refuse("is " + std::to_string(sizes.pad_id) + ", expected 0 to below vocab_size, " +
                 std::to_string(sizes.vocabulary));
-  sizes.layer_source = detail::sharing_in(file, sizes.layers);
+  sizes.layer_sources = detail::sharing_in(file, sizes.layers);
   config.dropout = detail::dropout_at(file, keys.dropout, 0.1);
   config.attention_dropout = detail::dropout_at(file, keys.attention_dropout, 0.1);
 
@@ -257,7 +290,7 @@ inline void check_labels(const model_config& config) {
     names[std::to_string(i)] = label_of(config, i);
     ids[label_of(config, i)] = i;
   }
-  if (!sizes.layer_source.empty()) out["limbeck_sharing"] = {{"layer_source", sizes.layer_source}};
+  if (!sizes.layer_sources.empty()) out["limbeck_sharing"] = detail::sharing_entry(sizes.layer_sources);
   return detail::text_of_json(out);
 }
 

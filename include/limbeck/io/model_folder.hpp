@@ -29,13 +29,6 @@ struct load_options {
 
 namespace detail {
 
-[[nodiscard]] inline std::vector<std::pair<std::string, std::string>> shared_names(const model_config& config) {
-  std::vector<std::pair<std::string, std::string>> all;
-  for_each_shared_name(config.sizes, names_of(config.family),
-                       [&](const auto& copy, const auto& original) { all.emplace_back(copy, original); });
-  return all;
-}
-
 [[nodiscard]] inline checkpoint_dialect dialect_of(const model_config& config) {
   const model_names names = names_of(config.family);
   const bool bert = config.family == model_family::bert;
@@ -45,7 +38,7 @@ namespace detail {
           .buffers = {"embeddings.position_ids", "embeddings.token_type_ids"},
           .head = {{names.pooler_weight, names.pooler_bias}, {names.classifier_weight, names.classifier_bias}},
           .resized = names.classifier_weight,
-          .shared = shared_names(config)};
+          .shared = shared_tensors(config.sizes, names)};
 }
 
 }  // namespace detail
@@ -110,7 +103,7 @@ void save_model(const std::filesystem::path& folder, const model_config& config,
   detail::make_folder(folder);
   if (!vocabulary.empty()) write_file(folder / "vocab.txt", vocabulary);
   write_file(folder / "tokenizer_config.json", tokenizer_config_text(config));
-  detail::save_tensors(folder, detail::shared_names(config), model.parameters(), table, flat);
+  detail::save_tensors(folder, shared_tensors(config.sizes, names_of(config.family)), model.parameters(), table, flat);
   write_file(folder / "config.json", text);
 }
 

@@ -9,16 +9,19 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
 #include "limbeck/io/safetensors_writer.hpp"
 #include "limbeck/io/tensor_source.hpp"
 #include "limbeck/models/initialise.hpp"
+#include "limbeck/models/model_config.hpp"
 #include "limbeck/models/parameter_table.hpp"
 
 namespace limbeck {
@@ -39,7 +42,7 @@ struct checkpoint_dialect {
   std::map<std::string, std::string> tied{};     ///< a name that must hold the same as another, where it is there
   std::vector<std::vector<std::string>> head{};  ///< groups of parameters that may be fresh, a whole group at a time
   std::string resized{};                         ///< a weight whose group may be fresh where its rows differ
-  std::vector<std::pair<std::string, std::string>> shared{};  ///< unrolled copy, original; must hold the same
+  std::vector<shared_tensor> shared{};           ///< copies that must hold the same as their originals
 
   [[nodiscard]] bool is_buffer(std::string_view name) const {
     return std::ranges::any_of(buffers, [&](const std::string& ending) { return name.ends_with(ending); });
@@ -56,6 +59,18 @@ struct checkpoint_dialect {
     return name;
   }
 };
+
+/// Rows of three parts, as wide each, with the first two in each other's place: queries and keys of an exchanged layer.
+[[nodiscard]] inline std::vector<std::byte> with_exchanged_parts(std::span<const std::byte> rows,
+                                                                 std::size_t bytes_of_part) {
+  std::vector<std::byte> out(rows.begin(), rows.end());
+  for (std::byte* row = out.data(); row != out.data() + out.size(); row += 3 * bytes_of_part)
+    std::swap_ranges(row, row + bytes_of_part, row + bytes_of_part);
+  return out;
+}
+[[nodiscard]] inline std::size_t bytes_of_part(const tensor_shape& shape, dtype type) {
+  return static_cast<std::size_t>(shape.back() / 3) * size_of(type);
+}
 
 /// "[100, 32]" of a parameter.
 [[nodiscard]] inline tensor_shape shape_of(const parameter& p) {
@@ -82,7 +97,8 @@ class load_plan {
         refuse(name, "has shape " + text_of(found.shape) + ", expected " + text_of(shape_of(p)));
       used.insert(p.name);
     }
-    for (const auto& [copy, original] : dialect.shared) check_same(file_name(copy), file_name(original), used, copy);
+    for (const auto& [copy, original, exchanged_parts] : dialect.shared)
+      check_same(file_name(copy), file_name(original), used, copy, exchanged_parts);
     for (const auto& [copy, original] : dialect.tied)
       if (file_names_.contains(copy)) check_same(file_name(copy), file_name(original), used, copy);
     for (const auto& [full, name] : file_names_)
@@ -119,12 +135,17 @@ class load_plan {
     }
   }
   void check_same(const std::string& copy, const std::string& original, std::set<std::string>& used,
-                  const std::string& full) const {
+                  const std::string& full, bool exchanged_parts = false) const {
     const auto &a = source_.at(copy), &b = source_.at(original);
     const auto left = source_.file_of(copy).bytes(a), right = source_.file_of(original).bytes(b);
-    if (a.type != b.type || a.shape != b.shape || !std::ranges::equal(left, right))
-      refuse(copy,
-             "differs from " + tensor_place(original) + ", expected the same: the config says that they are shared");
+    const auto same = [&] {
+      return exchanged_parts ? std::ranges::equal(left, with_exchanged_parts(right, bytes_of_part(b.shape, b.type)))
+                             : std::ranges::equal(left, right);
+    };
+    if (a.type != b.type || a.shape != b.shape || !same())
+      refuse(copy, "differs from " + tensor_place(original) +
+                       (exchanged_parts ? " with queries and keys exchanged" : "") +
+                       ", expected the same: the config says that they are shared");
     used.insert(full);
   }
 
@@ -185,16 +206,24 @@ load_report load_tensors(const tensor_source& source, const load_plan& plan, con
 
 /// Writes the parameters of `own`, and the copies that other layers make of them, as model.safetensors.
 template <class T>
-void save_tensors(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::string>>& shared,
+void save_tensors(const std::filesystem::path& folder, const std::vector<shared_tensor>& shared,
                   const parameter_table& own, const parameter_table& table, view<const T, 1> flat) {
+  constexpr dtype type = std::same_as<T, double> ? dtype::f64 : dtype::f32;
   expect_room("save_model", flat.extent(0), table);
   std::vector<tensor_record> records;
   const auto add = [&](const std::string& name, const parameter& p) {
-    records.push_back({name, std::same_as<T, double> ? dtype::f64 : dtype::f32, shape_of(p),
-                       flat.data() + place_of("save_model", p, table).offset});
+    records.push_back({name, type, shape_of(p), flat.data() + place_of("save_model", p, table).offset});
   };
   for (const parameter& p : own.entries()) add(p.name, p);
-  for (const auto& [copy, original] : shared) add(copy, *own.find(original));
+  std::vector<std::vector<std::byte>> rearranged;
+  for (const auto& [copy, original, exchanged_parts] : shared) {
+    const parameter& p = *own.find(original);
+    add(copy, p);
+    if (!exchanged_parts) continue;
+    const std::span values(std::get<const T*>(records.back().data), static_cast<std::size_t>(p.count()));
+    rearranged.push_back(with_exchanged_parts(std::as_bytes(values), bytes_of_part(shape_of(p), type)));
+    records.back().data = rearranged.back().data();
+  }
   write_safetensors(folder / "model.safetensors", records);
 }
 

@@ -79,15 +79,22 @@ struct model_config {
                                              : make_distilbert_classifier(config.sizes, config.classes);
 }
 
-/// The layer whose weights layer `layer` looks at in the end: itself, where none are shared.
-[[nodiscard]] inline index weights_of_layer(const transformer_sizes& sizes, index layer) {
-  while (!sizes.layer_source.empty() && sizes.layer_source[static_cast<std::size_t>(layer)] < layer)
-    layer = sizes.layer_source[static_cast<std::size_t>(layer)];
-  return layer;
+/// Whose weights layer `layer` looks at in the end: its own, where none are shared.
+[[nodiscard]] inline layer_source weights_of_layer(const transformer_sizes& sizes, index layer) {
+  layer_source in_the_end{layer};
+  while (!sizes.layer_sources.empty()) {
+    const layer_source& next = sizes.layer_sources[static_cast<std::size_t>(in_the_end.layer)];
+    if (next.layer == in_the_end.layer) break;
+    in_the_end = {next.layer, in_the_end.exchanged != next.exchanged};
+  }
+  return in_the_end;
 }
 
-/// Every name of a layer's tensors, in one order for all layers of a family.
-[[nodiscard]] inline std::vector<std::string> all_names(const layer_names& n) {
+/// Every name of a layer's tensors, in one order for all layers of a family. `exchanged`: queries and keys, where these
+/// have tensors of their own, in each other's place.
+[[nodiscard]] inline std::vector<std::string> all_names(layer_names n, bool exchanged = false) {
+  for (auto* const parts : {&n.qkv_weight, &n.qkv_bias})
+    if (exchanged && parts->size() == 3) std::swap((*parts)[0], (*parts)[1]);
   std::vector<std::string> all = n.qkv_weight;
   all.insert(all.end(), n.qkv_bias.begin(), n.qkv_bias.end());
   for (const auto* one : {&n.out_weight, &n.out_bias, &n.attention_gain, &n.attention_bias, &n.w1, &n.b1, &n.w2, &n.b2,
@@ -96,16 +103,26 @@ struct model_config {
   return all;
 }
 
-/// Shows visit(copy, original) for each tensor that a layer shares with an earlier one: the first is a name that only
-/// an unrolled model has, the second the parameter that it stands for.
-template <class Visit>
-void for_each_shared_name(const transformer_sizes& sizes, const model_names& names, Visit&& visit) {
+/// A tensor that an unrolled model has and a shared one has not.
+struct shared_tensor {
+  std::string copy, original;  ///< its name, and that of the parameter that it stands for
+  /// Both hold queries, keys and values side by side in each row, and the first two have changed places.
+  bool exchanged_parts = false;
+};
+
+/// The tensors of layers that look at the weights of others.
+[[nodiscard]] inline std::vector<shared_tensor> shared_tensors(const transformer_sizes& sizes,
+                                                               const model_names& names) {
+  std::vector<shared_tensor> all;
   for (index layer = 0; layer < sizes.layers; ++layer) {
-    const index source = weights_of_layer(sizes, layer);
-    if (source == layer) continue;
-    const auto copies = all_names(names.layer(layer)), originals = all_names(names.layer(source));
-    for (std::size_t i = 0; i < copies.size(); ++i) visit(copies[i], originals[i]);
+    const layer_source source = weights_of_layer(sizes, layer);
+    if (source.layer == layer) continue;
+    const layer_names mine = names.layer(layer);
+    const auto copies = all_names(mine), originals = all_names(names.layer(source.layer), source.exchanged);
+    const std::size_t fused = source.exchanged && mine.qkv_weight.size() == 1 ? 1 + mine.qkv_bias.size() : 0;
+    for (std::size_t i = 0; i < copies.size(); ++i) all.push_back({copies[i], originals[i], i < fused});
   }
+  return all;
 }
 
 }  // namespace limbeck

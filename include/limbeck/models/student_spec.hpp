@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,15 +16,20 @@
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/models/model_config.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 
 namespace limbeck {
 
 /// Either `from_teacher` names the teacher's layers, from 0, that become the student's in that order; or a fresh model
 /// has these sizes. The rest (vocabulary, positions, token types, classes, labels, dropout) is the teacher's.
 struct student_spec {
-  index layers = 0;
+  index layers = 0;  ///< with weights of their own: with `sharing` the student is deeper
   std::vector<index> from_teacher{};
   index width = 0, heads = 0, inner = 0;  ///< 0 with from_teacher
+  std::optional<parameter_sharing> sharing{};
+
+  /// The student's layers, shared ones counted as often as they are used.
+  [[nodiscard]] index depth() const { return sharing ? effective_layers(layers) : layers; }
 };
 
 namespace detail {
@@ -65,14 +71,18 @@ inline void check_spec(const student_spec& spec) {
     expects(spec.width % spec.heads == 0,
             [&] { return message("student: heads=", spec.heads, " does not divide width=", spec.width); });
   }
-  expects(spec.layers <= static_cast<index>(max_layers),
-          [&] { return message("student: layers=", spec.layers, ", at most ", max_layers); });
+  expects(spec.depth() <= static_cast<index>(max_layers), [&] {
+    return message("student: layers=", spec.layers,
+                   spec.sharing ? message(" make ", spec.depth(), " with sharing") : std::string(), ", at most ",
+                   max_layers);
+  });
 }
 
 }  // namespace detail
 
 /// Reads `layers=3,from-teacher=0:2:4` (`layers` may be left out) or `layers=2,width=128,heads=2,inner=512` (`inner` is
-/// 4 * width where it is left out). Throws contract_error that names key and value.
+/// 4 * width where it is left out), either with `sharing=` as parse_sharing() reads it. Throws contract_error that
+/// names key and value.
 [[nodiscard]] inline student_spec parse_student_spec(std::string_view text) {
   student_spec spec;
   std::vector<std::string_view> seen;
@@ -90,12 +100,14 @@ inline void check_spec(const student_spec& spec) {
                         : key == "heads" ? &spec.heads
                         : key == "inner" ? &spec.inner
                                          : nullptr;
-    expects(size != nullptr || key == "from-teacher", [&] {
+    expects(size != nullptr || key == "from-teacher" || key == "sharing", [&] {
       return message("student: unknown key ", key, "=", value,
-                     ", expected layers, from-teacher, width, heads or inner");
+                     ", expected layers, from-teacher, width, heads, inner or sharing");
     });
     if (size != nullptr)
       *size = detail::number_in_spec(key, value, 1);
+    else if (key == "sharing")
+      spec.sharing = parse_sharing(value);
     else
       detail::for_each_piece(value, ':', [&](std::string_view layer) {
         spec.from_teacher.push_back(detail::number_in_spec(key, layer, 0));
@@ -116,8 +128,9 @@ inline void check_spec(const student_spec& spec) {
 [[nodiscard]] inline model_config student_config(const student_spec& spec, const model_config& teacher) {
   detail::check_spec(spec);
   model_config student = teacher;
-  student.sizes.layer_source.clear();
-  student.sizes.layers = spec.layers;
+  student.sizes.layer_sources.clear();
+  if (spec.sharing) student.sizes.layer_sources = shared_layers(*spec.sharing, spec.layers);
+  student.sizes.layers = spec.depth();
   for (const index layer : spec.from_teacher)
     expects(layer >= 0 && layer < teacher.sizes.layers, [&] {
       return message("student: from-teacher names layer ", layer, ", the teacher has ", teacher.sizes.layers,
@@ -166,10 +179,11 @@ template <class T>
       std::copy_n(weights.data() + p->offset, p->count(), mine.data() + to.offset);
     };
     std::vector<std::string> of_layers;
-    for (index l = 0; l < spec.layers; ++l) {
-      const auto to = all_names(names.layer(l));
-      const auto from =
-          all_names(names.layer(weights_of_layer(teacher.sizes, spec.from_teacher[static_cast<std::size_t>(l)])));
+    std::size_t copied = 0;
+    for (index l = 0; l < config.sizes.layers; ++l) {
+      if (weights_of_layer(config.sizes, l).layer != l) continue;
+      const layer_source source = weights_of_layer(teacher.sizes, spec.from_teacher[copied++]);
+      const auto to = all_names(names.layer(l)), from = all_names(names.layer(source.layer), source.exchanged);
       for (std::size_t i = 0; i < to.size(); ++i) copy(from[i], *model.parameters().find(to[i]));
       of_layers.insert(of_layers.end(), to.begin(), to.end());
     }

@@ -1,6 +1,7 @@
 // The declaration of transformer; models/transformer.hpp brings its definition.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "limbeck/blocks/transformer_block.hpp"
 #include "limbeck/core/signals.hpp"
 #include "limbeck/models/names.hpp"
+#include "limbeck/models/parameter_sharing.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/token_batch.hpp"
 #include "limbeck/ops/embedding.hpp"
@@ -23,8 +25,8 @@ struct transformer_sizes {
   index layers = 0, width = 0, heads = 0, inner = 0;
   double epsilon = 1e-12;   ///< of layer norms
   std::int32_t pad_id = 0;  ///< its word vector is never trained; -1: none
-  /// Weight sharing by construction: layer l looks at the weights of layer layer_source[l]. Empty: each at its own.
-  std::vector<index> layer_source{};
+  /// Weight sharing by construction: layer l looks at the weights that layer_sources[l] names. Empty: each at its own.
+  std::vector<layer_source> layer_sources{};
 };
 
 /// Word, position and type embeddings, `layers` blocks, and, in pre-norm models, a last norm. Holds no weights: where
@@ -68,12 +70,13 @@ class transformer {
  private:
   struct layer_slots {
     slot qkv, qkv_bias, out, out_bias, attention_gain, attention_bias, w1, b1, w2, b2, output_gain, output_bias;
+    bool exchanged = false;  // queries are made with the weights of keys, and keys with those of queries
   };
   static constexpr std::uint32_t embedding_site = 0x1000;
 
   layer_slots declare_layer(const layer_names& names, parameter_table& table) const;
-  [[nodiscard]] block_type layer_block() const {
-    return {{sizes_.width, sizes_.heads},
+  [[nodiscard]] block_type layer_block(std::size_t layer) const {
+    return {{sizes_.width, sizes_.heads, layers_[layer].exchanged},
             {sizes_.width, sizes_.inner},
             {sizes_.width, sizes_.epsilon},
             {sizes_.width, sizes_.epsilon}};
@@ -85,7 +88,7 @@ class transformer {
     return transposed_ ? transposed(s.matrix(flat)) : s.matrix(flat);
   }
   template <class T>
-  [[nodiscard]] typename block_type::template parameters<T> look_at(index layer, view<T, 1> flat) const;
+  [[nodiscard]] typename block_type::template parameters<T> look_at(std::size_t layer, view<T, 1> flat) const;
 
   template <class E, class T>
   view<T, 2> embed(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,

@@ -124,11 +124,10 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
     const view<T, 2> qkv = qkv_stays && !mode.keeps ? memory.matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2>{};
     const auto mark = memory.here();
     k.input[l] = x;
-    k.layer[l] = layer_block().template keep<T>(memory, here, mode.keeps);
+    k.layer[l] = layer_block(l).template keep<T>(memory, here, mode.keeps);
     if (!qkv.empty()) k.layer[l].attention.qkv = qkv;
-    layer_block().forward(on, look_at(static_cast<index>(l), weights), here, mode,
-                          static_cast<std::uint32_t>(l) * block_type::sites, read_only(x), k.layer[l], kept_maps,
-                          memory, y);
+    layer_block(l).forward(on, look_at(l, weights), here, mode, static_cast<std::uint32_t>(l) * block_type::sites,
+                           read_only(x), k.layer[l], kept_maps, memory, y);
     if (qkv_stays) {
       seen.queries[l] = k.layer[l].attention.third(0);
       seen.keys[l] = k.layer[l].attention.third(1);
@@ -163,9 +162,9 @@ void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const
     layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(last),
                           {final_gain_.vector(gradient), final_bias_.vector(gradient)}, last);
   for (std::size_t l = layers; l-- > 0;) {
-    layer_block().backward(on, look_at(static_cast<index>(l), weights), l + 1 < layers ? layout.whole() : layout, mode,
-                           static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l],
-                           detail::wishes_of(wanted, l), look_at(static_cast<index>(l), gradient), memory, d);
+    layer_block(l).backward(on, look_at(l, weights), l + 1 < layers ? layout.whole() : layout, mode,
+                            static_cast<std::uint32_t>(l) * block_type::sites, read_only(k.input[l]), k.layer[l],
+                            detail::wishes_of(wanted, l), look_at(l, gradient), memory, d);
     if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), d);
   }
   if (!wanted.embeddings.empty()) ops::add(on, read_only(wanted.embeddings), d);

@@ -16,8 +16,8 @@ transformer<P, M, A>::transformer(transformer_sizes sizes, const model_names& na
   ops::attention_shape{.heads = s.heads}.check(s.width);
   expects(s.layers <= static_cast<index>(max_layers),
           [&] { return message("transformer: ", s.layers, " layers, at most ", max_layers); });
-  expects(s.layer_source.empty() || static_cast<index>(s.layer_source.size()) == s.layers,
-          "transformer: layer_source must name a source for each layer");
+  expects(s.layer_sources.empty() || static_cast<index>(s.layer_sources.size()) == s.layers,
+          [&] { return message("transformer: ", s.layer_sources.size(), " layer_sources for ", s.layers, " layers"); });
   word_ = table.declare(names.word, s.vocabulary, s.width);
   position_ = table.declare(names.position, s.positions, s.width);
   if (s.types > 0) type_ = table.declare(names.type, s.types, s.width);
@@ -26,10 +26,14 @@ transformer<P, M, A>::transformer(transformer_sizes sizes, const model_names& na
     embedding_bias_ = table.declare(names.embedding_bias, s.width, 0, initial::zero);
   }
   for (index l = 0; l < s.layers; ++l) {
-    const index source = s.layer_source.empty() ? l : s.layer_source[static_cast<std::size_t>(l)];
-    expects(source >= 0 && source <= l,
-            [&] { return message("transformer: layer ", l, " cannot share the weights of layer ", source); });
-    layers_.push_back(source < l ? layers_[static_cast<std::size_t>(source)] : declare_layer(names.layer(l), table));
+    const layer_source from = s.layer_sources.empty() ? layer_source{l} : s.layer_sources[static_cast<std::size_t>(l)];
+    expects(from.layer >= 0 && from.layer <= l,
+            [&] { return message("transformer: layer ", l, " cannot share the weights of layer ", from.layer); });
+    expects(from.layer < l || !from.exchanged,
+            [&] { return message("transformer: layer ", l, " is exchanged, but looks at weights of its own"); });
+    layers_.push_back(from.layer < l ? layers_[static_cast<std::size_t>(from.layer)]
+                                     : declare_layer(names.layer(l), table));
+    if (from.exchanged) layers_.back().exchanged = !layers_.back().exchanged;
   }
   if (!names.final_gain.empty()) {
     final_gain_ = table.declare(names.final_gain, s.width, 0, initial::one);
@@ -71,8 +75,9 @@ auto transformer<P, M, A>::declare_layer(const layer_names& n, parameter_table& 
 
 template <class P, class M, class A>
 template <class T>
-auto transformer<P, M, A>::look_at(index layer, view<T, 1> flat) const -> typename block_type::template parameters<T> {
-  const layer_slots& s = layers_[static_cast<std::size_t>(layer)];
+auto transformer<P, M, A>::look_at(std::size_t layer, view<T, 1> flat) const ->
+    typename block_type::template parameters<T> {
+  const layer_slots& s = layers_[layer];
   return {.attention = {linear_weight(s.qkv, flat), linear_weight(s.out, flat), s.qkv_bias.vector(flat),
                         s.out_bias.vector(flat)},
           .attention_norm = {s.attention_gain.vector(flat), s.attention_bias.vector(flat)},
