@@ -240,6 +240,7 @@ set(
 set(
   limbeck_headers_training
   recipes.hpp
+  recipes/child_process.hpp
   recipes/classifier.hpp
   recipes/distill.hpp
   recipes/evaluate.hpp
@@ -247,6 +248,12 @@ set(
   recipes/predict.hpp
   recipes/run_folder.hpp
   recipes/store.hpp
+  recipes/study.hpp
+  recipes/study_cells.hpp
+  recipes/study_plan.hpp
+  recipes/study_record.hpp
+  recipes/study_summary.hpp
+  recipes/study_text.hpp
   recipes/task.hpp
   recipes/task_training.hpp
   recipes/teacher_outputs.hpp
@@ -267,6 +274,7 @@ set(
   training/metrics.hpp
   training/sample_weighting.hpp
   training/samples.hpp
+  training/statistics.hpp
   training/stored_teacher.hpp
   training/teacher_store.hpp
   training/teacher_store_file.hpp

@@ -66,7 +66,8 @@ int main(int count, char** arguments) try {
   const std::vector<std::pair<const char*, program::work (*)(CLI::App&)>> verbs{
       {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill}, {"store", program::add_store},
       {"evaluate", program::add_evaluate},   {"predict", program::add_predict}, {"vocab", program::add_vocab},
-      {"tokenize", program::add_tokenize},   {"trace", program::add_trace},     {"demo", program::add_demo}};
+      {"tokenize", program::add_tokenize},   {"trace", program::add_trace},     {"study", program::add_study},
+      {"demo", program::add_demo}};
   std::vector<program::work> works;
   for (const auto& verb : verbs) works.push_back(verb.second(app));
   try {

@@ -54,6 +54,7 @@ work add_predict(CLI::App& app);
 work add_vocab(CLI::App& app);
 work add_tokenize(CLI::App& app);
 work add_trace(CLI::App& app);
+work add_study(CLI::App& app);
 work add_demo(CLI::App& app);
 
 }  // namespace program

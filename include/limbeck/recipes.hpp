@@ -1,6 +1,7 @@
 // Everything in limbeck/recipes.
 #pragma once
 
+#include "limbeck/recipes/child_process.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/distill.hpp"
 #include "limbeck/recipes/evaluate.hpp"
@@ -8,6 +9,12 @@
 #include "limbeck/recipes/predict.hpp"
 #include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/recipes/store.hpp"
+#include "limbeck/recipes/study.hpp"
+#include "limbeck/recipes/study_cells.hpp"
+#include "limbeck/recipes/study_plan.hpp"
+#include "limbeck/recipes/study_record.hpp"
+#include "limbeck/recipes/study_summary.hpp"
+#include "limbeck/recipes/study_text.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_training.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"

@@ -16,6 +16,7 @@
 #include "limbeck/training/metrics.hpp"
 #include "limbeck/training/sample_weighting.hpp"
 #include "limbeck/training/samples.hpp"
+#include "limbeck/training/statistics.hpp"
 #include "limbeck/training/stored_teacher.hpp"
 #include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/teacher_store_file.hpp"

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
+#include <string>
 #include <string_view>
 
 namespace limbeck {
@@ -20,6 +22,13 @@ inline constexpr std::uint64_t fnv1a_start = 0xCBF29CE484222325u;
 [[nodiscard]] constexpr std::uint64_t fnv1a(std::uint64_t number, std::uint64_t hash) {
   for (int byte = 0; byte < 8; ++byte) hash = fnv1a_step(hash, static_cast<char>(number >> 8 * byte & 255));
   return hash;
+}
+
+/// A hash as files show it: 16 hexadecimal digits.
+[[nodiscard]] inline std::string hash_text(std::uint64_t hash) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
 }
 
 }  // namespace limbeck

@@ -1,4 +1,4 @@
-// An open POSIX file that closes itself, and errors that name the file and the system's cause.
+// An open POSIX file that closes itself, folders, and errors that name the file and the system's cause.
 #pragma once
 
 #include <fcntl.h>
@@ -68,6 +68,13 @@ class descriptor {
     if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
   }
   return true;
+}
+
+/// The folder, made where it is not there. Throws file_error where it cannot be.
+inline void make_folder(const std::filesystem::path& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) throw file_error(folder.string(), "", "cannot be made a folder: " + failed.message());
 }
 
 }  // namespace limbeck::detail

@@ -8,6 +8,7 @@
 
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/io/atomic_file.hpp"
+#include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/model_config.hpp"
 #include "limbeck/io/model_weights.hpp"
 #include "limbeck/io/tensor_source.hpp"

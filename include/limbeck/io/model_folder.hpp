@@ -12,6 +12,7 @@
 #include "limbeck/backend/buffer.hpp"
 #include "limbeck/core/error.hpp"
 #include "limbeck/io/atomic_file.hpp"
+#include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/model_config.hpp"
 #include "limbeck/io/model_weights.hpp"
 #include "limbeck/io/tensor_source.hpp"

@@ -12,7 +12,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -225,13 +224,6 @@ void save_tensors(const std::filesystem::path& folder, const std::vector<shared_
     records.back().data = rearranged.back().data();
   }
   write_safetensors(folder / "model.safetensors", records);
-}
-
-/// The folder, made where it is not there. Throws file_error where it cannot be.
-inline void make_folder(const std::filesystem::path& folder) {
-  std::error_code failed;
-  std::filesystem::create_directories(folder, failed);
-  if (failed) throw file_error(folder.string(), "", "cannot be made a folder: " + failed.message());
 }
 
 }  // namespace detail

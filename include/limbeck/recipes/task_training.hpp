@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"

@@ -15,7 +15,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <span>
 #include <string>
@@ -36,13 +35,6 @@ struct teacher_identity {
   std::string vocabulary;  ///< a hash of the pieces in their order
   std::string task;        ///< with its labels, whose order is that of the logits
 };
-
-/// A hash as a store's metadata show it.
-[[nodiscard]] inline std::string hash_text(std::uint64_t hash) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
 
 /// A sample's number by what the teacher saw of it: other tokens have another. Labels do not count.
 [[nodiscard]] inline std::int64_t sample_id(const encoding& tokens) {
