@@ -1,3 +1,4 @@
+// Numbers in text: the whole of it, or nothing.
 #include "limbeck/core/number.hpp"
 
 #include <cstdint>
