@@ -247,6 +247,7 @@ set(
   recipes/fine_tune.hpp
   recipes/predict.hpp
   recipes/run_folder.hpp
+  recipes/stages.hpp
   recipes/store.hpp
   recipes/study.hpp
   recipes/study_cells.hpp
@@ -257,6 +258,7 @@ set(
   recipes/task.hpp
   recipes/task_training.hpp
   recipes/teacher_outputs.hpp
+  recipes/tinybert.hpp
   recipes/trace.hpp
   training.hpp
   training/adamw.hpp

@@ -1,9 +1,12 @@
 // fine-tune and distill, and what a teacher keeps for the latter.
+#include <map>
 #include <memory>
+#include <string>
 
 #include <limbeck/recipes/distill.hpp>
 #include <limbeck/recipes/fine_tune.hpp>
 #include <limbeck/recipes/store.hpp>
+#include <limbeck/recipes/tinybert.hpp>
 
 #include "task_arguments.hpp"
 
@@ -35,9 +38,56 @@ work add_fine_tune(CLI::App& app) {
   };
 }
 
+namespace {
+
+/// What `--recipe` chooses among, and what the recipes have for themselves.
+struct distill_arguments : common_options, limbeck::distill_options {
+  std::string recipe = "none";
+  limbeck::tinybert_options tinybert;
+};
+using recipe = limbeck::task_training_report (*)(const distill_arguments&, limbeck::console&);
+
+const std::map<std::string, recipe>& recipes() {
+  static const std::map<std::string, recipe> all{
+      {"none", [](const distill_arguments& o, limbeck::console& out) { return limbeck::distill(o.on(), o, out); }},
+      {"tinybert", [](const distill_arguments& o, limbeck::console& out) {
+         return limbeck::tinybert(o.on(), o, o.tinybert, out);
+       }}};
+  return all;
+}
+
+/// The options of one recipe, which are refused beside another.
+struct recipe_options {
+  CLI::App& verb;
+  std::string recipe;
+  std::vector<CLI::Option*> mine{};
+
+  template <class T>
+  CLI::Option* add(const char* name, T& value, const char* text) {
+    return mine.emplace_back(verb.add_option(name, value, recipe + ": " + text));
+  }
+  void expects(const std::string& chosen) const {
+    for (const CLI::Option* option : mine)
+      if (option->count() > 0 && chosen != recipe) throw CLI::RequiresError(option->get_name(), "--recipe " + recipe);
+  }
+};
+
+recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
+  recipe_options all{verb, "tinybert"};
+  all.add("--general-teacher", o.general_teacher, "folder with an encoder that no task has changed");
+  all.add("--corpus", o.corpus, "texts for it, one a line");
+  all.add("--general-epochs", o.general_epochs, "times that each of them is seen")->capture_default_str();
+  all.add("--general-learning-rate", o.general_learning_rate, "in that stage")->capture_default_str();
+  all.add("--intermediate-epochs", o.intermediate_epochs, "of the stage on layers")->capture_default_str();
+  all.add("--intermediate-learning-rate", o.intermediate_learning_rate, "in that stage")->capture_default_str();
+  all.add("--intermediate-loss", o.intermediate_losses, "term of these two; --loss is of the last");
+  return all;
+}
+
+}  // namespace
+
 work add_distill(CLI::App& app) {
-  struct options : common_options, limbeck::distill_options {};
-  const auto o = std::make_shared<options>();
+  const auto o = std::make_shared<distill_arguments>();
   CLI::App& verb = *app.add_subcommand("distill", "Train a small student to imitate a teacher");
   verb.add_option("--teacher", o->teacher, "Folder with a fine-tuned model")->required();
   verb.add_option("--student", o->student,
@@ -45,14 +95,19 @@ work add_distill(CLI::App& app) {
       ->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, that the teacher labels");
   verb.add_option("--store", o->store, "File in which limbeck store kept the teacher's outputs");
+  std::vector<std::string> names;
+  for (const auto& known : recipes()) names.push_back(known.first);
+  verb.add_option("--recipe", o->recipe, "The paper to follow")->check(CLI::IsMember(names))->capture_default_str();
+  const recipe_options tinybert = add_tinybert(verb, o->tinybert);
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
+  verb.final_callback([o, tinybert] { tinybert.expects(o->recipe); });
   return [o] {
     o->training.seed = o->seed;
     use_precision(o->precision);
     limbeck::console out = o->out();
-    return report(limbeck::distill(o->on(), *o, out), o->output.string(), o->json);
+    return report(recipes().at(o->recipe)(*o, out), o->output.string(), o->json);
   };
 }
 

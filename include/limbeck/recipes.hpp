@@ -8,6 +8,7 @@
 #include "limbeck/recipes/fine_tune.hpp"
 #include "limbeck/recipes/predict.hpp"
 #include "limbeck/recipes/run_folder.hpp"
+#include "limbeck/recipes/stages.hpp"
 #include "limbeck/recipes/store.hpp"
 #include "limbeck/recipes/study.hpp"
 #include "limbeck/recipes/study_cells.hpp"
@@ -18,4 +19,5 @@
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_training.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
+#include "limbeck/recipes/tinybert.hpp"
 #include "limbeck/recipes/trace.hpp"

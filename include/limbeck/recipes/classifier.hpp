@@ -14,6 +14,7 @@
 #include "limbeck/data/glue.hpp"
 #include "limbeck/data/word_piece.hpp"
 #include "limbeck/io/model_folder.hpp"
+#include "limbeck/models/initialise.hpp"
 
 namespace limbeck {
 
@@ -119,6 +120,14 @@ inline void put_head_in_order(text_classifier& model, const std::vector<index>& 
     for (index c = 0; c < p.rows; ++c)
       std::copy_n(before.begin() + order[static_cast<std::size_t>(c)] * width, width, head + c * width);
   }
+}
+
+/// The model with another classifier, as random as that of a new model.
+inline void make_head_anew(text_classifier& model, std::uint64_t seed) {
+  const auto& entries = model.model.parameters().entries();
+  for (std::size_t number = 0; number < entries.size(); ++number)
+    if (entries[number].name.starts_with("classifier."))
+      initialise_parameter(entries[number], number, seed, model.weights.all());
 }
 
 /// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head,

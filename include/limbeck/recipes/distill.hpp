@@ -23,18 +23,22 @@ struct distill_options : task_training_options {
   return {"soft_target_kl:temperature=2,weight=0.9", "cross_entropy:weight=0.1"};
 }
 
-/// The student that `text` describes. Throws contract_error where it reads another vocabulary than the teacher: token
-/// ids would mean other words.
+/// Throws contract_error where the two read different vocabularies: token ids would mean other words.
+inline void expects_same_vocabulary(const std::string& who, const text_classifier& a, const text_classifier& teacher) {
+  expects(a.pieces.pieces().content_hash() == teacher.pieces.pieces().content_hash() &&
+              a.config.lower_case == teacher.config.lower_case,
+          [&] {
+            return message("the ", who, " ", a.folder.string(), " and the teacher ", teacher.folder.string(),
+                           " do not read the same vocabulary");
+          });
+}
+
+/// The student that `text` describes. Throws contract_error where it reads another vocabulary than the teacher.
 [[nodiscard]] inline text_classifier make_student(const std::string& text, const text_classifier& teacher,
                                                   const task_description& task, std::uint64_t seed) {
   if (std::filesystem::is_directory(text)) {
     text_classifier student = load_for_task(text, task, seed);
-    expects(student.pieces.pieces().content_hash() == teacher.pieces.pieces().content_hash() &&
-                student.config.lower_case == teacher.config.lower_case,
-            [&] {
-              return message("the student ", text, " and the teacher ", teacher.folder.string(),
-                             " do not read the same vocabulary");
-            });
+    expects_same_vocabulary("student", student, teacher);
     return student;
   }
   const student_spec spec = parse_student_spec(text);

@@ -30,13 +30,14 @@ struct task_options {
 struct task_texts {
   dataset train;
   std::vector<dataset> dev;
+  std::vector<example> unlabelled{};  ///< behind `train`: texts that only a teacher labels
 };
 
 /// Reads train.tsv, as far as the limit goes, and every dev set.
 [[nodiscard]] inline task_texts read_task(const task_options& options) {
   dataset train = read_train(describe(options), options.data, options.limit);
   std::vector<dataset> dev = read_dev(train.task, options.data);
-  return {std::move(train), std::move(dev)};
+  return {std::move(train), std::move(dev), {}};
 }
 
 /// The dev sets alone. Labels of `tsv` come from train.tsv where it is there, from the first dev set elsewhere.

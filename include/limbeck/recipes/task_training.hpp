@@ -88,14 +88,26 @@ namespace detail {
 [[nodiscard]] inline sample_set training_samples(const task_texts& texts, const std::filesystem::path& transfer,
                                                  index max_length, const word_piece& pieces, console& out) {
   sample_set train = make_samples(texts.train, pieces, max_length);
-  std::string line = std::to_string(train.size()) + " training samples";
-  if (!transfer.empty()) {
-    const std::vector<example> unlabelled = read_texts(transfer);
-    for (const example& e : unlabelled) train.add(e, pieces, max_length, false);
-    line += " and " + std::to_string(unlabelled.size()) + " without a label";
-  }
+  const index labelled = train.size();
+  for (const example& e : texts.unlabelled) train.add(e, pieces, max_length, false);
+  if (!transfer.empty())
+    for (const example& e : read_texts(transfer)) train.add(e, pieces, max_length, false);
+  std::string line = std::to_string(labelled) + " training samples";
+  if (train.size() > labelled) line += " and " + std::to_string(train.size() - labelled) + " without a label";
   out.say(line + ", " + std::to_string(texts.dev.front().examples.size()) + " for evaluation");
   return train;
+}
+
+/// What terms are told of a student with this config and its teacher.
+[[nodiscard]] inline term_context context_of(const model_config& student, const text_classifier* teacher,
+                                             std::optional<double> top_k_temperature = {}) {
+  term_context context{.student = student.sizes,
+                       .teacher = {},
+                       .classes = student.classes,
+                       .regression = student.regression,
+                       .top_k_temperature = top_k_temperature};
+  if (teacher != nullptr) context.teacher = teacher->config.sizes;
+  return context;
 }
 
 /// Scores the best state, which the output folder holds, on the first dev set; nothing where the last was kept.
@@ -118,7 +130,7 @@ class task_learner {
   task_learner(const text_classifier& student, const text_classifier* teacher, std::optional<double> top_k_temperature,
                const std::vector<std::string>& losses, std::uint64_t seed)
       : table_(student.model.parameters()),
-        builder_({losses.begin(), losses.end()}, context_of(student, teacher, top_k_temperature), table_),
+        builder_({losses.begin(), losses.end()}, context_of(student.config, teacher, top_k_temperature), table_),
         weights_(table_.size()),
         gradients_(table_.size()) {
     const parameter_table& own = student.model.parameters();
@@ -138,17 +150,6 @@ class task_learner {
   }
 
  private:
-  [[nodiscard]] static term_context context_of(const text_classifier& student, const text_classifier* teacher,
-                                               std::optional<double> top_k_temperature) {
-    term_context context{.student = student.config.sizes,
-                         .teacher = {},
-                         .classes = student.config.classes,
-                         .regression = student.config.regression,
-                         .top_k_temperature = top_k_temperature};
-    if (teacher != nullptr) context.teacher = teacher->config.sizes;
-    return context;
-  }
-
   parameter_table table_;
   term_builder builder_;
   buffer<float> weights_, gradients_;
@@ -197,16 +198,19 @@ class task_teacher {
   std::vector<float> logits_;  // of the training samples
 };
 
-/// The report of a run that an earlier process brought to its end; nothing where there is none.
+/// The report of a run that an earlier process brought to its end; nothing where there is none. Throws where that run
+/// had other settings.
 template <launchable E>
 [[nodiscard]] std::optional<task_training_report> report_of_end(const E& on, const task_training_options& options,
-                                                                const text_classifier* teacher, const sample_set& dev,
-                                                                task_training_report report, console& out) {
-  const auto end = options.resume ? end_of_run(options.output) : std::nullopt;
-  if (!end) return std::nullopt;
+                                                                const json& settings, const text_classifier* teacher,
+                                                                const sample_set& dev, task_training_report report,
+                                                                console& out) {
+  const auto run = options.resume ? find_complete_run(options.output) : std::nullopt;
+  if (!run) return std::nullopt;
+  expects_settings(*run, settings, options.output);
   out.say("the run in " + options.output.string() + " is complete");
-  report.updates = end->required<std::int64_t>("step");
-  report.best_epoch = end->required<std::int64_t>("best_epoch");
+  report.updates = run->end.required<std::int64_t>("step");
+  report.best_epoch = run->end.required<std::int64_t>("best_epoch");
   score_best(on, options, teacher, dev, out, report);
   return report;
 }
@@ -216,11 +220,13 @@ template <launchable E>
 /// Trains `student` on the task; its own weights stay. The best state on dev, or the last where options say so, is
 /// written to the output folder, the last one to its folder `last`. A run that was stopped leaves
 /// checkpoint.safetensors, which goes when it is complete; one that is complete is not run again by `resume`. Nothing
-/// is written before all that was asked for is known to make sense.
+/// is written before all that was asked for is known to make sense. `held`: the output folder's lock, where the caller
+/// has claimed it.
 template <launchable E>
 task_training_report train_on_task(const E& on, const text_classifier& student, const text_classifier* teacher,
                                    const task_texts& texts, const task_training_options& options,
-                                   const std::string& verb, const std::string& student_text, console& out) {
+                                   const std::string& verb, const std::string& student_text, console& out,
+                                   const run_lock* held = nullptr) {
   options.training.check();
   detail::task_teacher taught(teacher, options.store, texts.train.task);
   detail::task_learner learner(student, teacher, taught.top_k_temperature(), options.losses, options.training.seed);
@@ -228,9 +234,11 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
   taught.expects_outputs_of(train);
-  const run_lock lock = detail::claim_folder(options.output, options.resume);
+  std::optional<run_lock> lock;
+  if (held == nullptr) lock.emplace(detail::claim_folder(options.output, options.resume));
+  const json settings = detail::settings_of(options, verb, student_text, teacher, taught.store_text(), train, dev);
   task_training_report report{.parameters = student.model.parameters().size()};
-  if (auto ended = detail::report_of_end(on, options, teacher, dev.front(), report, out)) return *ended;
+  if (auto ended = detail::report_of_end(on, options, settings, teacher, dev.front(), report, out)) return *ended;
 
   taught_by<bert_classifier, float> from;
   if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
@@ -242,8 +250,7 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   };
   trainer<E> loop(
       on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, detail::settings_of(options, verb, student_text, teacher, taught.store_text(), train, dev),
-      [&] { save_to(options.output); }, out);
+      options.output, settings, [&] { save_to(options.output); }, out);
   evaluator scores;
   if (options.keeps == kept_state::best)
     scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };

@@ -33,14 +33,15 @@ namespace detail {
   return list;
 }
 
-/// The first key in which two settings differ, with both values; empty where they agree.
-[[nodiscard]] inline std::string first_difference(const json& kept, const json& wanted) {
+/// The first key in which two settings differ, with both values; empty where they agree. `where`: what keeps the first.
+[[nodiscard]] inline std::string first_difference(const json& kept, const json& wanted,
+                                                  const std::string& where = "the checkpoint") {
   for (const auto& [key, value] : wanted.items()) {
     const json before = kept.contains(key) ? kept.at(key) : json();
-    if (before != value) return key_text(key) + " is " + before.dump() + " in the checkpoint, " + value.dump() + " now";
+    if (before != value) return key_text(key) + " is " + before.dump() + " in " + where + ", " + value.dump() + " now";
   }
   for (const auto& [key, value] : kept.items())
-    if (!wanted.contains(key)) return key_text(key) + " is " + value.dump() + " in the checkpoint, not given now";
+    if (!wanted.contains(key)) return key_text(key) + " is " + value.dump() + " in " + where + ", not given now";
   return "";
 }
 

@@ -1,0 +1,113 @@
+// A recipe as a list of stages: each an ordinary run in a folder of its own, which starts from the student that the
+// stage before left there.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/run_folder.hpp"
+#include "limbeck/recipes/task.hpp"
+#include "limbeck/recipes/task_training.hpp"
+
+namespace limbeck {
+
+/// One stage. Teacher and texts are looked at, and outlive the recipe.
+struct training_stage {
+  std::string name;                          ///< of its folder beneath the output; the last stage's is the output
+  const text_classifier* teacher = nullptr;  ///< null: none
+  const task_texts* texts = nullptr;         ///< their task says what classes the student's head has
+  task_training_options options{};           ///< but output and resume, which are the recipe's
+  bool fresh_head = false;                   ///< the classifier that the stage before left is thrown away
+};
+
+namespace detail {
+
+/// Where each stage of a recipe writes.
+[[nodiscard]] inline std::vector<std::filesystem::path> folders_of(const std::vector<training_stage>& stages,
+                                                                   const std::filesystem::path& output) {
+  std::vector<std::filesystem::path> folders;
+  for (const training_stage& s : stages) folders.push_back(output / s.name);
+  folders.back() = output;
+  return folders;
+}
+
+/// Throws contract_error, naming the stage, where its settings or terms do not fit: known now, and not hours later.
+inline void expects_stages(const std::vector<training_stage>& stages, const text_classifier& student) {
+  expects(!stages.empty(), "run_stages: a recipe needs a stage");
+  for (const training_stage& s : stages) try {
+      s.options.training.check();
+      parameter_table table = student.model.parameters();
+      const std::vector<std::string>& losses = s.options.losses;
+      (void)term_builder({losses.begin(), losses.end()},
+                         context_of(config_for(student.config, s.texts->train.task), s.teacher), table);
+    } catch (const contract_error& e) {
+      throw contract_error("stage " + s.name + ": " + e.what());
+    }
+}
+
+/// Puts the folders, which the recipe has claimed, into a state that its stages may go on from: a stage behind one that
+/// is not complete has no record, so that what an earlier recipe left there is not taken for this one's. Throws
+/// file_error where a recipe that was stopped would be lost.
+inline void prepare_folders(const std::vector<std::filesystem::path>& folders, bool resume) {
+  const auto stopped = [](const std::filesystem::path& folder, const std::string& advice) {
+    throw file_error(folder.string(), "", "holds a run that was stopped; " + advice + "remove the folder");
+  };
+  std::error_code none;
+  for (const auto& folder : folders)
+    if (std::filesystem::is_symlink(folder, none) && folder != folders.back())
+      throw file_error(folder.string(), "", "is a link, expected an output folder without links");
+  std::size_t complete = 0;
+  while (complete < folders.size() && find_complete_run(folders[complete])) ++complete;
+  if (!resume && complete > 0 && complete < folders.size()) stopped(folders.back(), "go on with --resume, or ");
+  const std::size_t first = resume ? complete + 1 : 0;
+  for (std::size_t k = first; k < folders.size(); ++k)
+    if (std::filesystem::exists(folders[k] / "checkpoint.safetensors"))
+      stopped(folders[k], resume ? "the stage before it is not complete: " : "go on with --resume, or ");
+  for (std::size_t k = first; k < folders.size(); ++k) {
+    std::error_code failed;
+    std::filesystem::remove(folders[k] / "run.jsonl", failed);
+    if (failed) throw file_error((folders[k] / "run.jsonl").string(), "", "cannot be removed: " + failed.message());
+  }
+}
+
+}  // namespace detail
+
+/// Trains the student stage by stage; its own weights stay. Every stage but the last writes into a folder of its name
+/// beneath `output`, the last into `output`. A run that was stopped goes on with `resume` in the stage where it was,
+/// and ends with the bits of an unbroken one; stages that are complete are not run again, and must have the same
+/// settings. The report is the last stage's, or that of the one which was interrupted; seconds are of all. Throws as
+/// train_on_task() does, and contract_error for terms of a later stage before the first one runs.
+template <launchable E>
+task_training_report run_stages(const E& on, const text_classifier& student, const std::vector<training_stage>& stages,
+                                const std::filesystem::path& output, bool resume, const std::string& verb,
+                                const std::string& student_text, console& out) {
+  detail::expects_stages(stages, student);
+  const std::vector<std::filesystem::path> folders = detail::folders_of(stages, output);
+  const run_lock lock = detail::claim_folder(output, resume);
+  detail::prepare_folders(folders, resume);
+  task_training_report report;
+  std::optional<text_classifier> left;
+  double seconds = 0;
+  for (std::size_t k = 0; k < stages.size(); ++k) {
+    const training_stage& s = stages[k];
+    const bool last = k + 1 == stages.size();
+    task_training_options options = s.options;
+    options.output = folders[k];
+    options.resume = resume;
+    out.say("stage " + s.name + ", " + std::to_string(k + 1) + " of " + std::to_string(stages.size()));
+    if (k > 0) left.emplace(load_for_task(folders[k - 1], s.texts->train.task, options.training.seed));
+    if (left && s.fresh_head) make_head_anew(*left, options.training.seed);
+    report = train_on_task(on, left ? *left : student, s.teacher, *s.texts, options, verb + ", stage " + s.name,
+                           k == 0 ? student_text : "of stage " + stages[k - 1].name, out, last ? &lock : nullptr);
+    report.seconds = seconds += report.seconds;
+    if (report.end == run_end::interrupted) break;
+  }
+  return report;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,97 @@
+// TinyBERT: general distillation on text without labels, then the task in two stages, first layers, then predictions.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "limbeck/recipes/distill.hpp"
+#include "limbeck/recipes/stages.hpp"
+
+namespace limbeck {
+
+/// What TinyBERT (Jiao et al. 2020, arXiv:1909.10351) has beside a distillation, whose epochs, learning rate and terms
+/// are those of its last stage, of predictions. The paper trains that one for 3 epochs at 1e-5 to 3e-5.
+struct tinybert_options {
+  std::filesystem::path general_teacher;  ///< a folder with an encoder that no task has changed; empty: no such stage
+  std::filesystem::path corpus;           ///< its texts, one a line
+  index general_epochs = 3, intermediate_epochs = 20;
+  double general_learning_rate = 5e-5, intermediate_learning_rate = 5e-5;
+  std::vector<std::string> intermediate_losses;  ///< terms of both; empty: intermediate_terms()
+};
+
+/// The terms on layers: attention scores, hidden states and embeddings (equations 7 to 9), each of weight 1. Where the
+/// widths differ one projection with a bias serves embeddings and states, as in the released code.
+[[nodiscard]] inline std::vector<std::string> intermediate_terms(index student_width, index teacher_width) {
+  const std::string projection =
+      student_width == teacher_width ? "projection=none" : "projection=linear_bias,shared=layers";
+  return {"attention_mse:mapping=uniform", "hidden_mse:mapping=uniform," + projection, "embedding_mse:" + projection};
+}
+
+/// The terms on predictions: the soft cross-entropy at temperature 1 (equation 10), for regressions the error to the
+/// labels, as in the released code.
+[[nodiscard]] inline std::vector<std::string> prediction_terms(const task_description& task) {
+  if (task.regression()) return {"regression_mse"};
+  return {"soft_cross_entropy:temperature=1"};
+}
+
+namespace detail {
+
+/// The texts of the general stage, which have no labels; the task is only what the student's head is of.
+[[nodiscard]] inline task_texts corpus_texts(const task_texts& of_task, const std::filesystem::path& corpus) {
+  return {{of_task.train.task, corpus.string(), {}}, of_task.dev, read_texts(corpus)};
+}
+
+/// A stage on layers.
+[[nodiscard]] inline training_stage layer_stage(const std::string& name, const text_classifier& teacher,
+                                                const task_texts& texts, const distill_options& options, index epochs,
+                                                double learning_rate, std::vector<std::string> losses) {
+  training_stage s{.name = name, .teacher = &teacher, .texts = &texts, .options = options};
+  s.options.keeps = kept_state::last;
+  s.options.training.epochs = epochs;
+  s.options.training.learning_rate = learning_rate;
+  s.options.training.early_stop = 0;
+  s.options.store.clear();
+  s.options.losses = std::move(losses);
+  return s;
+}
+
+}  // namespace detail
+
+/// Distils in the stages `general` (where a teacher for it is named), `intermediate` and `prediction`. Throws as
+/// distill() does, and contract_error where one of general teacher and corpus is missing.
+template <launchable E>
+task_training_report tinybert(const E& on, distill_options options, const tinybert_options& recipe, console& out) {
+  expects(recipe.general_teacher.empty() == recipe.corpus.empty(),
+          "tinybert: a general teacher needs a corpus, and a corpus a general teacher");
+  const task_texts texts = read_task(options.task);
+  const task_description& task = texts.train.task;
+  const text_classifier teacher = load_text_classifier(options.teacher);
+  (void)classes_by_label(teacher.config, task);
+  const text_classifier student = make_student(options.student, teacher, task, options.training.seed);
+  const auto on_layers = [&](const text_classifier& from) {
+    return recipe.intermediate_losses.empty() ? intermediate_terms(student.config.sizes.width, from.config.sizes.width)
+                                              : recipe.intermediate_losses;
+  };
+
+  std::vector<training_stage> stages;
+  std::optional<text_classifier> general;
+  std::optional<task_texts> corpus;
+  if (!recipe.corpus.empty()) {
+    general.emplace(load_text_classifier(recipe.general_teacher, {.fresh_head = true, .seed = 0}));
+    expects_same_vocabulary("general teacher", *general, teacher);
+    corpus.emplace(detail::corpus_texts(texts, recipe.corpus));
+    stages.push_back(detail::layer_stage("general", *general, *corpus, options, recipe.general_epochs,
+                                         recipe.general_learning_rate, on_layers(*general)));
+    stages.back().options.transfer.clear();
+  }
+  stages.push_back(detail::layer_stage("intermediate", teacher, texts, options, recipe.intermediate_epochs,
+                                       recipe.intermediate_learning_rate, on_layers(teacher)));
+  if (options.losses.empty()) options.losses = prediction_terms(task);
+  stages.push_back({.name = "prediction", .teacher = &teacher, .texts = &texts, .options = options});
+  return run_stages(on, student, stages, options.output, options.resume, "tinybert", options.student, out);
+}
+
+}  // namespace limbeck
