@@ -240,6 +240,7 @@ set(
 set(
   limbeck_headers_training
   recipes.hpp
+  recipes/augmentation.hpp
   recipes/child_process.hpp
   recipes/classifier.hpp
   recipes/distill.hpp

@@ -80,6 +80,8 @@ recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
   all.add("--general-learning-rate", o.general_learning_rate, "in that stage")->capture_default_str();
   all.add("--intermediate-epochs", o.intermediate_epochs, "of the stage on layers")->capture_default_str();
   all.add("--intermediate-learning-rate", o.intermediate_learning_rate, "in that stage")->capture_default_str();
+  all.add("--augment", o.augmentation.copies, "copies of each text in which words give way to like ones")
+      ->capture_default_str();
   all.add("--intermediate-loss", o.intermediate_losses, "term of these two; --loss is of the last");
   return all;
 }

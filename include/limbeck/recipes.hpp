@@ -1,6 +1,7 @@
 // Everything in limbeck/recipes.
 #pragma once
 
+#include "limbeck/recipes/augmentation.hpp"
 #include "limbeck/recipes/child_process.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/distill.hpp"

@@ -3,8 +3,12 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include "catch.hpp"
+#include "limbeck/mappings/block.hpp"
+#include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "losses/gradient_sweep.hpp"
 #include "losses/representation_oracle.hpp"
@@ -135,6 +139,25 @@ TEST_CASE("attention_mse has the same bits wherever maps lie, and reads and writ
         CHECK(got.untouched);
       }
   }
+}
+
+TEST_CASE("attention_mse to the mean of a block has the gradients of the mean of its losses") {
+  auto c = three_samples(2, 5);
+  auto means = c;
+  means.teacher = {mean_of(std::span(c.teacher).first(3)), mean_of(std::span(c.teacher).last(2))};
+  std::vector<double> constant;  // of the student: the teacher's variance within its blocks
+  for (const double shift : {0.0, 0.75}) {
+    for (std::size_t m = 0; m < 2; ++m)
+      for (double& x : c.student[m].data) x += shift;
+    means.student = c.student;
+    const auto losses = c(attention_mse{limbeck::block_mapping{}});
+    const auto targets = means(attention_mse{limbeck::first_mapping{}});
+    for (const std::size_t m : {0U, 1U})
+      CHECK(limbeck_test::largest_gap(targets.gradient[m].data, losses.gradient[m].data) < 1e-13);
+    constant.push_back(losses.total() - targets.total());
+  }
+  CHECK(constant[0] > 1);
+  CHECK(constant[1] == Approx(constant[0]).epsilon(1e-12));
 }
 
 TEST_CASE("attention_mse with tinybert_zeroing keeps padded rows, and zeroes each side by itself") {

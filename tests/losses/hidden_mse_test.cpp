@@ -2,11 +2,14 @@
 #include "limbeck/losses/hidden_mse.hpp"
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "catch.hpp"
 #include "central_difference.hpp"
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/losses/objective.hpp"
+#include "limbeck/mappings/block.hpp"
 #include "limbeck/mappings/ends.hpp"
 #include "limbeck/mappings/explicit.hpp"
 #include "losses/gradient_sweep.hpp"
@@ -288,6 +291,31 @@ TEST_CASE("hidden_mse adds up the layers that its mapping pairs, each with its w
   for (const std::size_t layer : {0U, 1U}) CHECK(oracle::distance(got.gradient[layer].data, state[layer]) < 1e-12);
   CHECK(distance(p.weight_gradient, weight) < 1e-12);
   CHECK(distance(p.bias_gradient, bias) < 1e-12);
+}
+
+TEST_CASE(
+    "through a linear projection, hidden_mse to the mean of a block has the gradients of the mean of its losses") {
+  auto c = four_samples(3, 5, 2, 5);
+  auto means = c;
+  means.teacher = {mean_of(std::span(c.teacher).first(3)), mean_of(std::span(c.teacher).last(2))};
+  owned_projection p(5, 3), q(5, 3);
+  std::vector<double> constant;  // of the student: the teacher's variance within its blocks
+  for (const unsigned student : {1U, 7U}) {
+    for (unsigned m = 0; m < 2; ++m) means.student[m] = c.student[m] = grid(4, 1, 4, 3, student + m);
+    p.forget();
+    q.forget();
+    const auto losses = c(hidden_mse{limbeck::block_mapping{}, p()});
+    const auto targets = means(hidden_mse{limbeck::first_mapping{}, q()});
+    for (const std::size_t m : {0U, 1U})
+      CHECK(limbeck_test::largest_gap(targets.gradient[m].data, losses.gradient[m].data) < 1e-13);
+    for (limbeck::index i = 0; i < p.weight.count(); ++i)
+      CHECK(q.weight_gradient.data()[i] == Approx(p.weight_gradient.data()[i]).margin(1e-13));
+    for (limbeck::index i = 0; i < 5; ++i)
+      CHECK(q.bias_gradient.data()[i] == Approx(p.bias_gradient.data()[i]).margin(1e-13));
+    constant.push_back(losses.total() - targets.total());
+  }
+  CHECK(constant[0] > 1);
+  CHECK(constant[1] == Approx(constant[0]).epsilon(1e-12));
 }
 
 TEST_CASE("two terms share a projection: its gradients are the weighted sums of theirs") {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "central_difference.hpp"
@@ -31,6 +32,15 @@ struct grid {
   }
   double operator()(index b, index h, index r, index c) const { return const_cast<grid&>(*this)(b, h, r, c); }
 };
+
+/// The mean of layers of one shape.
+inline grid mean_of(std::span<const grid> layers) {
+  grid mean(layers[0].samples, layers[0].heads, layers[0].rows, layers[0].columns);
+  for (const grid& layer : layers)
+    for (std::size_t i = 0; i < mean.data.size(); ++i)
+      mean.data[i] += layer.data[i] / static_cast<double>(layers.size());
+  return mean;
+}
 
 /// Where the elements of a batch lie in memory. The default is packed, without a gap.
 struct placement {

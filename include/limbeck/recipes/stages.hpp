@@ -100,7 +100,10 @@ task_training_report run_stages(const E& on, const text_classifier& student, con
     options.output = folders[k];
     options.resume = resume;
     out.say("stage " + s.name + ", " + std::to_string(k + 1) + " of " + std::to_string(stages.size()));
-    if (k > 0) left.emplace(load_for_task(folders[k - 1], s.texts->train.task, options.training.seed));
+    if (k > 0) {
+      left.emplace(load_for_task(folders[k - 1], s.texts->train.task, options.training.seed));
+      if (stages[k - 1].options.keeps == kept_state::last) options.learned = folders[k - 1] / "learned.safetensors";
+    }
     if (left && s.fresh_head) make_head_anew(*left, options.training.seed);
     report = train_on_task(on, left ? *left : student, s.teacher, *s.texts, options, verb + ", stage " + s.name,
                            k == 0 ? student_text : "of stage " + stages[k - 1].name, out, last ? &lock : nullptr);

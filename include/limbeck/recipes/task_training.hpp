@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
+#include "limbeck/io/safetensors.hpp"
+#include "limbeck/io/safetensors_writer.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/run_folder.hpp"
@@ -23,7 +26,7 @@
 namespace limbeck {
 
 /// Which state of a run its folder holds in the end: the best on dev, or the last, for runs that train what dev scores
-/// do not show; nothing is evaluated then.
+/// do not show; nothing is evaluated then, and learned.safetensors holds what terms learned, for a run that goes on.
 enum class kept_state { best, last };
 
 /// What is common to commands that train.
@@ -33,6 +36,7 @@ struct task_training_options {
   std::filesystem::path output;
   std::filesystem::path transfer;     ///< texts that only the teacher labels; empty: none
   std::filesystem::path store;        ///< what the teacher said of all of them (teacher_store); empty: it is asked
+  std::filesystem::path learned;      ///< what terms of an earlier run learned (kept_state::last); empty: none
   std::vector<std::string> losses;    ///< terms; empty: the verb's default
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   kept_state keeps = kept_state::best;
@@ -135,11 +139,27 @@ class task_learner {
         gradients_(table_.size()) {
     const parameter_table& own = student.model.parameters();
     std::copy_n(student.weights.data(), own.size(), weights_.data());
-    for (std::size_t p = own.entries().size(); p < table_.entries().size(); ++p)
+    students_ = own.entries().size();
+    for (std::size_t p = students_; p < table_.entries().size(); ++p)
       initialise_parameter(table_.entries()[p], p, seed + 1, weights_.all());
   }
   task_learner(const task_learner&) = delete;  // terms look at it
   task_learner& operator=(const task_learner&) = delete;
+
+  /// Lets terms begin with what those of another run learned under the same names, where the shapes agree.
+  void start_from(const std::filesystem::path& learned) {
+    const safetensors_file kept(learned);
+    for (const parameter& p : of_terms())
+      if (const tensor_entry* const found = kept.find(p.name); found != nullptr && found->shape == shape_of(p))
+        kept.read(p.name, shape_of(p), weights_.data() + p.offset);
+  }
+  /// Writes what terms have learned.
+  void save_learned(const std::filesystem::path& file) const {
+    std::vector<tensor_record> records;
+    for (const parameter& p : of_terms())
+      records.push_back({p.name, dtype::f32, shape_of(p), weights_.data() + p.offset});
+    write_safetensors(file, records);
+  }
 
   [[nodiscard]] const parameter_table& table() const { return table_; }
   [[nodiscard]] view<float, 1> weights() { return weights_.all(); }
@@ -150,9 +170,12 @@ class task_learner {
   }
 
  private:
+  [[nodiscard]] std::span<const parameter> of_terms() const { return std::span(table_.entries()).subspan(students_); }
+
   parameter_table table_;
   term_builder builder_;
   buffer<float> weights_, gradients_;
+  std::size_t students_ = 0;  // parameters before those of terms
 };
 
 /// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
@@ -230,6 +253,7 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   options.training.check();
   detail::task_teacher taught(teacher, options.store, texts.train.task);
   detail::task_learner learner(student, teacher, taught.top_k_temperature(), options.losses, options.training.seed);
+  if (!options.learned.empty()) learner.start_from(options.learned);
   const sample_set train =
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
@@ -250,7 +274,12 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   };
   trainer<E> loop(
       on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, settings, [&] { save_to(options.output); }, out);
+      options.output, settings,
+      [&] {
+        save_to(options.output);
+        if (options.keeps == kept_state::last) learner.save_learned(options.output / "learned.safetensors");
+      },
+      out);
   evaluator scores;
   if (options.keeps == kept_state::best)
     scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/recipes/augmentation.hpp"
 #include "limbeck/recipes/distill.hpp"
 #include "limbeck/recipes/stages.hpp"
 
@@ -20,6 +21,8 @@ struct tinybert_options {
   index general_epochs = 3, intermediate_epochs = 20;
   double general_learning_rate = 5e-5, intermediate_learning_rate = 5e-5;
   std::vector<std::string> intermediate_losses;  ///< terms of both; empty: intermediate_terms()
+  augmentation_options augmentation{.copies =
+                                        0};  ///< of the task's texts; the paper has 20 copies. The seed is the run's
 };
 
 /// The terms on layers: attention scores, hidden states and embeddings (equations 7 to 9), each of weight 1. Where the
@@ -60,13 +63,14 @@ namespace detail {
 
 }  // namespace detail
 
-/// Distils in the stages `general` (where a teacher for it is named), `intermediate` and `prediction`. Throws as
-/// distill() does, and contract_error where one of general teacher and corpus is missing.
+/// Distils in the stages `general` (where a teacher for it is named), `intermediate` and `prediction`. The last one of
+/// a regression, whose own terms learn from labels, leaves out texts that have none. Throws as distill() does, and
+/// contract_error where one of general teacher and corpus is missing.
 template <launchable E>
 task_training_report tinybert(const E& on, distill_options options, const tinybert_options& recipe, console& out) {
   expects(recipe.general_teacher.empty() == recipe.corpus.empty(),
           "tinybert: a general teacher needs a corpus, and a corpus a general teacher");
-  const task_texts texts = read_task(options.task);
+  task_texts texts = read_task(options.task);
   const task_description& task = texts.train.task;
   const text_classifier teacher = load_text_classifier(options.teacher);
   (void)classes_by_label(teacher.config, task);
@@ -75,6 +79,16 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
     return recipe.intermediate_losses.empty() ? intermediate_terms(student.config.sizes.width, from.config.sizes.width)
                                               : recipe.intermediate_losses;
   };
+
+  const bool labels_alone = task.regression() && options.losses.empty();
+  if (options.losses.empty()) options.losses = prediction_terms(task);
+  std::optional<task_texts> labelled;
+  if (labels_alone) labelled.emplace(texts);
+  if (recipe.augmentation.copies > 0) {
+    augmentation_options how = recipe.augmentation;
+    how.seed = options.training.seed;
+    texts.unlabelled = augmented(on, texts.train.examples, teacher.pieces, word_vectors(teacher), how);
+  }
 
   std::vector<training_stage> stages;
   std::optional<text_classifier> general;
@@ -89,8 +103,9 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
   }
   stages.push_back(detail::layer_stage("intermediate", teacher, texts, options, recipe.intermediate_epochs,
                                        recipe.intermediate_learning_rate, on_layers(teacher)));
-  if (options.losses.empty()) options.losses = prediction_terms(task);
-  stages.push_back({.name = "prediction", .teacher = &teacher, .texts = &texts, .options = options});
+  stages.push_back(
+      {.name = "prediction", .teacher = &teacher, .texts = labelled ? &*labelled : &texts, .options = options});
+  if (labels_alone) stages.back().options.transfer.clear();
   return run_stages(on, student, stages, options.output, options.resume, "tinybert", options.student, out);
 }
 
