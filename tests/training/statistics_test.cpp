@@ -102,6 +102,18 @@ TEST_CASE("of fewer than two numbers no error is known") {
   CHECK_FALSE(mean_of_means(both).knows_error());
 }
 
+TEST_CASE("numbers that are all the same say nothing of the error, and do not hide that of others") {
+  const estimate same = estimate_mean(std::vector<double>{2, 2, 2}),
+                 other = estimate_mean(std::vector<double>{1, 2, 3});
+  CHECK(same.deviation == 0);
+  CHECK_FALSE(same.knows_error());
+  CHECK(std::isnan(same.detectable()));
+  const estimate both = mean_of_means(std::vector<estimate>{same, other});
+  CHECK(both.error == Approx(other.error / 2));
+  CHECK(both.freedom == Approx(2.0));
+  CHECK_FALSE(mean_of_means(std::vector<estimate>(3, same)).knows_error());
+}
+
 TEST_CASE("a mean of means has the error and the degrees of freedom of Welch and Satterthwaite") {
   // variances of the means 4 / 4 = 1 and 12 / 3 = 4: error sqrt(5) / 2, freedom 25 / (1 / 3 + 16 / 2)
   const std::vector<estimate> means{{.count = 4, .mean = 1, .deviation = 2, .error = 1, .freedom = 3},

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +13,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -44,9 +44,14 @@ class child_process {
     for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     const pid_t parent = ::getpid();
+    sigset_t all, before;  // a signal must not find our handlers in the child
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     number_ = ::fork();
-    if (number_ < 0) detail::throw_system_error(command[0], "cannot be started");
-    if (number_ == 0) become(words, parent, nothing.number(), prints.number(), said.number());
+    if (number_ == 0) become(words, parent, before, nothing.number(), prints.number(), said.number());
+    const int cause = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (number_ < 0) detail::throw_system_error(command[0], "cannot be started", cause);
   }
   child_process(child_process&& other) noexcept
       : number_(std::exchange(other.number_, -1)),
@@ -75,7 +80,7 @@ class child_process {
   }
 
   /// Returns when one of them has something to say or has ended, a signal was heard, or the time is over.
-  friend void wait_for_any(const std::vector<child_process*>& children, int milliseconds) {
+  static void wait_for_any(const std::vector<child_process*>& children, int milliseconds) {
     std::vector<pollfd> ends;
     for (const child_process* child : children)
       if (child->printed_.is_open()) ends.push_back({child->printed_.number(), POLLIN, 0});
@@ -84,8 +89,12 @@ class child_process {
   }
 
  private:
-  [[noreturn]] static void become(std::vector<char*>& words, pid_t parent, int nothing, int prints, int said) {
+  [[noreturn]] static void become(std::vector<char*>& words, pid_t parent, const sigset_t& mask, int nothing,
+                                  int prints, int said) {
     (void)::setpgid(0, 0);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+      if (::signal(number, SIG_DFL) == SIG_IGN) ::signal(number, SIG_IGN);
+    ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 #ifdef __linux__
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif

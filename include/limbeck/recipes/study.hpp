@@ -61,7 +61,7 @@ class study_runner {
       pieces_.push_back({&cell.run, cell_folder(cell.run.key), about(cell), &cell});
     for (piece& p : pieces_)
       if (p.cell != nullptr && record.results().contains(p.run->key)) p.is = state::done;
-    for (std::size_t i = 0; i < all.steps.size(); ++i)
+    for (std::size_t i = all.steps.size(); i-- > 0;)  // what a step needs has a lower number
       if (!is_needed(i) || std::filesystem::exists(all.steps[i].folder)) pieces_[i].is = state::done;
   }
 
@@ -79,7 +79,7 @@ class study_runner {
       if (jobs_.empty()) return !stopping;
       std::vector<child_process*> children;
       for (job& j : jobs_) children.push_back(&j.process);
-      wait_for_any(children, 200);
+      child_process::wait_for_any(children, 200);
       for (auto j = jobs_.begin(); j != jobs_.end();) {
         const auto status = j->process.ended();
         if (status) finish(*j, *status, stopping);
@@ -155,7 +155,8 @@ class study_runner {
   void finish(job& j, int status, bool stopping) {
     piece& p = *j.of;
     const std::string last = j.process.last_line();
-    const json result = json::parse(last, nullptr, false);
+    json result = json::parse(last, nullptr, false);
+    if (result.is_object()) result.erase("output");  // a place of this machine
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - j.started;
     if (status == 0 && result.is_object())
       commit(p, result, took.count());
@@ -173,8 +174,9 @@ class study_runner {
     if (p.cell != nullptr) {
       record_.commit(*p.cell, result, seconds);
       if (!options_.keep) std::filesystem::remove_all(p.folder, none);
-      out_.progress("cells", static_cast<index>(record_.results().size()), static_cast<index>(all_.cells.size()),
-                    p.about);
+      const auto done =
+          std::ranges::count_if(pieces_, [](const piece& q) { return q.cell != nullptr && q.is == state::done; });
+      out_.progress("cells", done + 1, static_cast<index>(all_.cells.size()), p.about);
     } else {
       const auto& folder = all_.steps[static_cast<std::size_t>(&p - pieces_.data())].folder;
       write_file(p.folder / "result.json", result.dump() + "\n");
@@ -222,12 +224,39 @@ inline void remove_finished_cells(const std::filesystem::path& output, const stu
   }
 }
 
+/// What the steps reached of which the folders are there.
+[[nodiscard]] inline std::vector<study_prepared> prepared_of(const study_cells& all,
+                                                             const std::map<std::string, std::string>& metrics) {
+  std::vector<study_prepared> reached;
+  for (std::size_t i = 0; i < all.steps.size(); ++i) {
+    const auto file = all.steps[i].folder / "result.json";
+    if (!std::filesystem::exists(file)) continue;
+    const json result = read_json(file).raw();
+    for (const auto& [task, metric] : metrics) {
+      const bool needed = std::ranges::any_of(all.cells, [&, &task = task](const study_cell& c) {
+        return c.task == task && std::ranges::find(c.run.needs, i) != c.run.needs.end();
+      });
+      if (needed && result.contains(metric) && result.at(metric).is_number())
+        reached.push_back({all.steps[i].name, task, result.at(metric).get<double>()});
+    }
+  }
+  return reached;
+}
+
+[[nodiscard]] inline study_summary summarise_with_steps(const study_plan& plan, const study_cells& all,
+                                                        const study_results& results) {
+  study_summary summary = summarise(plan, all.cells, results);
+  summary.steps = prepared_of(all, summary.metrics);
+  return summary;
+}
+
 }  // namespace detail
 
 /// The summary of what a study's folder holds by now.
 [[nodiscard]] inline study_summary summarise_study(const study_options& options) {
   const study_plan plan = read_study_plan(options.plan, options.set);
-  return summarise(plan, cells_of(plan, options.output).cells, read_study_record(options.output / "cells.jsonl"));
+  return detail::summarise_with_steps(plan, cells_of(plan, options.output),
+                                      read_study_record(options.output / "cells.jsonl"));
 }
 
 /// Runs the cells that the output folder's cells.jsonl does not have yet, and the steps that these need, in child
@@ -248,7 +277,10 @@ inline study_report run_study(const study_options& options, console& out) {
   report.interrupted = !runner.run();
   out.clear();
   report.failures = runner.failures();
-  report.summary = summarise(plan, all.cells, record.results());
+  report.summary = detail::summarise_with_steps(plan, all, record.results());
+  if (const std::size_t others = record.results().size() - report.summary.finished; others > 0)
+    out.say(std::to_string(others) + " cells in " + (options.output / "cells.jsonl").string() +
+            " are none of this plan's");
   if (!report.interrupted) {
     write_file(options.output / "summary.json", json_of(report.summary).dump(2) + "\n");
     write_file(options.output / "summary.md", markdown_of(report.summary));

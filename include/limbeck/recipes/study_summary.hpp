@@ -35,6 +35,11 @@ struct study_difference {
   estimate value;    ///< its count is that of pairs
   [[nodiscard]] std::string verdict() const;
 };
+/// What a step that cells needed reached by the metric of their task, such as a teacher.
+struct study_prepared {
+  std::string step, task;
+  double value;
+};
 struct study_verdict {
   study_claim claim;
   study_difference difference;
@@ -44,23 +49,23 @@ struct study_summary {
   std::string name, question;
   std::size_t planned = 0, finished = 0;
   std::map<std::string, std::string> metrics;  ///< of each task
+  std::vector<study_prepared> steps{};
   std::vector<study_mean> means{};
   std::vector<study_difference> differences{};  ///< of each level to the base: of each task, then over all
   std::vector<study_verdict> verdicts{};
 };
 
-/// Whether zero lies outside of the difference's 95 % interval. Pairs that agree to the last digit say nothing of how
-/// far others may lie apart.
+/// Better or worse where zero lies outside of the difference's 95 % interval.
 [[nodiscard]] inline std::string study_difference::verdict() const {
   const interval likely = value.confidence();
-  if (!(value.error > 0) || likely.holds(0)) return "undecided";
+  if (!value.knows_error() || likely.holds(0)) return "undecided";
   return likely.low > 0 ? "better" : "worse";
 }
 
 /// Confirmed, or refuted, where the whole 95 % interval of the difference lies where the claim holds, or does not hold.
 [[nodiscard]] inline std::string study_verdict::verdict() const {
   using enum study_claim::relation;
-  if (!(difference.value.error > 0)) return "undecided";
+  if (!difference.value.knows_error()) return "undecided";
   const interval likely = difference.value.confidence();
   const auto [low, high] = claim.is == worse ? interval{-likely.high, -likely.low} : likely;
   const bool all = claim.is == same ? low > -claim.by && high < claim.by : low > claim.by;

@@ -15,9 +15,14 @@ namespace detail {
 
 /// What every table and list says of an estimate; what is not known is null.
 [[nodiscard]] inline json json_of(const estimate& e) {
+  const auto known = [](double x) { return std::isnan(x) ? json() : json(x); };
   const interval likely = e.confidence();
-  return {{"n", e.count},      {"mean", e.mean},      {"deviation", e.deviation},
-          {"low", likely.low}, {"high", likely.high}, {"detectable", e.detectable()}};
+  return {{"n", e.count},
+          {"mean", known(e.mean)},
+          {"deviation", known(e.deviation)},
+          {"low", known(likely.low)},
+          {"high", known(likely.high)},
+          {"detectable", known(e.detectable())}};
 }
 [[nodiscard]] inline json json_of(const study_difference& d) {
   json all = json_of(d.value);
@@ -68,15 +73,30 @@ namespace detail {
   return text;
 }
 
+/// How the columns are to be read.
+[[nodiscard]] inline std::string legend(const study_summary& s) {
+  std::string text =
+      "\nIntervals hold the true mean with 95 % confidence (Student's t). Differences are paired by seed; one over "
+      "all\n"
+      "tasks is the mean of theirs. Detectable: the smallest true difference that so many pairs, as far apart as "
+      "these,\n"
+      "tell from 0 in 4 of 5 studies, at 5 %, two-sided.";
+  if (!s.differences.empty())
+    text += " Of " + std::to_string(s.differences.size()) +
+            " differences, one in 20 would be called better or worse\nby chance alone.";
+  return text + "\n";
+}
+
 }  // namespace detail
 
-/// One object: `name`, `question`, `cells` (planned, finished), `metrics` (of each task), `means`, `differences` and
-/// `claims`.
+/// One object: `name`, `question`, `cells` (planned, finished), `metrics` (of each task), `prepared`, `means`,
+/// `differences` and `claims`.
 [[nodiscard]] inline json json_of(const study_summary& s) {
-  json all{
-      {"name", s.name},         {"question", s.question}, {"cells", {{"planned", s.planned}, {"finished", s.finished}}},
-      {"metrics", s.metrics},   {"means", json::array()}, {"differences", json::array()},
-      {"claims", json::array()}};
+  json all{{"name", s.name}, {"question", s.question}, {"metrics", s.metrics}};
+  all["cells"] = {{"planned", s.planned}, {"finished", s.finished}};
+  for (const char* list : {"prepared", "means", "differences", "claims"}) all[list] = json::array();
+  for (const study_prepared& p : s.steps)
+    all["prepared"].push_back({{"step", p.step}, {"task", p.task}, {"value", p.value}});
   for (const study_mean& m : s.means) {
     all["means"].push_back(detail::json_of(m.value));
     all["means"].back().update({{"task", m.task}, {"levels", m.levels}});
@@ -108,7 +128,10 @@ namespace detail {
     text += "| " + d.factor + " = " + d.level + " | " + d.than + " | " + task_text(d.task) + " | " +
             difference_row(d, d.verdict());
   text += means_tables(s);
-  return text;
+  if (!s.steps.empty()) text += "\n## Prepared\n\n| step | task | value |\n| --- | --- | ---: |\n";
+  for (const study_prepared& p : s.steps)
+    text += "| " + p.step + " | " + p.task + " | " + number_text(p.value) + " |\n";
+  return text + legend(s);
 }
 
 }  // namespace limbeck

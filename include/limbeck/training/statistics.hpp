@@ -65,7 +65,8 @@ struct interval {
   [[nodiscard]] bool holds(double x) const { return low <= x && x <= high; }
 };
 
-/// A mean of independent numbers, and how sure it is. Two numbers are the fewest that say something of its error.
+/// A mean of independent numbers, and how sure it is. Of its error fewer than two numbers say nothing, and neither do
+/// numbers that are all the same: others may lie further apart.
 struct estimate {
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   std::size_t count = 0;  ///< numbers
@@ -75,7 +76,7 @@ struct estimate {
   double error = unknown;  ///< standard error of the mean
   double freedom = 0;      ///< degrees of freedom of the error; 0: it is not known
 
-  [[nodiscard]] bool knows_error() const { return freedom > 0; }
+  [[nodiscard]] bool knows_error() const { return freedom > 0 && error > 0; }
 
   /// Where the true mean lies with that confidence, by Student's t; NaN where the error is not known.
   [[nodiscard]] interval confidence(double share = 0.95) const {
@@ -122,7 +123,7 @@ struct estimate {
     squares += square;
     fourths += square * square / e.freedom;
     freedom += e.freedom;
-    known = known && e.knows_error();
+    known = known && e.freedom > 0;
   }
   out.mean = sum / n;
   if (!known) return out;
