@@ -253,7 +253,9 @@ set(
   recipes/study.hpp
   recipes/study_cells.hpp
   recipes/study_plan.hpp
+  recipes/study_plan_file.hpp
   recipes/study_record.hpp
+  recipes/study_runner.hpp
   recipes/study_summary.hpp
   recipes/study_text.hpp
   recipes/task.hpp

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "limbeck/recipes/study_plan.hpp"
+#include "limbeck/recipes/study_plan_file.hpp"
 
 namespace limbeck_test {
 

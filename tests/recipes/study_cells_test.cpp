@@ -144,6 +144,6 @@ TEST_CASE("names that are nothing, and cells that are one run, are refused") {
   CHECK_THAT(complaint({{"prepare", {{{"name", "teacher"}, {"verb", "x"}, {"arguments", {{"a", "${teacher}"}}}}}}}),
              Contains("names teacher, which is no place"));
   CHECK(complaint({{"base", {{"arguments", {{"loss", "x"}}}}}}) ==
-        "plan.json: two cells are the same run: task sst-2, seed 3, map = mse, weight = 1 and task sst-2, seed 3, "
+        "plan.json: two cells are the same run: sst-2, seed 3, map = mse, weight = 1 and sst-2, seed 3, "
         "map = kl, weight = 1");
 }

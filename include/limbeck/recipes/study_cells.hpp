@@ -37,6 +37,12 @@ struct study_cell {
   std::map<std::string, std::string> levels{};  ///< of each factor
   study_run run{};
 };
+/// The cell, for people.
+[[nodiscard]] inline std::string about(const study_cell& cell) {
+  std::string text = cell.task + ", seed " + std::to_string(cell.seed);
+  for (const auto& [factor, level] : cell.levels) text += ", " + factor + " = " + level;
+  return text;
+}
 struct study_cells {
   std::vector<study_step> steps;
   std::vector<study_cell> cells;  ///< of one seed after the other, so that a part of a study compares all levels
@@ -171,11 +177,6 @@ class study_expansion {
     for (const study_cell& other : made_.cells)
       if (other.run.key == cell.run.key)
         throw file_error(plan_.file, "", "two cells are the same run: " + about(other) + " and " + about(cell));
-  }
-  static std::string about(const study_cell& cell) {
-    std::string text = "task " + cell.task + ", seed " + std::to_string(cell.seed);
-    for (const auto& [factor, level] : cell.levels) text += ", " + factor + " = " + level;
-    return text;
   }
   [[noreturn]] void refuse(std::string_view text, const std::string& problem) const {
     throw file_error(plan_.file, "\"" + std::string(text) + "\"", problem);

@@ -1,5 +1,5 @@
-// Tests of limbeck/recipes/study_plan.hpp.
-#include "limbeck/recipes/study_plan.hpp"
+// Tests of limbeck/recipes/study_plan_file.hpp.
+#include "limbeck/recipes/study_plan_file.hpp"
 
 #include <string>
 #include <vector>
