@@ -54,25 +54,22 @@ inline void expects_no_links(const std::filesystem::path& folder) {
   return lock;
 }
 
-/// The first and the last record of a run that came to its end.
-struct complete_run {
-  json_value start, end;
-};
-
-/// What a complete run left in the folder; nothing of another.
-[[nodiscard]] inline std::optional<complete_run> find_complete_run(const std::filesystem::path& output) {
+/// The last record of a run that came to its end; nothing of another.
+[[nodiscard]] inline std::optional<json_value> end_of_run(const std::filesystem::path& output) {
   const auto file = output / "run.jsonl";
   if (!std::filesystem::exists(file) || std::filesystem::exists(output / "checkpoint.safetensors")) return std::nullopt;
   const std::vector<json_value> records = read_run_record(file);
   if (records.empty() || records.back().optional<std::string>("event", "") != "end") return std::nullopt;
-  return complete_run{records.front(), records.back()};
+  return records.back();
 }
 
-/// Throws where the complete run in the folder had other settings, naming the first that differs.
-inline void expects_settings(const complete_run& run, const json& wanted, const std::filesystem::path& output) {
-  const json kept = run.start.has("settings") ? run.start.at("settings").raw() : json::object();
+/// Throws where the folder's run, which came to its end, had other settings, naming the first that differs.
+inline void expects_settings_of_run(const std::filesystem::path& output, const json& wanted) {
+  const auto file = output / "run.jsonl";
+  const json_value start = read_run_record(file).front();
+  const json kept = start.has("settings") ? start.at("settings").raw() : json::object();
   if (const std::string other = first_difference(kept, wanted, "the record"); !other.empty())
-    throw file_error((output / "run.jsonl").string(), "", "belongs to a run with other settings: " + other);
+    throw file_error(file.string(), "", "belongs to a run with other settings: " + other);
 }
 
 }  // namespace detail

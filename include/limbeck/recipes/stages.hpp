@@ -62,7 +62,7 @@ inline void prepare_folders(const std::vector<std::filesystem::path>& folders, b
     if (std::filesystem::is_symlink(folder, none) && folder != folders.back())
       throw file_error(folder.string(), "", "is a link, expected an output folder without links");
   std::size_t complete = 0;
-  while (complete < folders.size() && find_complete_run(folders[complete])) ++complete;
+  while (complete < folders.size() && end_of_run(folders[complete])) ++complete;
   if (!resume && complete > 0 && complete < folders.size()) stopped(folders.back(), "go on with --resume, or ");
   const std::size_t first = resume ? complete + 1 : 0;
   for (std::size_t k = first; k < folders.size(); ++k)

@@ -228,12 +228,12 @@ template <launchable E>
                                                                 const json& settings, const text_classifier* teacher,
                                                                 const sample_set& dev, task_training_report report,
                                                                 console& out) {
-  const auto run = options.resume ? find_complete_run(options.output) : std::nullopt;
-  if (!run) return std::nullopt;
-  expects_settings(*run, settings, options.output);
+  const auto end = options.resume ? end_of_run(options.output) : std::nullopt;
+  if (!end) return std::nullopt;
+  expects_settings_of_run(options.output, settings);
   out.say("the run in " + options.output.string() + " is complete");
-  report.updates = run->end.required<std::int64_t>("step");
-  report.best_epoch = run->end.required<std::int64_t>("best_epoch");
+  report.updates = end->required<std::int64_t>("step");
+  report.best_epoch = end->required<std::int64_t>("best_epoch");
   score_best(on, options, teacher, dev, out, report);
   return report;
 }
