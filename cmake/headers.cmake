@@ -272,6 +272,7 @@ set(
   training/evaluation.hpp
   training/gradient_norm.hpp
   training/interruption.hpp
+  training/intervals.hpp
   training/kept_batch.hpp
   training/kept_teacher.hpp
   training/last_hidden.hpp
@@ -288,6 +289,7 @@ set(
   training/term_kinds.hpp
   training/term_spec.hpp
   training/terms.hpp
+  training/token_states.hpp
   training/trainer.hpp
   training/training_options.hpp
 )

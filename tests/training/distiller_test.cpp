@@ -78,6 +78,41 @@ TEST_CASE("micro-batches of any size give the gradient and the value of the whol
   }
 }
 
+TEST_CASE("each term's gradient is that of a distillation with this term alone, and nothing is left of it") {
+  const sample_set set = small_samples(10, false);
+  const word_sum model(20, 3);
+  const matrix<> weights(20, 3, 1), shown(20, 3, 2);
+  const auto soft = [] {
+    return named_term<executor_type, double>{"soft", {}, soft_target_kl{.over = divisor::samples}, false};
+  };
+  const auto hard = [] {
+    return named_term<executor_type, double>{
+        "hard", {.from = 0.5}, cross_entropy{.ignore_index = no_label, .over = divisor::rows}, true, false};
+  };
+  const auto distiller_of = [&](std::vector<named_term<executor_type, double>> terms) {
+    return distiller<word_sum, executor_type, double>(model, {&model, shown.seen_flat(), {}}, std::move(terms));
+  };
+  const std::vector<std::ptrdiff_t> chosen{1, 4, 6, 7};
+  const std::vector<std::span<const std::ptrdiff_t>> spans{chosen};
+  const normaliser counts = counts_of_step(spans, set, 3);
+  std::vector<matrix<>> alone(2, matrix<>(20, 3));
+  std::vector<double> value{0};
+  distiller_of({soft()}).accumulate({}, set, chosen, counts, {.keeps = true}, 0, weights.seen_flat(), alone[0].flat(),
+                                    value);
+  distiller_of({hard()}).accumulate({}, set, chosen, counts, {.keeps = true}, 0, weights.seen_flat(), alone[1].flat(),
+                                    value);
+  auto both = distiller_of({soft(), hard()});
+  matrix<> gradient(20, 3, 7);  // of something else
+  std::vector<std::size_t> seen;
+  both.each_term_gradient({}, set, chosen, counts, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(),
+                          [&](std::size_t term) {
+                            seen.push_back(term);
+                            CHECK(largest_gap(gradient.seen(), alone[term].seen()) == 0);
+                          });
+  CHECK(seen == std::vector<std::size_t>{0, 1});
+  CHECK(largest_gap(gradient.seen(), matrix<>(20, 3).seen()) == 0);
+}
+
 TEST_CASE("counts of a step are those of all its samples, rows those with a label") {
   sample_set set = small_samples(6, false);  // lengths 3 4 5 6 3 4
   set.labels[1] = no_label;

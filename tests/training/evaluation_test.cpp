@@ -95,6 +95,11 @@ TEST_CASE("the calibration error is 0 where confidence is deserved and large whe
   for (auto& label : labels) label = 1;
   CHECK(calibration_error<double>(logits, 2, labels) == Approx(0.9));
   CHECK(calibration_error<double>({}, 2, {}) == 0);
+  const auto bins = confidence_bins<double>(logits, 2, labels);
+  REQUIRE(bins.size() == 15);
+  for (std::size_t b = 0; b < 15; ++b) CHECK(bins[b].count == (b == 13 ? 10 : 0));  // 0.9 of 15 parts
+  CHECK(bins[13].confidence == Approx(9));
+  CHECK(bins[13].right == 0);
 }
 
 TEST_CASE("the task's metrics come in its order, undefined ones without a value") {

@@ -45,8 +45,13 @@ struct crash {};
 /// A distillation of a regressor or classifier, hidden states through a learned projection included.
 struct small_run {
   limbeck::sample_set train = limbeck_test::small_samples(8, true), dev = limbeck_test::small_samples(5, true, 100);
-  limbeck::training_options training{
-      .epochs = 3, .batch_size = 2, .learning_rate = 1e-2, .warmup = 1.0 / 3, .seed = 5, .save_every = 0};
+  limbeck::training_options training{.epochs = 3,
+                                     .batch_size = 2,
+                                     .learning_rate = 1e-2,
+                                     .warmup = 1.0 / 3,
+                                     .seed = 5,
+                                     .gradient_shares = 0,
+                                     .save_every = 0};
   std::vector<std::string> losses{"regression_mse:weight=linear:4:1", "logits_mse:weight=0.5",
                                   "hidden_mse:projection=linear_bias"};
   limbeck::json settings{{"seed", 5}};

@@ -150,6 +150,27 @@ TEST_CASE("terms that name one projection share it") {
       "loss: embedding_mse:shared=all,projection=linear_bias: the shared projection has another form elsewhere");
 }
 
+TEST_CASE("terms of layers tell the layers that they compare, by their names in records") {
+  parameter_table table;
+  const auto pairs_of = [&](const std::vector<std::string>& texts, const term_context& context) {
+    std::vector<term_spec> specs(texts.begin(), texts.end());
+    return term_builder(specs, context, table).layer_pairs();
+  };
+  const auto found =
+      pairs_of({"cross_entropy", "attention_mse:mapping=last,heads=mean", "attention_mse:mapping=uniform,heads=mean",
+                "relational_angle:teacher_layer=1", "embedding_mse", "hidden_mse:mapping=random:3:per_epoch"},
+               classification);
+  REQUIRE(found.size() == 4);
+  CHECK(found[0].first == "attention_mse");
+  CHECK(found[0].second == std::vector<layer_pair>{{0, 2}, {1, 3}});
+  CHECK(found[1].first == "attention_mse_2");
+  CHECK(found[1].second == std::vector<layer_pair>{{0, 1}, {1, 3}});
+  CHECK(found[2].first == "relational_angle");
+  CHECK(found[2].second == std::vector<layer_pair>{{1, 1}});
+  CHECK(found[3].second.size() == 2);
+  CHECK(pairs_of({"cross_entropy"}, {.student = sizes(4)}).empty());
+}
+
 TEST_CASE("a weight in text is the term's weight over the run") {
   parameter_table table;
   const auto terms =

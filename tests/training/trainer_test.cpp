@@ -47,6 +47,55 @@ TEST_CASE("a run leaves a record of every update and evaluation, and a checkpoin
   CHECK(lines_of(folder, "evaluation").size() == 3);
 }
 
+TEST_CASE("shares of the gradient are noted at the first update and the last, and change no bit of the run") {
+  const scratch_folder plain, with;
+  small_run without, run;
+  without(plain.path);
+  run.training.gradient_shares = 20;
+  run(with.path);
+  CHECK(same_bits(run.weights, without.weights));
+  const auto lines = lines_of(with, "gradient_shares");
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].required<index>("step") == 0);
+  CHECK(lines[1].required<index>("step") == 11);
+  for (const json_value& line : lines) {
+    double norms = 0, shares = 0;
+    CHECK(line.at("shares").members().size() == 3);
+    for (const auto& [name, norm] : line.at("norms").members()) norms += norm.as<double>();
+    for (const auto& [name, share] : line.at("shares").members()) {
+      CHECK(share.as<double>() == Approx(line.at("norms").required<double>(name) / norms));
+      shares += share.as<double>();
+    }
+    CHECK(shares == Approx(1));
+    CHECK(norms > 0);
+  }
+  CHECK(lines_of(plain, "gradient_shares").empty());
+
+  const scratch_folder alone;
+  small_run one;
+  one.training.gradient_shares = 20;
+  one.losses.resize(1);
+  one(alone.path);
+  CHECK(lines_of(alone, "gradient_shares").empty());
+}
+
+TEST_CASE("a run that is stopped between shares of the gradient goes on to the bytes of the unbroken one") {
+  const scratch_folder whole, parts;
+  small_run unbroken, run;
+  unbroken.training.gradient_shares = run.training.gradient_shares = 20;
+  unbroken(whole.path);
+  for (const std::size_t crash_at : {2, 7, 1}) {
+    run.stop_at = crash_at;
+    run(parts.path);
+    CHECK(run.crashed);
+    run.resume = true;
+  }
+  run.stop_at = 0;
+  run(parts.path);
+  CHECK(same_bits(run.weights, unbroken.weights));
+  CHECK(get(parts / "run.jsonl") == get(whole / "run.jsonl"));
+}
+
 TEST_CASE("two runs with one seed leave the same bytes, another seed others") {
   const scratch_folder one, two, three;
   small_run a, b, c;

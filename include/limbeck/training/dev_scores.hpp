@@ -9,6 +9,7 @@
 
 #include "limbeck/io/json.hpp"
 #include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/intervals.hpp"
 
 namespace limbeck {
 
@@ -20,22 +21,24 @@ struct evaluation_result {
 };
 using evaluator = std::function<evaluation_result()>;
 
-/// The task's metrics on every dev set; the score is the first set's first.
+/// The task's metrics on every dev set, with their intervals; the score is the first set's first.
 template <launchable E, class Model, class T>
 [[nodiscard]] evaluation_result dev_scores(const E& on, const Model& model, view<const T, 1> weights,
                                            const std::vector<sample_set>& dev) {
   evaluation_result found;
   for (std::size_t d = 0; d < dev.size(); ++d) {
     const std::vector<T> logits = logits_of(on, model, weights, dev[d]);
-    const metric_values metrics = metrics_of<T>(dev[d], logits, model.head().classes());
-    json& into = found.entry[dev.size() > 1 ? "dev_" + std::to_string(d + 1) : "dev"];
-    for (const auto& [name, value] : metrics) {
+    const judged_samples judged = judge<T>(dev[d], logits, model.head().classes());
+    const std::string number = dev.size() > 1 ? "_" + std::to_string(d + 1) : "";
+    for (const auto& [name, interval] : intervals_of(dev[d].task.metrics, judged)) {
+      const std::optional<double> value = metric_of(name, judged);
       char text[32] = "undefined";
       if (value) std::snprintf(text, sizeof text, "%.4f", *value);
-      into[name] = value ? json(*value) : json();
+      found.entry["dev" + number][name] = value ? json(*value) : json();
+      found.entry["interval" + number][name] = interval ? json{interval->low, interval->high} : json();
       found.line += " " + name + " " + text;
+      if (d == 0 && name == dev[d].task.metrics.front()) found.score = value;
     }
-    if (d == 0 && !metrics.empty()) found.score = metrics.front().second;
   }
   return found;
 }

@@ -85,28 +85,34 @@ class distiller {
   void accumulate(const E& on, const Samples& set, std::span<const std::ptrdiff_t> chosen, const normaliser& counts,
                   const pass_mode& mode, double progress, view<const T, 1> weights, view<T, 1> gradient,
                   std::span<double> values) {
-    expects_samples(teacher_.logits.empty() ? set.size() : teacher_.logits.extent(0), set.size());
-    if (kept_ != nullptr) expects_samples(kept_->samples(), set.size());
-    weigh_samples(on, set);
-    batch_.fill(set, chosen, epoch_);
+    const signals<const T> shown = take(on, set, chosen);
     touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
-    const signals<const T> shown = teacher_signals(on, chosen);
     for (std::size_t t = 0; t < terms_.size(); ++t) {
-      value_.assign(chosen.size(), T(0));
-      targets<T> given = batch_.given();
-      if (terms_[t].reads_labels) given.row_weight = batch_.labelled();
-      terms_[t].loss(on, seen, shown, given,
-                     sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()),
-                                  .gradient = student_pass_.gradient,
-                                  .weight = weights_of(t, chosen),
-                                  .scale = terms_[t].weight(progress),
-                                  .per = counts,
-                                  .progress = progress,
-                                  .epoch = epoch_});
+      add_term(on, t, seen, shown, chosen, counts, progress);
       for (const T v : value_) values[t] += static_cast<double>(v);
     }
     student_->backward(on, weights, student_pass_, gradient);
+  }
+
+  /// Calls use(term) for the number of each, in turn, when `gradient` holds the gradient of that term alone and
+  /// touched() is about it; over the same samples and with the same dropout as accumulate(), so that the sum of all is
+  /// what it adds. Clears what `gradient` held before and leaves 0. Takes a forward and a backward pass of the student
+  /// for each term, and one look at the teacher. Throws as accumulate() does.
+  template <class Use>
+  void each_term_gradient(const E& on, const Samples& set, std::span<const std::ptrdiff_t> chosen,
+                          const normaliser& counts, const pass_mode& mode, double progress, view<const T, 1> weights,
+                          view<T, 1> gradient, const Use& use) {
+    const signals<const T> shown = take(on, set, chosen);
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
+      clear(on, gradient);
+      touched_.mark(batch_.tokens().ids);
+      const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
+      add_term(on, t, seen, shown, chosen, counts, progress);
+      student_->backward(on, weights, student_pass_, gradient);
+      use(t);
+    }
+    clear(on, gradient);
   }
 
  private:
@@ -132,6 +138,29 @@ class distiller {
     weight_.resize(chosen.size());
     for (std::size_t i = 0; i < chosen.size(); ++i) weight_[i] = all[static_cast<std::size_t>(chosen[i])];
     return view<const T, 1>(weight_.data(), weight_.size());
+  }
+  /// Packs the chosen samples and returns what the teacher shows of them.
+  signals<const T> take(const E& on, const Samples& set, std::span<const std::ptrdiff_t> chosen) {
+    expects_samples(teacher_.logits.empty() ? set.size() : teacher_.logits.extent(0), set.size());
+    if (kept_ != nullptr) expects_samples(kept_->samples(), set.size());
+    weigh_samples(on, set);
+    batch_.fill(set, chosen, epoch_);
+    return teacher_signals(on, chosen);
+  }
+  /// Adds the gradient of a term to that of the student's pass; its values of the samples go to value_.
+  void add_term(const E& on, std::size_t t, const signals<const T>& seen, const signals<const T>& shown,
+                std::span<const std::ptrdiff_t> chosen, const normaliser& counts, double progress) {
+    value_.assign(chosen.size(), T(0));
+    targets<T> given = batch_.given();
+    if (terms_[t].reads_labels) given.row_weight = batch_.labelled();
+    terms_[t].loss(on, seen, shown, given,
+                   sink<T, cpu>{.value = view<T, 1>(value_.data(), value_.size()),
+                                .gradient = student_pass_.gradient,
+                                .weight = weights_of(t, chosen),
+                                .scale = terms_[t].weight(progress),
+                                .per = counts,
+                                .progress = progress,
+                                .epoch = epoch_});
   }
   signals<const T> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
     signal_set known = teacher_.logits.empty() ? signal::none : signal::logits;

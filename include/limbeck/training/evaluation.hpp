@@ -23,17 +23,18 @@ using progress_callback = std::function<void(index)>;
 
 namespace detail {
 
-/// visit(samples, signals, pass) for every batch of an evaluation. Reads logits, keeps nothing.
+/// visit(samples, signals, pass) for every batch of an evaluation. Keeps nothing for a backward pass.
 template <launchable E, class Model, class T, class Visit>
 void for_each_batch(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
-                    const batch_limits& most, const progress_callback& progress, const Visit& visit) {
+                    const batch_limits& most, const progress_callback& progress, const Visit& visit,
+                    signal_set reads = signal::logits) {
   const batch_order order = evaluation_batches(set.lengths, most);
   typename Model::template pass<T> pass;
   sample_batch<T> batch;
   index done = 0;
   for (index b = 0; b < order.size(); ++b) {
     batch.fill(set, order[b]);
-    const auto seen = model.forward(on, weights, batch.tokens(), signal::logits, inference, pass);
+    const auto seen = model.forward(on, weights, batch.tokens(), reads, inference, pass);
     visit(order[b], seen, pass);
     done += batch.samples();
     if (progress) progress(done);
@@ -93,46 +94,80 @@ template <class T>
   return p;
 }
 
-/// Expected calibration error: the mean over samples of |accuracy - confidence| of the sample's bin of confidence, 15
-/// bins (Guo et al. 2017, arXiv:1706.04599, equation 3).
+/// Samples of which a model is about as sure: those of one of 15 equal parts of 0 .. 1.
+struct confidence_bin {
+  index count = 0;
+  double confidence = 0;  ///< the probabilities of the likeliest classes, summed
+  double right = 0;       ///< predictions
+};
+
+/// How often a model that is so sure is right (Guo et al. 2017, arXiv:1706.04599, section 2).
 template <class T>
-[[nodiscard]] double calibration_error(std::span<const T> logits, index classes, label_span labels) {
-  struct bin {
-    double right = 0, confidence = 0;
-  };
-  std::vector<bin> bins(15);
+[[nodiscard]] std::vector<confidence_bin> confidence_bins(std::span<const T> logits, index classes, label_span labels) {
+  constexpr std::size_t count = 15;
+  std::vector<confidence_bin> bins(count);
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto p =
         probabilities_of(logits.subspan(i * static_cast<std::size_t>(classes), static_cast<std::size_t>(classes)));
     const auto top = std::max_element(p.begin(), p.end());
-    bin& b = bins[std::min<std::size_t>(static_cast<std::size_t>(*top * 15), 14)];
-    b.right += top - p.begin() == labels[i] ? 1 : 0;
+    confidence_bin& b = bins[std::min(static_cast<std::size_t>(*top * count), count - 1)];
+    ++b.count;
     b.confidence += *top;
+    b.right += top - p.begin() == labels[i] ? 1 : 0;
   }
+  return bins;
+}
+
+/// Expected calibration error: the mean over samples of |accuracy - confidence| of the sample's bin (Guo et al. 2017,
+/// equation 3).
+[[nodiscard]] inline double calibration_error(const std::vector<confidence_bin>& bins) {
   double error = 0;
-  for (const bin& b : bins) error += std::abs(b.right - b.confidence);
-  return detail::ratio(error, static_cast<double>(labels.size()));
+  index samples = 0;
+  for (const confidence_bin& b : bins) {
+    error += std::abs(b.right - b.confidence);
+    samples += b.count;
+  }
+  return detail::ratio(error, static_cast<double>(samples));
+}
+template <class T>
+[[nodiscard]] double calibration_error(std::span<const T> logits, index classes, label_span labels) {
+  return calibration_error(confidence_bins(logits, classes, labels));
 }
 
 /// A metric's name and value; nothing where it is undefined.
 using metric_values = std::vector<std::pair<std::string, std::optional<double>>>;
 
+/// What a model says of samples beside what the data say: classes, or scores of a regression.
+struct judged_samples {
+  std::vector<std::int32_t> labels, predicted;
+  std::vector<double> scores, given;  ///< the data's; the model's
+
+  [[nodiscard]] std::size_t size() const { return std::max(labels.size(), scores.size()); }
+};
+/// From logits [samples, classes].
+template <class T>
+[[nodiscard]] judged_samples judge(const sample_set& set, std::span<const T> logits, index classes) {
+  if (set.task.regression()) return {{}, {}, set.scores, {logits.begin(), logits.end()}};
+  return {set.labels, best_classes(logits, classes), {}, {}};
+}
+
+/// The metric of that name; nothing where it is undefined, or no metric has the name.
+[[nodiscard]] inline std::optional<double> metric_of(const std::string& name, const judged_samples& of) {
+  if (name == "accuracy") return accuracy(of.labels, of.predicted);
+  if (name == "f1") return f1_of_class(of.labels, of.predicted);
+  if (name == "f1_macro") return f1_macro(of.labels, of.predicted);
+  if (name == "matthews") return matthews(of.labels, of.predicted);
+  if (name == "pearson") return pearson(of.scores, of.given);
+  if (name == "spearman") return spearman(of.scores, of.given);
+  return std::nullopt;
+}
+
 /// The metrics that the task names, from logits [samples, classes].
 template <class T>
 [[nodiscard]] metric_values metrics_of(const sample_set& set, std::span<const T> logits, index classes) {
   metric_values out;
-  const std::vector<double> scores(logits.begin(), logits.end());
-  const auto predicted = set.task.regression() ? std::vector<std::int32_t>{} : best_classes(logits, classes);
-  for (const std::string& name : set.task.metrics) {
-    std::optional<double> value;
-    if (name == "accuracy") value = accuracy(set.labels, predicted);
-    if (name == "f1") value = f1_of_class(set.labels, predicted);
-    if (name == "f1_macro") value = f1_macro(set.labels, predicted);
-    if (name == "matthews") value = matthews(set.labels, predicted);
-    if (name == "pearson") value = pearson(set.scores, scores);
-    if (name == "spearman") value = spearman(set.scores, scores);
-    out.emplace_back(name, value);
-  }
+  const judged_samples judged = judge(set, logits, classes);
+  for (const std::string& name : set.task.metrics) out.emplace_back(name, metric_of(name, judged));
   return out;
 }
 

@@ -97,6 +97,10 @@ class term_builder {
     return built;
   }
 
+  /// The layers that each term of layers compares, by its name in records; those of the first epoch where each draws
+  /// anew. Learned choices look at all that their mapping shows.
+  [[nodiscard]] std::vector<std::pair<std::string, std::vector<layer_pair>>> layer_pairs() const;
+
   [[nodiscard]] static std::string known_terms() { return names_of_terms(); }
 
  private:
@@ -224,6 +228,26 @@ inline void term_builder::check_layers(const known_term& t) const {
         depths{static_cast<std::size_t>(context_.student.layers), static_cast<std::size_t>(context_.teacher->layers)},
         [](layer_pair) {});
   });
+}
+
+inline std::vector<std::pair<std::string, std::vector<layer_pair>>> term_builder::layer_pairs() const {
+  std::vector<std::pair<std::string, std::vector<layer_pair>>> all;
+  if (!context_.teacher) return all;
+  const auto mine = static_cast<std::size_t>(context_.student.layers),
+             theirs = static_cast<std::size_t>(context_.teacher->layers);
+  for (const term& t : terms_) {
+    if (t.says.kind().subject == term_subject::vectors) {
+      const auto layer = [&](const char* key, std::size_t layers) {
+        const index named = t.says.layer(key);
+        return named == last_layer ? layers - 1 : static_cast<std::size_t>(named);
+      };
+      all.push_back({t.name, {{layer("student_layer", mine), layer("teacher_layer", theirs)}}});
+    } else if (t.says.kind().of_layers()) {
+      all.push_back({t.name, {}});
+      drawn_in(t.says.mapping(), 0)({mine, theirs}, [&](layer_pair p) { all.back().second.push_back(p); });
+    }
+  }
+  return all;
 }
 
 inline void term_builder::check_heads(const known_term& t) const {

@@ -1,6 +1,7 @@
 // The training loop: epochs of steps, evaluations, the best state kept, checkpoints and resume.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -93,6 +94,12 @@ class trainer {
     return {end, at_, took.count()};
   }
 
+  /// Adds a line to the record of a run that ran to its end; a run that is killed before finish() and resumed drops it.
+  void note_at_end(json line) {
+    line["step"] = at_.updates;
+    record_->append(line);
+  }
+
   /// Once all that a complete run leaves is written: notes its end and removes the checkpoint.
   void finish() {
     record_->append({{"event", "end"}, {"step", at_.updates}, {"epoch", at_.epoch}, {"best_epoch", at_.best_epoch}});
@@ -152,13 +159,8 @@ class trainer {
     for (std::size_t b = 0; b < micro_.size(); ++b) {
       const index next = first + static_cast<index>(b) + 1;
       if (next < order.size()) step_.announce(order[next]);
-      step_.accumulate(on_, train, micro_[b], counts,
-                       {.keeps = true,
-                        .dropout = options_.dropout,
-                        .attention_dropout = options_.dropout,
-                        .seed = options_.seed,
-                        .step = static_cast<std::uint64_t>(at_.micro_batches++)},
-                       progress, read_only(weights_), gradients_, values_);
+      step_.accumulate(on_, train, micro_[b], counts, mode_of(at_.micro_batches++), progress, read_only(weights_),
+                       gradients_, values_);
     }
     expects_finite();
     const double norm = norm_of(on_, read_only(gradients_), step_.touched()), rate = rate_(at_.updates);
@@ -167,8 +169,44 @@ class trainer {
                                last_good_state());
     optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_, step_.touched());
     note(norm, rate);
+    if (compares_terms()) note_gradient_shares(train, progress);
     ++at_.updates;
     ++at_.step_of_epoch;
+  }
+
+  [[nodiscard]] pass_mode mode_of(index micro_batch) const {
+    return {.keeps = true,
+            .dropout = options_.dropout,
+            .attention_dropout = options_.dropout,
+            .seed = options_.seed,
+            .step = static_cast<std::uint64_t>(micro_batch)};
+  }
+
+  /// Whether it is time to see how much each term pulls: at the first update, the last, and some between.
+  [[nodiscard]] bool compares_terms() const {
+    const auto terms = static_cast<index>(step_.terms().size());
+    if (terms < 2 || options_.gradient_shares == 0) return false;
+    const index every = std::max(rate_.updates / options_.gradient_shares, 100 * terms);
+    return at_.updates % every == 0 || at_.updates + 1 == rate_.updates;
+  }
+  /// After an update, of its last micro-batch as if it were all, with the same dropout.
+  void note_gradient_shares(const Samples& train, double progress) {
+    const normaliser counts = counts_of_step(std::span(micro_).last(1), train, student_.head().classes());
+    const index own = student_.parameters().size();
+    std::vector<double> norms;
+    double sum = 0;
+    step_.each_term_gradient(on_, train, micro_.back(), counts, mode_of(at_.micro_batches - 1), progress,
+                             read_only(weights_), gradients_, [&](std::size_t) {
+                               const view<const float, 1> of_student(gradients_.data(), own);
+                               sum += norms.emplace_back(norm_of(on_, of_student, step_.touched()));
+                             });
+    json line{{"event", "gradient_shares"}, {"step", at_.updates}, {"epoch", at_.epoch}};
+    for (std::size_t t = 0; t < norms.size(); ++t) {
+      const std::string& name = step_.terms()[t].name;
+      line["norms"][name] = norms[t];
+      line["shares"][name] = sum > 0 ? norms[t] / sum : 0;
+    }
+    record_->append(line);
   }
 
   void expects_finite() const {

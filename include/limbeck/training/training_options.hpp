@@ -20,6 +20,9 @@ struct training_options {
   double dropout = 0.1;
   index early_stop = 0;  ///< evaluations without a better score before the run ends; 0: never
   std::uint64_t seed = 0;
+  /// How often, about, the share of each term in the gradient is taken, where there are several; 0: never. More than a
+  /// hundred steps of the run for each term lie between two times, so that it takes a hundredth of the run at most.
+  index gradient_shares = 20;
   double save_every = 60;  ///< seconds between checkpoints; there is one at each epoch's end too
 
   /// Throws contract_error naming the setting.
@@ -41,6 +44,7 @@ struct training_options {
     between("dropout", dropout, 0, 0.99);
     between("save-every", save_every, 0, 1e9);
     expects(early_stop >= 0, "early-stop: must not be negative");
+    expects(gradient_shares >= 0, "gradient-shares: must not be negative");
   }
 };
 
