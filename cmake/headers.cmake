@@ -246,6 +246,7 @@ set(
   recipes/distill.hpp
   recipes/evaluate.hpp
   recipes/fine_tune.hpp
+  recipes/pea_kd.hpp
   recipes/predict.hpp
   recipes/run_folder.hpp
   recipes/stages.hpp
@@ -261,6 +262,7 @@ set(
   recipes/task.hpp
   recipes/task_training.hpp
   recipes/teacher_outputs.hpp
+  recipes/teacher_prediction_task.hpp
   recipes/tinybert.hpp
   recipes/trace.hpp
   training.hpp

@@ -2,9 +2,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <limbeck/recipes/distill.hpp>
 #include <limbeck/recipes/fine_tune.hpp>
+#include <limbeck/recipes/pea_kd.hpp>
 #include <limbeck/recipes/store.hpp>
 #include <limbeck/recipes/tinybert.hpp>
 
@@ -43,6 +45,7 @@ namespace {
 /// What `--recipe` chooses among, and what the recipes have for themselves.
 struct distill_arguments : common_options, limbeck::distill_options {
   std::string recipe = "none";
+  limbeck::pea_kd_options pea_kd;
   limbeck::tinybert_options tinybert;
 };
 using recipe = limbeck::task_training_report (*)(const distill_arguments&, limbeck::console&);
@@ -50,6 +53,8 @@ using recipe = limbeck::task_training_report (*)(const distill_arguments&, limbe
 const std::map<std::string, recipe>& recipes() {
   static const std::map<std::string, recipe> all{
       {"none", [](const distill_arguments& o, limbeck::console& out) { return limbeck::distill(o.on(), o, out); }},
+      {"pea-kd",
+       [](const distill_arguments& o, limbeck::console& out) { return limbeck::pea_kd(o.on(), o, o.pea_kd, out); }},
       {"tinybert", [](const distill_arguments& o, limbeck::console& out) {
          return limbeck::tinybert(o.on(), o, o.tinybert, out);
        }}};
@@ -71,6 +76,16 @@ struct recipe_options {
       if (option->count() > 0 && chosen != recipe) throw CLI::RequiresError(option->get_name(), "--recipe " + recipe);
   }
 };
+
+recipe_options add_pea_kd(CLI::App& verb, limbeck::pea_kd_options& o) {
+  recipe_options all{verb, "pea-kd"};
+  all.add("--ptp-epochs", o.ptp_epochs, "of the pretraining with the teacher's predictions")->capture_default_str();
+  all.add("--ptp-learning-rate", o.ptp_learning_rate, "in that stage")->capture_default_str();
+  all.add("--ptp-thresholds", o.ptp_thresholds,
+          "confidence where the teacher is right and where it is wrong, as in 0.95:0.7, or paper, or auto")
+      ->capture_default_str();
+  return all;
+}
 
 recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
   recipe_options all{verb, "tinybert"};
@@ -100,11 +115,13 @@ work add_distill(CLI::App& app) {
   std::vector<std::string> names;
   for (const auto& known : recipes()) names.push_back(known.first);
   verb.add_option("--recipe", o->recipe, "The paper to follow")->check(CLI::IsMember(names))->capture_default_str();
-  const recipe_options tinybert = add_tinybert(verb, o->tinybert);
+  const std::vector<recipe_options> of_recipes{add_pea_kd(verb, o->pea_kd), add_tinybert(verb, o->tinybert)};
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
-  verb.final_callback([o, tinybert] { tinybert.expects(o->recipe); });
+  verb.final_callback([o, of_recipes] {
+    for (const recipe_options& of : of_recipes) of.expects(o->recipe);
+  });
   return [o] {
     o->training.seed = o->seed;
     use_precision(o->precision);

@@ -47,6 +47,20 @@ TEST_CASE("ptp_labels: the first of equal classes is meant, and a confidence at 
   CHECK(confidence[0] == 1);
 }
 
+TEST_CASE("median_thresholds: the mean of the middle two of an even number, and a row at the median is not above it") {
+  const auto high = static_cast<float>(std::log(3.0)), higher = static_cast<float>(std::log(9.0));
+  const std::vector<float> logits{high, 0, higher, 0, 0, high, 0, 0, 0, higher};  // 3/4, 9/10, 3/4, 1/2, 9/10
+  const std::vector<std::int32_t> labels{0, 0, 0, 0, 0};
+  const view<const float, 2> teacher(logits.data(), 5, 2);
+  const view<const std::int32_t, 1> given(labels.data(), 5), few(labels.data(), 4);
+  const confidence_thresholds above = median_thresholds(teacher, given);
+  CHECK(above.correct == Approx(0.75).epsilon(1e-6));
+  CHECK(above.wrong == Approx((0.75 + 0.9) / 2).epsilon(1e-6));
+  CHECK(teacher_predictions_of(logits, labels, above) == std::vector<std::int32_t>{1, 0, 3, 1, 2});
+  using Catch::Matchers::Contains;
+  CHECK_THROWS_WITH(median_thresholds(teacher, few), Contains("median_thresholds: 4 labels for 5 rows"));
+}
+
 TEST_CASE("ptp_labels refuses what does not fit") {
   const std::vector<float> logits(6);
   const std::vector<std::int32_t> labels{0, 3};

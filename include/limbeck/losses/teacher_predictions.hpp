@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <string>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "limbeck/losses/teacher_logits.hpp"
@@ -20,11 +22,72 @@ enum class teacher_prediction : std::int32_t {
 };
 
 /// Above which probability of its most likely class a teacher is confident, where it is right and where it is wrong.
-/// The released code has 0.80 and 0.60 for RTE, 0.95 and 0.75 for MRPC, 0.98 and 0.80 for SST-2, 0.98 and 0.70 for
-/// QNLI, 0.95 and 0.70 for CoLA; the paper has one for both.
 struct confidence_thresholds {
   double correct = 0.95, wrong = 0.70;
 };
+
+/// Those of Pea-KD's released code (the paper has one for both), by the name of a task_description; nothing for other
+/// tasks.
+[[nodiscard]] constexpr std::optional<confidence_thresholds> published_thresholds(std::string_view task) {
+  if (task == "rte") return {{.correct = 0.80, .wrong = 0.60}};
+  if (task == "mrpc") return {{.correct = 0.95, .wrong = 0.75}};
+  if (task == "sst-2") return {{.correct = 0.98, .wrong = 0.80}};
+  if (task == "qnli") return {{.correct = 0.98, .wrong = 0.70}};
+  if (task == "cola") return {{.correct = 0.95, .wrong = 0.70}};
+  return std::nullopt;
+}
+
+namespace detail {
+
+/// What a teacher holds most likely, the first of equal classes.
+struct top_class {
+  index number;
+  double probability;
+};
+template <class T>
+[[nodiscard]] top_class top_class_of(const view<const T, 2>& teacher, index row, std::vector<double>& logs) {
+  log_softmax_of(teacher, row, 1, logs);
+  const auto top = std::max_element(logs.begin(), logs.end());
+  return {top - logs.begin(), std::exp(*top)};
+}
+
+/// Throws contract_error unless each row has a label that is a class.
+inline void expects_class_labels(const char* what, const view<const std::int32_t, 1>& labels, index rows,
+                                 index classes) {
+  expects(labels.extent(0) == rows,
+          [&] { return message(what, ": ", labels.extent(0), " labels for ", rows, " rows"); });
+  for (index r = 0; r < rows; ++r)
+    expects(labels(r) >= 0 && labels(r) < classes,
+            [&] { return message(what, ": row ", r, " has label ", labels(r), ", there are ", classes, " classes"); });
+}
+
+/// The mean of the middle two where their number is even; nothing of none.
+[[nodiscard]] inline std::optional<double> median_of(std::vector<double> numbers) {
+  if (numbers.empty()) return std::nullopt;
+  std::ranges::sort(numbers);
+  const std::size_t middle = numbers.size() / 2;
+  return numbers.size() % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2;
+}
+
+}  // namespace detail
+
+/// The median confidence where the teacher is right, and where it is wrong, so that about half of either are above: a
+/// choice for any task, not the paper's. Where it is always right, or always wrong, the one median is both. teacher:
+/// [rows, classes], logits; labels: [rows]. Throws contract_error where shapes differ, there is no row or a label is no
+/// class.
+template <class T>
+[[nodiscard]] confidence_thresholds median_thresholds(const view<const T, 2>& teacher,
+                                                      const view<const std::int32_t, 1>& labels) {
+  expects(teacher.extent(0) > 0, "median_thresholds: there are no rows");
+  detail::expects_class_labels("median_thresholds", labels, teacher.extent(0), teacher.extent(1));
+  std::vector<double> logs, right, wrong;
+  for (index r = 0; r < teacher.extent(0); ++r) {
+    const detail::top_class top = detail::top_class_of(teacher, r, logs);
+    (top.number == labels(r) ? right : wrong).push_back(top.probability);
+  }
+  const std::optional<double> of_right = detail::median_of(right), of_wrong = detail::median_of(wrong);
+  return {.correct = of_right ? *of_right : *of_wrong, .wrong = of_wrong ? *of_wrong : *of_right};
+}
 
 /// The labels of Pea-KD's pretraining with the teacher's predictions (Cho and Kang 2020, arXiv:2009.14822,
 /// section 3.3): out[row] = teacher_prediction of the row, 0 to 3, for a fresh head of four classes that a
@@ -35,7 +98,7 @@ template <class T>
 void ptp_labels(const view<const T, 2>& teacher, const view<const std::int32_t, 1>& labels,
                 const confidence_thresholds& above, const view<std::int32_t, 1>& out,
                 const view<T, 1>& confidence = {}) {
-  const index rows = teacher.extent(0), classes = teacher.extent(1);
+  const index rows = teacher.extent(0);
   expects(labels.extent(0) == rows && out.extent(0) == rows && (confidence.empty() || confidence.extent(0) == rows),
           [&] {
             return message("ptp_labels: ", labels.extent(0), " labels, ", out.extent(0), " places and ",
@@ -44,17 +107,12 @@ void ptp_labels(const view<const T, 2>& teacher, const view<const std::int32_t, 
   for (const double threshold : {above.correct, above.wrong})
     expects(threshold >= 0 && threshold <= 1,
             [&] { return message("ptp_labels: threshold ", threshold, ", must be 0 to 1"); });
-  for (index r = 0; r < rows; ++r)
-    expects(labels(r) >= 0 && labels(r) < classes, [&] {
-      return message("ptp_labels: row ", r, " has label ", labels(r), ", there are ", classes, " classes");
-    });
+  detail::expects_class_labels("ptp_labels", labels, rows, teacher.extent(1));
   std::vector<double> logs;
   for (index r = 0; r < rows; ++r) {
-    detail::log_softmax_of(teacher, r, 1, logs);
-    const auto top = std::max_element(logs.begin(), logs.end());
-    const double p = std::exp(*top);
+    const auto [number, p] = detail::top_class_of(teacher, r, logs);
     using enum teacher_prediction;
-    const teacher_prediction found = top - logs.begin() == labels(r)
+    const teacher_prediction found = number == labels(r)
                                          ? (p > above.correct ? confidently_correct : unconfidently_correct)
                                          : (p > above.wrong ? confidently_wrong : unconfidently_wrong);
     out(r) = static_cast<std::int32_t>(found);

@@ -122,12 +122,30 @@ inline void put_head_in_order(text_classifier& model, const std::vector<index>& 
   }
 }
 
-/// The model with another classifier, as random as that of a new model.
-inline void make_head_anew(text_classifier& model, std::uint64_t seed) {
-  const auto& entries = model.model.parameters().entries();
-  for (std::size_t number = 0; number < entries.size(); ++number)
-    if (entries[number].name.starts_with("classifier."))
-      initialise_parameter(entries[number], number, seed, model.weights.all());
+/// The same encoder under a classifier for the task, as random as that of a new model.
+[[nodiscard]] inline text_classifier with_fresh_head(const text_classifier& of, const task_description& task,
+                                                     std::uint64_t seed) {
+  model_config config = config_for(of.config, task);
+  bert_classifier model = make_classifier(config);
+  buffer<float> weights(model.parameters().size());
+  const auto& entries = model.parameters().entries();
+  for (std::size_t number = 0; number < entries.size(); ++number) {
+    const parameter& p = entries[number];
+    if (p.name.starts_with("classifier."))
+      initialise_parameter(p, number, seed, weights.all());
+    else
+      std::copy_n(of.weights.data() + of.model.parameters().find(p.name)->offset, p.count(), weights.data() + p.offset);
+  }
+  word_piece pieces = tokeniser_of(of.pieces.pieces(), config);
+  return {of.folder, std::move(config), std::move(model), std::move(weights), {}, std::move(pieces)};
+}
+
+/// Gives the model the classifier of another one with as many classes and the same width.
+inline void take_head(text_classifier& model, const text_classifier& from) {
+  for (const char* name : {"classifier.weight", "classifier.bias"}) {
+    const parameter &to = *model.model.parameters().find(name), &p = *from.model.parameters().find(name);
+    std::copy_n(from.weights.data() + p.offset, p.count(), model.weights.data() + to.offset);
+  }
 }
 
 /// Reads a folder that is to be trained on the task: its encoder and, where it has one of as many classes, its head,

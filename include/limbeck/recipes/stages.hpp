@@ -16,13 +16,13 @@
 
 namespace limbeck {
 
-/// One stage. Teacher and texts are looked at, and outlive the recipe.
+/// One stage. Teacher, texts and head are looked at, and outlive the recipe.
 struct training_stage {
   std::string name;                          ///< of its folder beneath the output; the last stage's is the output
   const text_classifier* teacher = nullptr;  ///< null: none
   const task_texts* texts = nullptr;         ///< their task says what classes the student's head has
   task_training_options options{};           ///< but output and resume, which are the recipe's
-  bool fresh_head = false;                   ///< the classifier that the stage before left is thrown away
+  const text_classifier* head = nullptr;     ///< behind the first: whose classifier goes on; null: what was left
 };
 
 namespace detail {
@@ -43,8 +43,14 @@ inline void expects_stages(const std::vector<training_stage>& stages, const text
       s.options.training.check();
       parameter_table table = student.model.parameters();
       const std::vector<std::string>& losses = s.options.losses;
-      (void)term_builder({losses.begin(), losses.end()},
-                         context_of(config_for(student.config, s.texts->train.task), s.teacher), table);
+      const model_config config = config_for(student.config, s.texts->train.task);
+      (void)term_builder({losses.begin(), losses.end()}, context_of(config, s.teacher), table);
+      if (s.head == nullptr) continue;
+      const model_config& other = s.head->config;
+      expects(other.classes == config.classes && other.sizes.width == config.sizes.width, [&] {
+        return message("run_stages: a head of ", other.classes, " classes from width ", other.sizes.width,
+                       ", the student has ", config.classes, " and ", config.sizes.width);
+      });
     } catch (const contract_error& e) {
       throw contract_error("stage " + s.name + ": " + e.what());
     }
@@ -104,7 +110,7 @@ task_training_report run_stages(const E& on, const text_classifier& student, con
       left.emplace(load_for_task(folders[k - 1], s.texts->train.task, options.training.seed));
       if (stages[k - 1].options.keeps == kept_state::last) options.learned = folders[k - 1] / "learned.safetensors";
     }
-    if (left && s.fresh_head) make_head_anew(*left, options.training.seed);
+    if (left && s.head != nullptr) take_head(*left, *s.head);
     report = train_on_task(on, left ? *left : student, s.teacher, *s.texts, options, verb + ", stage " + s.name,
                            k == 0 ? student_text : "of stage " + stages[k - 1].name, out, last ? &lock : nullptr);
     report.seconds = seconds += report.seconds;
