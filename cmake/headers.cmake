@@ -265,6 +265,7 @@ set(
   recipes/teacher_prediction_task.hpp
   recipes/tinybert.hpp
   recipes/trace.hpp
+  recipes/word_candidates.hpp
   training.hpp
   training/adamw.hpp
   training/checkpoint.hpp

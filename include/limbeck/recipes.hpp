@@ -26,3 +26,4 @@
 #include "limbeck/recipes/teacher_prediction_task.hpp"
 #include "limbeck/recipes/tinybert.hpp"
 #include "limbeck/recipes/trace.hpp"
+#include "limbeck/recipes/word_candidates.hpp"

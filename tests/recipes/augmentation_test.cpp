@@ -1,96 +1,24 @@
-// Copies of texts with other words: which words are offered, how often one is taken, and what stays.
+// Copies of texts with other words: how often one is taken, and what stays.
 #include "limbeck/recipes/augmentation.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
-#include "data/small_vocabulary.hpp"
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/models/initialise.hpp"
+#include "recipes/words_case.hpp"
 
 namespace {
 
-using limbeck::index;
+using limbeck_test::words_case;
 
 const limbeck::cpu_executor<> on{.threads = 2};
 
-/// A hundred words w0x ... and their pieces, marks and continuations, with vectors of their own.
-struct words_case {
-  limbeck::word_piece pieces;
-  index width = 7;
-  std::vector<float> numbers;
-
-  explicit words_case(const std::string& more = "")
-      : pieces(limbeck_test::small_vocabulary(text_of_pieces() + more)),
-        numbers(static_cast<std::size_t>(pieces.pieces().size() * width)) {
-    for (std::size_t i = 0; i < numbers.size(); ++i)
-      numbers[i] = static_cast<float>(
-          limbeck::unit_interval(limbeck::random_stream{3, 0, 0}.at(static_cast<std::uint32_t>(i)).word[0]) - 0.5);
-  }
-  static std::string text_of_pieces() {
-    std::string text = ". , ##ing ##ed [unused1] ##3 x2y";
-    for (int i = 0; i < 300; ++i) text += " w" + std::to_string(i);
-    return text;
-  }
-  [[nodiscard]] limbeck::view<const float, 2> vectors() const {
-    return limbeck::view<const float, 2>(numbers.data(), pieces.pieces().size(), width);
-  }
-  [[nodiscard]] std::int32_t id(const std::string& piece) const { return pieces.pieces().find(piece).value(); }
-  [[nodiscard]] double cosine(const std::vector<double>& a, std::int32_t b) const {
-    double ab = 0, aa = 0, bb = 0;
-    for (index c = 0; c < width; ++c) {
-      const auto x = a[static_cast<std::size_t>(c)], y = static_cast<double>(vectors()(b, c));
-      ab += x * y;
-      aa += x * x;
-      bb += y * y;
-    }
-    return ab / std::sqrt(aa * bb);
-  }
-  /// By looking at every piece, in double.
-  [[nodiscard]] std::vector<std::int32_t> nearest_by_force(const std::vector<std::string>& spelled,
-                                                           std::size_t most) const {
-    std::vector<double> mean(static_cast<std::size_t>(width));
-    for (const std::string& piece : spelled)
-      for (index c = 0; c < width; ++c)
-        mean[static_cast<std::size_t>(c)] += static_cast<double>(vectors()(id(piece), c));
-    std::vector<std::pair<double, std::int32_t>> all;
-    for (std::int32_t other = 0; other < pieces.pieces().size(); ++other) {
-      const std::string text(pieces.pieces().piece(other));
-      if (text.find_first_of("#[.,") == std::string::npos && !(spelled.size() == 1 && spelled[0] == text))
-        all.emplace_back(-cosine(mean, other), other);
-    }
-    std::sort(all.begin(), all.end());
-    std::vector<std::int32_t> ids;
-    for (std::size_t i = 0; i < most; ++i) ids.push_back(all[i].second);
-    return ids;
-  }
-};
-
-std::vector<std::int32_t> listed(std::span<const std::int32_t> ids) { return {ids.begin(), ids.end()}; }
-
 }  // namespace
-
-TEST_CASE("the nearest words are those that looking at each finds, and never marks, continuations or special pieces") {
-  const words_case c;
-  std::vector<std::string> asked;
-  for (int i = 0; i < 300; ++i) asked.push_back("w" + std::to_string(i));  // more than one block
-  asked.insert(asked.end(), {"w7ing", "w7", "x2yed3", ".", "zzz", ""});
-  const limbeck::nearest_words nearest(on, asked, c.pieces, c.vectors(), 15);
-  for (int i = 0; i < 300; ++i) {
-    const std::string word = "w" + std::to_string(i);
-    CHECK(listed(nearest(word)) == c.nearest_by_force({word}, 15));
-  }
-  CHECK(listed(nearest("w7ing")) == c.nearest_by_force({"w7", "##ing"}, 15));
-  CHECK(listed(nearest("x2yed3")) == c.nearest_by_force({"x2y", "##ed", "##3"}, 15));
-  for (const char* none : {".", "zzz", "", "never asked"}) CHECK(nearest(none).empty());
-  const limbeck::nearest_words all(on, std::vector<std::string>{"w1"}, c.pieces, c.vectors(), 10000);
-  CHECK(all("w1").size() == 300);  // x2y and the other 299
-  CHECK_THROWS_WITH(limbeck::nearest_words(on, asked, c.pieces, limbeck::row_block(c.vectors(), 0, 5), 15),
-                    "nearest_words: 5 vectors, the vocabulary has 312 pieces");
-}
 
 TEST_CASE("a word is replaced with the chance that is asked for, by each of its candidates alike") {
   const words_case c;
@@ -150,4 +78,38 @@ TEST_CASE("copies are a function of text, seed and number, follow each other, an
   other.replaced = 1.5;
   CHECK_THROWS_WITH(limbeck::augmented(on, texts, c.pieces, c.vectors(), other),
                     "augment: the chance of a word must be in 0 .. 1, not 1.500000");
+}
+
+TEST_CASE("words of one piece give way to what a masked language model guesses, the others to their nearest") {
+  const words_case c;
+  const auto model = limbeck::make_bert_masked_language_model(c.sizes());
+  limbeck::buffer<float> weights(model.parameters().size());
+  limbeck::initialise(model.parameters(), 3, weights.all(), 0.3);
+  const auto guesses_for = [&] {
+    return limbeck::word_guesses(model, limbeck::read_only(weights.all()), c.pieces.pieces());
+  };
+  const std::vector<limbeck::example> texts{{.text = "w1, w2ing", .pair = "w3 zzz w4"}};
+  auto guesses = guesses_for();
+  limbeck::index told = 0;
+  const auto copies =
+      limbeck::augmented(on, texts, c.pieces, c.vectors(), {.copies = 1, .replaced = 1, .candidates = 1, .seed = 5},
+                         &guesses, [&](limbeck::index done) { told = done; });
+  CHECK(told == 1);
+  // [CLS] w1 , w2 ##ing [SEP] w3 [UNK] w4 [SEP]
+  const auto tokens = c.pieces.encode(texts[0].text, *texts[0].pair, 20);
+  const auto best = [&](limbeck::index place) {
+    auto fresh = guesses_for();
+    return std::string(c.pieces.pieces().piece(fresh(on, tokens, std::vector<limbeck::index>{place}, 1)[0][0]));
+  };
+  const std::string of_two_pieces(c.pieces.pieces().piece(c.nearest_by_force({"w2", "##ing"}, 1)[0]));
+  REQUIRE(copies.size() == 1);
+  CHECK(copies[0].text == best(1) + " , " + of_two_pieces);
+  CHECK(*copies[0].pair == best(6) + " zzz " + best(8));
+
+  // The model reads 14 tokens: three of the first text, eight of the second, and the frame; what it does not see gives
+  // way to the nearest word.
+  const std::vector<limbeck::example> longer{{.text = "w1 w2 w3", .pair = "w4 w5 w6 w7 w8 w9 w10 w11 w12"}};
+  const auto cut = limbeck::augmented(on, longer, c.pieces, c.vectors(),
+                                      {.copies = 1, .replaced = 1, .candidates = 1, .seed = 5}, &guesses);
+  CHECK(cut[0].pair->ends_with(" " + std::string(c.pieces.pieces().piece(c.nearest_by_force({"w12"}, 1)[0]))));
 }

@@ -2,25 +2,24 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
+#include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "limbeck/core/philox.hpp"
-#include "limbeck/data/character_class.hpp"
 #include "limbeck/data/dataset.hpp"
 #include "limbeck/data/normalizer.hpp"
 #include "limbeck/data/word_piece.hpp"
-#include "limbeck/ops/matmul.hpp"
 #include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/word_candidates.hpp"
+#include "limbeck/training/evaluation.hpp"
 
 namespace limbeck {
 
@@ -40,14 +39,6 @@ struct augmentation_options {
   }
 };
 
-/// Whether a piece is a word by itself: letters and digits, no continuation, no mark, none of the special pieces.
-[[nodiscard]] inline bool is_whole_word(std::string_view piece) {
-  if (piece.empty() || piece.starts_with(continuation)) return false;
-  for (std::size_t at = 0; at < piece.size();)
-    if (detail::class_of(detail::decode_utf8(piece, at)) != detail::character_class::letter) return false;
-  return true;
-}
-
 /// The matrix of a model's word vectors, [pieces, width].
 [[nodiscard]] inline view<const float, 2> word_vectors(const text_classifier& model) {
   const parameter& p = *model.model.parameters().find(names_of(model.config.family).word);
@@ -55,49 +46,6 @@ struct augmentation_options {
 }
 
 namespace detail {
-
-/// A word as ids of pieces.
-using spelling = std::vector<std::int32_t>;
-
-/// The pieces that are words.
-[[nodiscard]] inline std::vector<spelling> whole_words(const vocabulary& pieces) {
-  std::vector<spelling> words;
-  for (std::int32_t id = 0; id < pieces.size(); ++id)
-    if (is_whole_word(pieces.piece(id))) words.push_back({id});
-  return words;
-}
-
-/// The direction of each word, [words, width]: that of the sum of its pieces' vectors, of length 1; 0 where they
-/// cancel.
-[[nodiscard]] inline std::vector<float> directions(view<const float, 2> vectors, std::span<const spelling> words) {
-  const auto width = static_cast<std::size_t>(vectors.extent(1));
-  std::vector<float> rows(words.size() * width);
-  std::vector<double> sum(width);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    std::ranges::fill(sum, 0.0);
-    for (const std::int32_t id : words[i])
-      for (std::size_t c = 0; c < width; ++c) sum[c] += static_cast<double>(vectors(id, static_cast<index>(c)));
-    const double length = std::sqrt(std::inner_product(sum.begin(), sum.end(), sum.begin(), 0.0));
-    for (std::size_t c = 0; length > 0 && c < width; ++c) rows[i * width + c] = static_cast<float>(sum[c] / length);
-  }
-  return rows;
-}
-
-/// Of the words that are offered, the `most` that are most alike, but not the word itself; equals by their order.
-[[nodiscard]] inline std::vector<std::int32_t> most_alike(std::span<const float> likeness,
-                                                          std::span<const spelling> offered, const spelling& itself,
-                                                          index most) {
-  std::vector<std::size_t> order(offered.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto end = order.begin() + std::min(most + 1, static_cast<index>(order.size()));  // one may be the word itself
-  std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
-    return likeness[a] > likeness[b] || (likeness[a] == likeness[b] && a < b);
-  });
-  std::vector<std::int32_t> found;
-  for (auto at = order.begin(); at != end && static_cast<index>(found.size()) < most; ++at)
-    if (offered[*at] != itself) found.push_back(offered[*at].front());
-  return found;
-}
 
 /// Cuts a text into words as the tokeniser does.
 [[nodiscard]] inline normalizer normalizer_of(const word_piece& pieces) {
@@ -128,74 +76,81 @@ using spelling = std::vector<std::int32_t>;
   return text;
 }
 
-}  // namespace detail
-
-/// For words, those of the vocabulary whose vectors are the nearest by cosine. A word of several pieces lies in the
-/// direction of their sum. Punctuation, and words that the vocabulary cannot spell, have none.
-class nearest_words {
- public:
-  /// Looks up `words`, `most` neighbours each, none of which is the word itself. `vectors`: [pieces, width]; needs room
-  /// for as many numbers again, and for the likeness of 256 words to all, for the time. Throws contract_error where
-  /// vectors and vocabulary differ in number.
-  template <launchable E>
-  nearest_words(const E& on, std::span<const std::string> words, const word_piece& pieces, view<const float, 2> vectors,
-                index most) {
-    constexpr std::size_t at_once = 256;
-    expects(vectors.extent(0) == pieces.pieces().size(), [&] {
-      return message("nearest_words: ", vectors.extent(0), " vectors, the vocabulary has ", pieces.pieces().size(),
-                     " pieces");
-    });
-    const std::vector<detail::spelling> offered = detail::whole_words(pieces.pieces()), asked = spelled(words, pieces);
-    const std::vector<float> theirs = detail::directions(vectors, offered);
-    const auto matrix = [&](const std::vector<float>& rows) {
-      const index width = vectors.extent(1);
-      return view<const float, 2>(rows.data(), static_cast<index>(rows.size()) / width, width);
-    };
-    std::vector<float> likeness;
-    for (std::size_t first = 0; first < asked.size(); first += at_once) {
-      const auto some = std::span(asked).subspan(first, std::min(at_once, asked.size() - first));
-      const std::vector<float> mine = detail::directions(vectors, some);
-      likeness.resize(some.size() * offered.size());
-      ops::matmul(on, matrix(mine), transposed(matrix(theirs)),
-                  view<float, 2>(likeness.data(), some.size(), offered.size()));
-      for (std::size_t i = 0; i < some.size(); ++i)
-        nearest_.push_back(detail::most_alike(std::span(likeness).subspan(i * offered.size(), offered.size()), offered,
-                                              some[i], most));
-    }
-  }
-
-  /// The nearest first; none of a word that was not looked up.
-  [[nodiscard]] std::span<const std::int32_t> operator()(const std::string& word) const {
-    const auto found = place_.find(word);
-    return found == place_.end() ? std::span<const std::int32_t>() : std::span(nearest_[found->second]);
-  }
-
- private:
-  /// Gives each word that can have neighbours a place, and spells it.
-  [[nodiscard]] std::vector<detail::spelling> spelled(std::span<const std::string> words, const word_piece& pieces) {
-    std::vector<detail::spelling> all;
-    for (const std::string& word : words) {
-      if (place_.contains(word) || !is_whole_word(word)) continue;
-      detail::spelling ids = pieces.encode(word);
-      if (ids.empty() || std::ranges::count(ids, pieces.pieces().unknown()) > 0) continue;
-      place_.emplace(word, all.size());
-      all.push_back(std::move(ids));
-    }
-    return all;
-  }
-
-  std::unordered_map<std::string, std::size_t> place_;
-  std::vector<std::vector<std::int32_t>> nearest_;
+/// The words of a text, or of a pair, with what each may give way to.
+struct changeable_words {
+  std::vector<std::string> words{};
+  std::size_t of_first = 0;                          // words of the first text
+  std::vector<std::vector<std::int32_t>> choices{};  // [words]
 };
 
-/// Copies of each text in which every word is, with a chance of `replaced`, one of its nearest by the vectors that a
-/// model has of words ([pieces, width]): TinyBERT's algorithm 1 with those in place of GloVe's, and of the guesses of a
-/// masked language model. The copies of a text follow each other. They have no label, for only a teacher can tell it;
-/// their words are as the tokeniser sees them, one space between. A copy is a function of the text, the seed, and the
-/// numbers of text and copy. Throws contract_error for options that make no sense.
+/// The text with `[CLS]` and `[SEP]` around its words, at most so many tokens, and for each word that is one known
+/// piece its token; -1 for the others, and for those that were cut off.
+[[nodiscard]] inline std::pair<encoding, std::vector<index>> placed(const changeable_words& text, bool pair,
+                                                                    const word_piece& pieces, index max_length) {
+  const vocabulary& known = pieces.pieces();
+  std::vector<std::int32_t> half[2];
+  std::vector<index> place;  // in its half, at first
+  for (std::size_t w = 0; w < text.words.size(); ++w) {
+    auto& ids = half[w < text.of_first ? 0 : 1];
+    const auto before = static_cast<index>(ids.size());
+    pieces.append(text.words[w], ids);
+    const bool one = static_cast<index>(ids.size()) == before + 1 && ids.back() != known.unknown();
+    place.push_back(one && is_whole_word(text.words[w]) ? before : -1);
+  }
+  const auto size = [](const std::vector<std::int32_t>& ids) { return static_cast<index>(ids.size()); };
+  const kept_tokens kept = longest_first(size(half[0]), size(half[1]), max_length - (pair ? 3 : 2));
+  for (std::size_t w = 0; w < place.size(); ++w) {
+    const bool first = w < text.of_first;
+    if (place[w] >= (first ? kept.first : kept.second)) place[w] = -1;
+    if (place[w] >= 0) place[w] += first ? 1 : kept.first + 2;
+  }
+  return {frame({known.classify(), known.separator()}, half[0],
+                pair ? std::optional<std::span<const std::int32_t>>(half[1]) : std::nullopt, max_length),
+          std::move(place)};
+}
+
+/// Puts the model's guesses in place of the choices of words that it sees.
+template <launchable E>
+void guess(const E& on, changeable_words& text, bool pair, const word_piece& pieces, index most, word_guesses& model) {
+  const auto [tokens, place] = placed(text, pair, pieces, model.most_tokens());
+  std::vector<index> places;
+  std::vector<std::size_t> words;
+  for (std::size_t w = 0; w < place.size(); ++w)
+    if (place[w] >= 0) {
+      places.push_back(place[w]);
+      words.push_back(w);
+    }
+  auto found = model(on, tokens, places, most);
+  for (std::size_t i = 0; i < words.size(); ++i) text.choices[words[i]] = std::move(found[i]);
+}
+
+/// One copy.
+[[nodiscard]] inline example varied(const changeable_words& text, bool pair, const vocabulary& known, double replaced,
+                                    const random_stream& random) {
+  std::vector<std::string> words = text.words;
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    const random_words drawn = random.at(static_cast<std::uint32_t>(w));
+    const auto& choices = text.choices[w];
+    if (!choices.empty() && unit_interval(drawn.word[0]) < replaced)
+      words[w] = known.piece(choices[std::uint64_t{drawn.word[1]} * choices.size() >> 32]);
+  }
+  example copy{.text = joined(std::span(words).first(text.of_first))};
+  if (pair) copy.pair = joined(std::span(words).subspan(text.of_first));
+  return copy;
+}
+
+}  // namespace detail
+
+/// Copies of each text in which every word gives way, with a chance of `replaced`, to one of `candidates` words:
+/// TinyBERT's algorithm 1. A word of one piece gives way to what `guesses` says, where that is given; others, and all
+/// where it is not, to their nearest by the vectors that a model has of words, [pieces, width], which stand for
+/// GloVe's. The copies of a text follow each other. They have no label, for only a teacher can tell it; their words are
+/// as the tokeniser sees them, one space between. A copy is a function of the text, the seed, and the numbers of text
+/// and copy. Throws contract_error for options that make no sense.
 template <launchable E>
 [[nodiscard]] std::vector<example> augmented(const E& on, std::span<const example> texts, const word_piece& pieces,
-                                             view<const float, 2> vectors, const augmentation_options& options) {
+                                             view<const float, 2> vectors, const augmentation_options& options,
+                                             word_guesses* guesses = nullptr, const progress_callback& progress = {}) {
   options.check();
   constexpr std::uint32_t site = 0xA0600000;  // of no model's dropout
   const normalizer cut = detail::normalizer_of(pieces);
@@ -203,23 +158,19 @@ template <launchable E>
   std::vector<example> copies;
   copies.reserve(texts.size() * static_cast<std::size_t>(options.copies));
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const std::vector<std::string> first = detail::words_of(cut, texts[i].text),
-                                   second = detail::words_of(cut, texts[i].pair.value_or(""));
-    for (index c = 0; c < options.copies; ++c) {
-      const random_stream random{options.seed, i, site + static_cast<std::uint32_t>(c)};
-      std::uint32_t position = 0;
-      const auto varied = [&](std::vector<std::string> words) {
-        for (std::string& word : words) {
-          const random_words drawn = random.at(position++);
-          const auto choices = nearest(word);
-          if (!choices.empty() && unit_interval(drawn.word[0]) < options.replaced)
-            word = pieces.pieces().piece(choices[std::uint64_t{drawn.word[1]} * choices.size() >> 32]);
-        }
-        return detail::joined(words);
-      };
-      copies.push_back({.text = varied(first)});
-      if (texts[i].pair) copies.back().pair = varied(second);
+    const bool pair = texts[i].pair.has_value();
+    detail::changeable_words text{.words = detail::words_of(cut, texts[i].text)};
+    text.of_first = text.words.size();
+    if (pair) std::ranges::move(detail::words_of(cut, *texts[i].pair), std::back_inserter(text.words));
+    for (const std::string& word : text.words) {
+      const auto found = nearest(word);
+      text.choices.emplace_back(found.begin(), found.end());
     }
+    if (guesses != nullptr) detail::guess(on, text, pair, pieces, options.candidates, *guesses);
+    for (index c = 0; c < options.copies; ++c)
+      copies.push_back(detail::varied(text, pair, pieces.pieces(), options.replaced,
+                                      {options.seed, i, site + static_cast<std::uint32_t>(c)}));
+    if (progress) progress(static_cast<index>(i) + 1);
   }
   return copies;
 }
