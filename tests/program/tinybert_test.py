@@ -104,6 +104,15 @@ def check_old_stages_are_not_taken(unbroken):
     check_same(output, unbroken, "in a used folder")
 
 
+def check_runs_of_others():
+    """What is not of the recipe is neither gone on from nor overwritten under --resume."""
+    output = FOLDER / "plain"
+    succeeds("distill", "--teacher", teacher, "--student", "layers=2,width=12,heads=2", *training_of(data, output, epochs=1), "--quiet")
+    before = {name: (output / name).read_bytes() for name in names_in(output)}
+    fails([output, "not of this recipe"], *recipe(output), "--resume", leaves=output)
+    check({name: (output / name).read_bytes() for name in names_in(output)} == before, "a complete run of others stays")
+
+
 def check_refusals():
     nowhere = FOLDER / "nowhere"
     line = ["distill", "--teacher", teacher, "--student", "layers=2,width=12,heads=2", *training_of(data, nowhere)]
@@ -137,6 +146,7 @@ unbroken = FOLDER / "unbroken"
 folders = check_stages(unbroken)
 check_resume(unbroken, folders)
 check_old_stages_are_not_taken(unbroken)
+check_runs_of_others()
 check_refusals()
 check_regression()
 finish()

@@ -2,6 +2,7 @@
 // stage before left there.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -56,25 +57,27 @@ inline void expects_stages(const std::vector<training_stage>& stages, const text
     }
 }
 
-/// Puts the folders, which the recipe has claimed, into a state that its stages may go on from: a stage behind one that
-/// is not complete has no record, so that what an earlier recipe left there is not taken for this one's. Throws
-/// file_error where a recipe that was stopped would be lost.
+/// Puts the folders, which the recipe has claimed, into a state that its stages may go on from. A fresh run forgets
+/// what earlier ones recorded, the last stage first: whenever it is killed, no stage of theirs stands behind one of its
+/// own. Throws file_error where a recipe that was stopped would be lost, and where `resume` finds a stage of another
+/// run.
 inline void prepare_folders(const std::vector<std::filesystem::path>& folders, bool resume) {
-  const auto stopped = [](const std::filesystem::path& folder, const std::string& advice) {
-    throw file_error(folder.string(), "", "holds a run that was stopped; " + advice + "remove the folder");
-  };
   std::error_code none;
   for (const auto& folder : folders)
     if (std::filesystem::is_symlink(folder, none) && folder != folders.back())
       throw file_error(folder.string(), "", "is a link, expected an output folder without links");
+  const auto stopped = [](const auto& folder) { return std::filesystem::exists(folder / "checkpoint.safetensors"); };
   std::size_t complete = 0;
   while (complete < folders.size() && end_of_run(folders[complete])) ++complete;
-  if (!resume && complete > 0 && complete < folders.size()) stopped(folders.back(), "go on with --resume, or ");
-  const std::size_t first = resume ? complete + 1 : 0;
-  for (std::size_t k = first; k < folders.size(); ++k)
-    if (std::filesystem::exists(folders[k] / "checkpoint.safetensors"))
-      stopped(folders[k], resume ? "the stage before it is not complete: " : "go on with --resume, or ");
-  for (std::size_t k = first; k < folders.size(); ++k) {
+  const bool between = complete > 0 && complete < folders.size();
+  if (!resume && (between || std::ranges::any_of(folders, stopped)))
+    throw file_error(folders.back().string(), "",
+                     "holds a run that was stopped; go on with --resume, or remove the folder");
+  for (std::size_t k = complete + 1; resume && k < folders.size(); ++k)
+    if (stopped(folders[k]) || end_of_run(folders[k]))
+      throw file_error(folders[k].string(), "",
+                       "holds a run that is not of this recipe, whose stage before is not complete");
+  for (std::size_t k = folders.size(); !resume && k-- > 0;) {
     std::error_code failed;
     std::filesystem::remove(folders[k] / "run.jsonl", failed);
     if (failed) throw file_error((folders[k] / "run.jsonl").string(), "", "cannot be removed: " + failed.message());
