@@ -46,6 +46,7 @@ set(
   core/number.hpp
   core/per_layer.hpp
   core/philox.hpp
+  core/random_choice.hpp
   core/sequence_layout.hpp
   core/signals.hpp
   core/targets.hpp
@@ -136,6 +137,7 @@ set(
   mappings/mapping_policy.hpp
   mappings/monotone.hpp
   mappings/random.hpp
+  mappings/remap.hpp
   mappings/top.hpp
   mappings/transport.hpp
   mappings/transport_tree.hpp
@@ -150,6 +152,7 @@ set(
   models/names.hpp
   models/parameter_sharing.hpp
   models/parameter_table.hpp
+  models/remapping.hpp
   models/student_spec.hpp
   models/token_batch.hpp
   models/touched_rows.hpp
@@ -157,6 +160,7 @@ set(
   models/transformer_class.hpp
   models/transformer_forward.hpp
   models/transformer_layout.hpp
+  models/widening.hpp
   ops.hpp
   ops/activation.hpp
   ops/activation_cpu.hpp
@@ -203,8 +207,10 @@ set(
   data/batches.hpp
   data/character_class.hpp
   data/dataset.hpp
+  data/documents.hpp
   data/encoding.hpp
   data/glue.hpp
+  data/masking.hpp
   data/normalizer.hpp
   data/packed_tokens.hpp
   data/pair_merger.hpp
@@ -225,6 +231,7 @@ set(
   io/gpt2_folder.hpp
   io/json.hpp
   io/mapped_file.hpp
+  io/masked_model_folder.hpp
   io/model_config.hpp
   io/model_folder.hpp
   io/model_weights.hpp
@@ -247,7 +254,9 @@ set(
   recipes/evaluate.hpp
   recipes/fine_tune.hpp
   recipes/pea_kd.hpp
+  recipes/masked_text_model.hpp
   recipes/predict.hpp
+  recipes/pretrain.hpp
   recipes/run_folder.hpp
   recipes/stages.hpp
   recipes/store.hpp
@@ -279,7 +288,10 @@ set(
   training/kept_batch.hpp
   training/kept_teacher.hpp
   training/last_hidden.hpp
+  training/learned_parameters.hpp
   training/learning_rate.hpp
+  training/masked_documents.hpp
+  training/masked_scores.hpp
   training/metrics.hpp
   training/sample_weighting.hpp
   training/samples.hpp

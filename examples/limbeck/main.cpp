@@ -64,10 +64,10 @@ int main(int count, char** arguments) try {
   app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt setting is no comment; verbs inherit it
   app.set_config("--config", "", "Read options from a TOML file, with a section for each verb");
   const std::vector<std::pair<const char*, program::work (*)(CLI::App&)>> verbs{
-      {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill}, {"store", program::add_store},
-      {"evaluate", program::add_evaluate},   {"predict", program::add_predict}, {"vocab", program::add_vocab},
-      {"tokenize", program::add_tokenize},   {"trace", program::add_trace},     {"study", program::add_study},
-      {"demo", program::add_demo}};
+      {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill},   {"pretrain", program::add_pretrain},
+      {"store", program::add_store},         {"evaluate", program::add_evaluate}, {"predict", program::add_predict},
+      {"vocab", program::add_vocab},         {"tokenize", program::add_tokenize}, {"trace", program::add_trace},
+      {"study", program::add_study},         {"demo", program::add_demo}};
   std::vector<program::work> works;
   for (const auto& verb : verbs) works.push_back(verb.second(app));
   try {

@@ -27,11 +27,11 @@ inline void add_task(CLI::App& verb, limbeck::task_options& o) {
   verb.add_option("--max-length", o.max_length, "Tokens of a sample; longer ones are cut")->capture_default_str();
 }
 
-/// What every training verb has.
-inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
+/// What every training verb has, whatever it learns from. The result is --loss.
+template <class Options>
+CLI::Option* add_run(CLI::App& verb, Options& o) {
   limbeck::training_options& t = o.training;
   verb.add_option("--output", o.output, "Folder of the run: the best model, last/, run.jsonl")->required();
-  verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");
   verb.add_option("--epochs", t.epochs, "Times that every sample is seen")->capture_default_str();
   verb.add_option("--batch-size", t.batch_size, "Samples of a batch")->capture_default_str();
   verb.add_option("--accumulate", t.accumulate, "Batches of an optimiser step")->capture_default_str();
@@ -43,12 +43,20 @@ inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
   verb.add_option("--early-stop", t.early_stop, "Epochs without a better score before the run ends; 0: never")
       ->capture_default_str();
   verb.add_option("--save-every", t.save_every, "Seconds between checkpoints")->capture_default_str();
-  verb.add_option("--loss", o.losses, "Term of the objective, name:key=value,key=value; may be given several times");
+  auto* losses = verb.add_option("--loss", o.losses,
+                                 "Term of the objective, name:key=value,key=value; may be given several times");
   verb.add_option("--precision", o.precision, "Numbers that products are made of: float32 or bf16")
       ->check(CLI::IsMember({"float32", "bf16"}))
       ->capture_default_str();
   verb.add_option("--backend", "Where to train")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
   verb.add_flag("--resume", o.resume, "Go on with the run in the output folder");
+  return losses;
+}
+
+/// The same for a task.
+inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
+  add_run(verb, o);
+  verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");
 }
 
 /// Prints how a run ended and returns the exit status.

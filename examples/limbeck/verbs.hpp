@@ -48,6 +48,7 @@ inline constexpr int success = 0, failure = 1, wrong_usage = 2, interrupted = 13
 using work = std::function<int()>;
 work add_fine_tune(CLI::App& app);
 work add_distill(CLI::App& app);
+work add_pretrain(CLI::App& app);
 work add_store(CLI::App& app);
 work add_evaluate(CLI::App& app);
 work add_predict(CLI::App& app);

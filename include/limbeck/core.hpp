@@ -12,6 +12,7 @@
 #include "limbeck/core/number.hpp"
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/core/philox.hpp"
+#include "limbeck/core/random_choice.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/signals.hpp"
 #include "limbeck/core/targets.hpp"

@@ -3,8 +3,10 @@
 
 #include "limbeck/data/batches.hpp"
 #include "limbeck/data/dataset.hpp"
+#include "limbeck/data/documents.hpp"
 #include "limbeck/data/encoding.hpp"
 #include "limbeck/data/glue.hpp"
+#include "limbeck/data/masking.hpp"
 #include "limbeck/data/normalizer.hpp"
 #include "limbeck/data/packed_tokens.hpp"
 #include "limbeck/data/text_file.hpp"

@@ -6,6 +6,7 @@
 #include "limbeck/io/gpt2_folder.hpp"
 #include "limbeck/io/json.hpp"
 #include "limbeck/io/mapped_file.hpp"
+#include "limbeck/io/masked_model_folder.hpp"
 #include "limbeck/io/model_config.hpp"
 #include "limbeck/io/model_folder.hpp"
 #include "limbeck/io/model_weights.hpp"

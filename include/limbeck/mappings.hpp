@@ -9,6 +9,7 @@
 #include "limbeck/mappings/mapping_policy.hpp"
 #include "limbeck/mappings/monotone.hpp"
 #include "limbeck/mappings/random.hpp"
+#include "limbeck/mappings/remap.hpp"
 #include "limbeck/mappings/top.hpp"
 #include "limbeck/mappings/transport.hpp"
 #include "limbeck/mappings/uniform.hpp"

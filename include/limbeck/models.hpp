@@ -9,6 +9,7 @@
 #include "limbeck/models/names.hpp"
 #include "limbeck/models/parameter_sharing.hpp"
 #include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/remapping.hpp"
 #include "limbeck/models/student_spec.hpp"
 #include "limbeck/models/token_batch.hpp"
 #include "limbeck/models/touched_rows.hpp"
@@ -16,3 +17,4 @@
 #include "limbeck/models/transformer_class.hpp"
 #include "limbeck/models/transformer_forward.hpp"
 #include "limbeck/models/transformer_layout.hpp"
+#include "limbeck/models/widening.hpp"

@@ -24,11 +24,13 @@ namespace detail {
 
 /// What a family calls itself and its sizes.
 struct config_keys {
-  const char *type, *architecture, *layers, *width, *heads, *inner, *dropout, *attention_dropout, *activation;
+  const char *type, *architecture, *masked_architecture, *layers, *width, *heads, *inner, *dropout, *attention_dropout,
+      *activation;
 };
 [[nodiscard]] inline const config_keys& keys_of(model_family family) {
   static constexpr config_keys bert{"bert",
                                     "BertForSequenceClassification",
+                                    "BertForMaskedLM",
                                     "num_hidden_layers",
                                     "hidden_size",
                                     "num_attention_heads",
@@ -36,10 +38,15 @@ struct config_keys {
                                     "hidden_dropout_prob",
                                     "attention_probs_dropout_prob",
                                     "hidden_act"};
-  static constexpr config_keys distilbert{"distilbert", "DistilBertForSequenceClassification",
-                                          "n_layers",   "dim",
-                                          "n_heads",    "hidden_dim",
-                                          "dropout",    "attention_dropout",
+  static constexpr config_keys distilbert{"distilbert",
+                                          "DistilBertForSequenceClassification",
+                                          "DistilBertForMaskedLM",
+                                          "n_layers",
+                                          "dim",
+                                          "n_heads",
+                                          "hidden_dim",
+                                          "dropout",
+                                          "attention_dropout",
                                           "activation"};
   return family == model_family::bert ? bert : distilbert;
 }
@@ -255,14 +262,14 @@ inline void check_labels(const model_config& config) {
     expects(names.insert(label).second, [&] { return message("model_config: two classes are named \"", label, "\""); });
 }
 
-/// The text of config.json, as transformers reads it. Throws contract_error as check_labels() does.
-[[nodiscard]] inline std::string config_text(const model_config& config) {
-  check_labels(config);
-  const detail::config_keys& keys = detail::keys_of(config.family);
+namespace detail {
+
+/// What config.json says of the encoder, whatever head it has.
+[[nodiscard]] inline json encoder_json(const model_config& config) {
+  const config_keys& keys = keys_of(config.family);
   const transformer_sizes& sizes = config.sizes;
   const bool bert = config.family == model_family::bert;
   json out;
-  out["architectures"] = {keys.architecture};
   out["model_type"] = keys.type;
   out["vocab_size"] = sizes.vocabulary;
   out["max_position_embeddings"] = sizes.positions;
@@ -278,11 +285,22 @@ inline void check_labels(const model_config& config) {
     out["layer_norm_eps"] = sizes.epsilon;
     out["position_embedding_type"] = "absolute";
   } else {
-    out["seq_classif_dropout"] = config.dropout;
     out["sinusoidal_pos_embds"] = false;
   }
   out["pad_token_id"] = std::max(sizes.pad_id, std::int32_t{0});
   out["initializer_range"] = 0.02;
+  if (!sizes.layer_sources.empty()) out["limbeck_sharing"] = sharing_entry(sizes.layer_sources);
+  return out;
+}
+
+}  // namespace detail
+
+/// The text of config.json, as transformers reads it. Throws contract_error as check_labels() does.
+[[nodiscard]] inline std::string config_text(const model_config& config) {
+  check_labels(config);
+  json out = detail::encoder_json(config);
+  out["architectures"] = {detail::keys_of(config.family).architecture};
+  if (config.family == model_family::distilbert) out["seq_classif_dropout"] = config.dropout;
   out["problem_type"] = config.regression ? "regression" : "single_label_classification";
   auto& names = out["id2label"] = json::object();
   auto& ids = out["label2id"] = json::object();
@@ -290,7 +308,14 @@ inline void check_labels(const model_config& config) {
     names[std::to_string(i)] = label_of(config, i);
     ids[label_of(config, i)] = i;
   }
-  if (!sizes.layer_sources.empty()) out["limbeck_sharing"] = detail::sharing_entry(sizes.layer_sources);
+  return detail::text_of_json(out);
+}
+
+/// The same of a masked language model, which has no classes: `classes`, `labels` and `regression` are passed over.
+[[nodiscard]] inline std::string masked_config_text(const model_config& config) {
+  json out = detail::encoder_json(config);
+  out["architectures"] = {detail::keys_of(config.family).masked_architecture};
+  out["tie_word_embeddings"] = true;
   return detail::text_of_json(out);
 }
 

@@ -42,6 +42,23 @@ namespace detail {
           .shared = shared_tensors(config.sizes, names)};
 }
 
+/// Writes a folder: the files around the weights of `own`, which `text` describes.
+template <class T>
+void save_encoder(const std::filesystem::path& folder, const model_config& config, const std::string& text,
+                  const parameter_table& own, const parameter_table& table, view<const T, 1> flat,
+                  std::string_view vocabulary) {
+  const index pieces =
+      std::ranges::count(vocabulary, '\n') + (!vocabulary.empty() && vocabulary.back() != '\n' ? 1 : 0);
+  expects(pieces <= config.sizes.vocabulary, [&] {
+    return message("save_model: a vocabulary of ", pieces, " pieces, the model has ", config.sizes.vocabulary);
+  });
+  make_folder(folder);
+  if (!vocabulary.empty()) write_file(folder / "vocab.txt", vocabulary);
+  write_file(folder / "tokenizer_config.json", tokenizer_config_text(config));
+  save_tensors(folder, shared_tensors(config.sizes, names_of(config.family)), own, table, flat);
+  write_file(folder / "config.json", text);
+}
+
 }  // namespace detail
 
 /// Fills the weights of the config's model, which `table` declares (it may declare more, such as a projection, which is
@@ -94,18 +111,8 @@ template <readable T>
 template <class T>
 void save_model(const std::filesystem::path& folder, const model_config& config, const parameter_table& table,
                 view<const T, 1> flat, std::string_view vocabulary = {}) {
-  const bert_classifier model = make_classifier(config);
-  const std::string text = config_text(config);
-  const index pieces =
-      std::ranges::count(vocabulary, '\n') + (!vocabulary.empty() && vocabulary.back() != '\n' ? 1 : 0);
-  expects(pieces <= config.sizes.vocabulary, [&] {
-    return message("save_model: a vocabulary of ", pieces, " pieces, the model has ", config.sizes.vocabulary);
-  });
-  detail::make_folder(folder);
-  if (!vocabulary.empty()) write_file(folder / "vocab.txt", vocabulary);
-  write_file(folder / "tokenizer_config.json", tokenizer_config_text(config));
-  detail::save_tensors(folder, shared_tensors(config.sizes, names_of(config.family)), model.parameters(), table, flat);
-  write_file(folder / "config.json", text);
+  detail::save_encoder(folder, config, config_text(config), make_classifier(config).parameters(), table, flat,
+                       vocabulary);
 }
 
 }  // namespace limbeck

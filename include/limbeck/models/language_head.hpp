@@ -44,6 +44,8 @@ class language_head {
 
   explicit language_head(slot word_embeddings) : words_(word_embeddings) {}
 
+  [[nodiscard]] index classes() const { return words_.rows; }
+
   template <class T>
   struct kept {
     view<const T, 2> rows;
@@ -88,6 +90,8 @@ class masked_language_head {
     norm_bias_ = table.declare(names.transform_norm_bias, width, 0, initial::zero);
     bias_ = table.declare(names.vocabulary_bias, words_.rows, 0, initial::zero);
   }
+
+  [[nodiscard]] index classes() const { return words_.rows; }
 
   template <class T>
   struct kept {

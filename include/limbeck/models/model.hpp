@@ -152,12 +152,16 @@ using gpt2_language_model = model<gpt2_decoder, language_head>;
   sizes.types = 0;
   return make_classifier(sizes, classes, pooling::relu, distilbert_names());
 }
-[[nodiscard]] inline bert_masked_language_model make_bert_masked_language_model(const transformer_sizes& sizes) {
+/// A masked language model with the parameters that `names` gives it.
+[[nodiscard]] inline bert_masked_language_model make_masked_language_model(const transformer_sizes& sizes,
+                                                                           const model_names& names) {
   parameter_table table;
-  const model_names names = bert_names();
   bert_encoder encoder(sizes, names, table);
   const masked_language_head head(encoder.word_embeddings(), sizes.epsilon, names, table);
   return {std::move(encoder), head, std::move(table)};
+}
+[[nodiscard]] inline bert_masked_language_model make_bert_masked_language_model(const transformer_sizes& sizes) {
+  return make_masked_language_model(sizes, bert_names());
 }
 /// A causal language model of GPT-2's layout. No token types, and no word is left untrained.
 [[nodiscard]] inline gpt2_language_model make_gpt2_language_model(transformer_sizes sizes) {

@@ -79,6 +79,11 @@ struct model_config {
                                              : make_distilbert_classifier(config.sizes, config.classes);
 }
 
+/// The same encoder with a masked language model's head.
+[[nodiscard]] inline bert_masked_language_model make_masked_language_model(const model_config& config) {
+  return make_masked_language_model(config.sizes, names_of(config.family));
+}
+
 /// Whose weights layer `layer` looks at in the end: its own, where none are shared.
 [[nodiscard]] inline layer_source weights_of_layer(const transformer_sizes& sizes, index layer) {
   layer_source in_the_end{layer};

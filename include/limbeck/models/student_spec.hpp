@@ -17,6 +17,7 @@
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/models/model_config.hpp"
 #include "limbeck/models/parameter_sharing.hpp"
+#include "limbeck/models/remapping.hpp"
 
 namespace limbeck {
 
@@ -170,25 +171,20 @@ template <class T>
       return message("initialise_student: ", weights.extent(0), " weights given, the teacher's table has ",
                      table.size());
     });
-    const model_names names = names_of(config.family);
-    const auto copy = [&](const std::string& from, const parameter& to) {
+    const auto copy = [&](const parameter& to, const std::string& from) {
       const parameter* const p = table.find(from);
       expects(p != nullptr && p->rows == to.rows && p->columns == to.columns, [&] {
         return message("initialise_student: the teacher's table has no ", from, " of its config's shape");
       });
       std::copy_n(weights.data() + p->offset, p->count(), mine.data() + to.offset);
     };
-    std::vector<std::string> of_layers;
-    std::size_t copied = 0;
-    for (index l = 0; l < config.sizes.layers; ++l) {
-      if (weights_of_layer(config.sizes, l).layer != l) continue;
-      const layer_source source = weights_of_layer(teacher.sizes, spec.from_teacher[copied++]);
-      const auto to = all_names(names.layer(l)), from = all_names(names.layer(source.layer), source.exchanged);
-      for (std::size_t i = 0; i < to.size(); ++i) copy(from[i], *model.parameters().find(to[i]));
-      of_layers.insert(of_layers.end(), to.begin(), to.end());
+    std::vector<index> sources;  // of layers that share, those of the layer whose weights they look at
+    for (index l = 0, copied = 0; l < config.sizes.layers; ++l) {
+      const index own = weights_of_layer(config.sizes, l).layer;
+      sources.push_back(own == l ? spec.from_teacher[static_cast<std::size_t>(copied++)]
+                                 : sources[static_cast<std::size_t>(own)]);
     }
-    for (const parameter& p : model.parameters().entries())
-      if (std::ranges::count(of_layers, p.name) == 0) copy(p.name, p);
+    for_each_counterpart(model.parameters(), names_of(config.family), teacher.sizes, sources, copy);
   }
   return {std::move(config), std::move(model), std::move(mine)};
 }

@@ -13,13 +13,11 @@
 
 #include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
-#include "limbeck/io/safetensors.hpp"
-#include "limbeck/io/safetensors_writer.hpp"
-#include "limbeck/models/initialise.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
+#include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/stored_teacher.hpp"
 #include "limbeck/training/trainer.hpp"
 
@@ -127,57 +125,6 @@ void score_best(const E& on, const task_training_options& options, const text_cl
     report.teacher_agreement = agreement<float>(logits, teacher_logits(on, *teacher, dev, out), classes);
 }
 
-/// The student, and behind it what the terms learn: one table, one buffer of weights and one of gradients.
-class task_learner {
- public:
-  /// Throws contract_error for terms that do not fit the models.
-  task_learner(const text_classifier& student, const text_classifier* teacher, std::optional<double> top_k_temperature,
-               const std::vector<std::string>& losses, std::uint64_t seed)
-      : table_(student.model.parameters()),
-        builder_({losses.begin(), losses.end()}, context_of(student.config, teacher, top_k_temperature), table_),
-        weights_(table_.size()),
-        gradients_(table_.size()) {
-    const parameter_table& own = student.model.parameters();
-    std::copy_n(student.weights.data(), own.size(), weights_.data());
-    students_ = own.entries().size();
-    for (std::size_t p = students_; p < table_.entries().size(); ++p)
-      initialise_parameter(table_.entries()[p], p, seed + 1, weights_.all());
-  }
-  task_learner(const task_learner&) = delete;  // terms look at it
-  task_learner& operator=(const task_learner&) = delete;
-
-  /// Lets terms begin with what those of another run learned under the same names, where the shapes agree.
-  void start_from(const std::filesystem::path& learned) {
-    const safetensors_file kept(learned);
-    for (const parameter& p : of_terms())
-      if (const tensor_entry* const found = kept.find(p.name); found != nullptr && found->shape == shape_of(p))
-        kept.read(p.name, shape_of(p), weights_.data() + p.offset);
-  }
-  /// Writes what terms have learned.
-  void save_learned(const std::filesystem::path& file) const {
-    std::vector<tensor_record> records;
-    for (const parameter& p : of_terms())
-      records.push_back({p.name, dtype::f32, shape_of(p), weights_.data() + p.offset});
-    write_safetensors(file, records);
-  }
-
-  [[nodiscard]] const parameter_table& table() const { return table_; }
-  [[nodiscard]] view<float, 1> weights() { return weights_.all(); }
-  [[nodiscard]] view<float, 1> gradients() { return gradients_.all(); }
-  template <launchable E>
-  [[nodiscard]] std::vector<named_term<E, float>> terms() {
-    return builder_.template build<E, float>(read_only(weights_.all()), gradients_.all());
-  }
-
- private:
-  [[nodiscard]] std::span<const parameter> of_terms() const { return std::span(table_.entries()).subspan(students_); }
-
-  parameter_table table_;
-  term_builder builder_;
-  buffer<float> weights_, gradients_;
-  std::size_t students_ = 0;  // parameters before those of terms
-};
-
 /// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
 class task_teacher {
  public:
@@ -252,7 +199,8 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
                                    const run_lock* held = nullptr) {
   options.training.check();
   detail::task_teacher taught(teacher, options.store, texts.train.task);
-  detail::task_learner learner(student, teacher, taught.top_k_temperature(), options.losses, options.training.seed);
+  learned_parameters learner(student.model.parameters(), student.parameters(), options.losses,
+                             context_of(student.config, teacher, taught.top_k_temperature()), options.training.seed);
   if (!options.learned.empty()) learner.start_from(options.learned);
   const sample_set train =
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);

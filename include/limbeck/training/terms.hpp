@@ -59,6 +59,8 @@ struct term_context {
   index classes = 2;
   bool regression = false;
   std::optional<double> top_k_temperature{};  ///< where the teacher's likeliest classes alone are kept, for it
+  /// What divides losses of logits that need no label: rows, where a sample has several, as in language models.
+  divisor of_logits = divisor::samples;
 };
 
 /// Builds terms from text in two steps: first what they learn is declared behind the student's parameters, then, when
@@ -215,6 +217,9 @@ inline void term_builder::check_task(const known_term& t) const {
   });
   expects(t.kind().subject != term_subject::scores || context_.regression,
           [&] { return message("loss: ", t.text(), " compares scores, the task has classes; take cross_entropy"); });
+  expects(!t.samples().weighs() || context_.of_logits == divisor::samples, [&] {
+    return message("loss: ", t.text(), ": samples are weighed by what the teacher makes of each, not of each token");
+  });
   expects(!t.samples().weighs() || !context_.regression, [&] {
     return message("loss: ", t.text(),
                    ": samples are weighed by what the teacher makes of classes, the task is a "
@@ -344,10 +349,10 @@ any_loss<E, T> term_builder::logits_loss(const known_term& t) const {
     if constexpr (std::is_same_v<std::decay_t<decltype(divergence)>, forward_kl>)
       if (context_.top_k_temperature)
         return std::optional<any_loss<E, T>>(top_k_kl{
-            .temperature = *context_.top_k_temperature, .t_squared = t.flag("t_squared"), .over = divisor::samples});
+            .temperature = *context_.top_k_temperature, .t_squared = t.flag("t_squared"), .over = context_.of_logits});
     return std::optional<any_loss<E, T>>(
         softened<E, T>(t, soft_target<std::decay_t<decltype(divergence)>>{
-                              .t_squared = t.flag("t_squared"), .over = divisor::samples, .divergence = divergence}));
+                              .t_squared = t.flag("t_squared"), .over = context_.of_logits, .divergence = divergence}));
   };
   if (auto loss = with_divergence(t, divergent, std::optional<any_loss<E, T>>())) return *loss;
   if (name == "decoupled_kd")
@@ -358,7 +363,7 @@ any_loss<E, T> term_builder::logits_loss(const known_term& t) const {
     return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
                                      .gamma = t.number("gamma"),
                                      .t_squared = t.flag("t_squared"),
-                                     .over = divisor::samples});
+                                     .over = context_.of_logits});
   if (name == "logits_mse") return softened<E, T>(t, logits_mse{.over = divisor::elements});
   if (name == "standardised_logits_mse") return standardised_logits_mse{.over = divisor::elements};
   if (name == "annealing_kd")

@@ -79,14 +79,13 @@ class trainer {
     open(resume);
     saved_ = std::chrono::steady_clock::now();
     run_end end = gains_nothing() ? run_end::stopped_early : run_end::complete;  // it may have been killed at its end
-    while (at_.epoch < options_.epochs && end == run_end::complete) {
-      if (!epoch(train, stop)) {
+    while (at_.updates < rate_.updates && end == run_end::complete) {
+      if (!run_to_evaluation(train, stop)) {
         end = run_end::interrupted;
         break;
       }
       if (judge(evaluate)) end = run_end::stopped_early;
-      ++at_.epoch;
-      at_.step_of_epoch = 0;
+      end_epoch();
       save();
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
@@ -113,9 +112,10 @@ class trainer {
   void plan(const Samples& train) {
     const index batches = (train.size() + options_.batch_size - 1) / options_.batch_size;
     steps_of_epoch_ = (batches + options_.accumulate - 1) / options_.accumulate;
-    const index updates = steps_of_epoch_ * options_.epochs;
+    const index updates = options_.steps > 0 ? options_.steps : steps_of_epoch_ * options_.epochs;
     rate_ = {options_.learning_rate, static_cast<index>(std::lround(options_.warmup * static_cast<double>(updates))),
              updates};
+    epoch_of_order_ = -1;
   }
 
   void open(bool resume) {
@@ -130,22 +130,39 @@ class trainer {
     }
   }
 
-  /// Runs the rest of the epoch. False where somebody asked to stop; everything is saved then.
-  bool epoch(const Samples& train, const interruption& stop) {
-    const batch_order order =
-        training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed},
-                         static_cast<std::uint64_t>(at_.epoch));
-    step_.begin_epoch(static_cast<std::uint64_t>(at_.epoch));
-    while (at_.step_of_epoch < steps_of_epoch_) {
+  /// Runs updates until the state is to be evaluated. False where somebody asked to stop; everything is saved then.
+  bool run_to_evaluation(const Samples& train, const interruption& stop) {
+    do {
       if (stop.asked()) {
         save();
         return false;
       }
-      update(train, order);
+      end_epoch();
+      begin_epoch(train);
+      update(train, order_);
       const std::chrono::duration<double> since = std::chrono::steady_clock::now() - saved_;
-      if (since.count() >= options_.save_every && at_.step_of_epoch < steps_of_epoch_) save();  // else evaluate first
-    }
+      if (since.count() >= options_.save_every && !evaluation_is_due()) save();  // else evaluate first
+    } while (!evaluation_is_due());
     return true;
+  }
+  /// Whether the run stands where it evaluates: behind so many updates or an epoch, and at its end.
+  [[nodiscard]] bool evaluation_is_due() const {
+    if (at_.updates == rate_.updates) return true;
+    return options_.evaluate_every > 0 ? at_.updates % options_.evaluate_every == 0
+                                       : at_.step_of_epoch == steps_of_epoch_;
+  }
+  void end_epoch() {
+    if (at_.step_of_epoch < steps_of_epoch_) return;
+    ++at_.epoch;
+    at_.step_of_epoch = 0;
+  }
+  /// The order of the epoch that is under way, where it is not the one at hand.
+  void begin_epoch(const Samples& train) {
+    if (epoch_of_order_ == at_.epoch) return;
+    epoch_of_order_ = at_.epoch;
+    const auto epoch = static_cast<std::uint64_t>(at_.epoch);
+    order_ = training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed}, epoch);
+    step_.begin_epoch(epoch);
   }
 
   void update(const Samples& train, const batch_order& order) {
@@ -227,8 +244,9 @@ class trainer {
     record_->append(line);
     char text[64];
     std::snprintf(text, sizeof text, "loss %.4f", loss);
-    out_.progress("epoch " + std::to_string(at_.epoch + 1) + "/" + std::to_string(options_.epochs),
-                  at_.step_of_epoch + 1, steps_of_epoch_, text);
+    const index epochs = (rate_.updates + steps_of_epoch_ - 1) / steps_of_epoch_;
+    out_.progress("epoch " + std::to_string(at_.epoch + 1) + "/" + std::to_string(epochs), at_.step_of_epoch + 1,
+                  steps_of_epoch_, text);
   }
 
   /// Keeps the state if it is the best so far. True where the run should end.
@@ -249,7 +267,9 @@ class trainer {
     entry.update(found->entry);
     entry["best"] = better;
     record_->append(entry);
-    out_.say("epoch " + std::to_string(at_.epoch + 1) + ":" + found->line + (better ? " (best)" : ""));
+    const std::string when = options_.evaluate_every > 0 ? "update " + std::to_string(at_.updates)
+                                                         : "epoch " + std::to_string(at_.epoch + 1);
+    out_.say(when + ":" + found->line + (better ? " (best)" : ""));
     return gains_nothing();
   }
 
@@ -278,7 +298,8 @@ class trainer {
   adamw<float> optimiser_;
   run_position at_;
   warmup_linear rate_;
-  index steps_of_epoch_ = 0;
+  index steps_of_epoch_ = 0, epoch_of_order_ = -1;
+  batch_order order_;
   std::optional<run_record> record_;
   std::vector<std::span<const std::ptrdiff_t>> micro_;
   std::vector<double> values_;

@@ -11,6 +11,8 @@ namespace limbeck {
 
 struct training_options {
   index epochs = 3;
+  index steps = 0;              ///< updates after which the run ends, whatever `epochs` is; 0: as epochs say
+  index evaluate_every = 0;     ///< updates between evaluations; 0: one at each epoch's end
   index batch_size = 32;        ///< samples of a micro-batch
   index accumulate = 1;         ///< micro-batches of an optimiser step
   double learning_rate = 5e-5;  ///< at its peak
@@ -45,6 +47,8 @@ struct training_options {
     between("save-every", save_every, 0, 1e9);
     expects(early_stop >= 0, "early-stop: must not be negative");
     expects(gradient_shares >= 0, "gradient-shares: must not be negative");
+    expects(steps >= 0, "steps: must not be negative");
+    expects(evaluate_every >= 0, "evaluate-every: must not be negative");
   }
 };
 
