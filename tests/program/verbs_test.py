@@ -8,7 +8,7 @@ from small_task import (FOLDER, TINY, check, distillation_of, finish, from_scrat
                         numbers, read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows,
                         write_safetensors, write_task, write_texts)
 
-VERBS = ["fine-tune", "distill", "store", "evaluate", "predict", "vocab", "tokenize", "trace"]
+VERBS = ["fine-tune", "distill", "pretrain", "store", "evaluate", "predict", "vocab", "tokenize", "trace"]
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
 
 
@@ -23,7 +23,7 @@ def check_usage():
         text = succeeds(verb, "--help").stdout
         for option in ("--json", "--quiet", "--threads", "--seed"):
             check(option in text, f"{verb} --help names {option}")
-    for verb in ("fine-tune", "distill"):
+    for verb in ("fine-tune", "distill", "pretrain"):
         text = succeeds(verb, "--help").stdout
         for option in ("--epochs --batch-size --learning-rate --warmup --max-length --limit --dropout --clip --accumulate "
                        "--early-stop --weight-decay --precision --backend --output --config --resume").split():

@@ -129,6 +129,35 @@ class unit_table {
   unit_copies stream_, attention_, inner_;
 };
 
+/// Fills one parameter from another. Null: there are no copies, and units beyond the other's stay as they are. Numbers
+/// that read copies are divided among them where `shares`.
+template <class T>
+void fill_parameter(const parameter& from, view<const T, 1> theirs, const parameter& to, view<T, 1> mine,
+                    const unit_copies* rows, const unit_copies* columns, bool shares) {
+  const bool vector = to.columns == 0;
+  const index width = vector ? 1 : to.columns, narrow = vector ? 1 : from.columns;
+  const unit_copies* const read = !shares ? nullptr : vector ? rows : columns;
+  const auto unit = [](const unit_copies* copies, index i) {
+    return copies != nullptr ? copies->from[static_cast<std::size_t>(i)] : i;
+  };
+  for (index r = 0; r < (rows != nullptr ? to.rows : from.rows); ++r)
+    for (index c = 0; c < (columns != nullptr ? width : narrow); ++c) {
+      const double share = read != nullptr ? read->share[static_cast<std::size_t>(vector ? r : c)] : 1;
+      const T number = theirs(from.offset + unit(rows, r) * narrow + unit(columns, c));
+      mine(to.offset + r * width + c) = static_cast<T>(share * static_cast<double>(number));
+    }
+}
+
+inline void expects_room(const transformer_sizes& student, const transformer_sizes& teacher) {
+  const auto fits = [](const char* what, index mine, index theirs) {
+    expects(mine >= theirs, [&] {
+      return message("student: ", what, "=", mine, " cannot hold the teacher's ", theirs, ", expected no fewer");
+    });
+  };
+  fits("width", student.width, teacher.width);
+  fits("inner", student.inner, teacher.inner);
+}
+
 }  // namespace detail
 
 /// A model that others start from: its weights lie as `table` says.
@@ -143,48 +172,28 @@ struct weights_to_copy {
 /// teacher does not have stay as they are. By net2wider a student whose width is a multiple of the teacher's, and whose
 /// layers are the teacher's, computes the teacher's function: every unit is there equally often, so norms see the same
 /// mean and variance, and whatever reads the copies divides its weights among them. Heads keep their width and are
-/// copied whole. The matrix of word vectors serves as output, too, and cannot be divided for that use alone: gain and
-/// bias of the norm before it are, or logits would be as many times too large. Copies stay alike as long as their
-/// gradients do, which dropout ends. Throws contract_error, naming both sizes, where the student is narrower, where
-/// vocabulary, positions, types or classes differ, and for net2wider heads of another width.
+/// copied whole. The matrix of word vectors is the output matrix, too, and cannot be divided for that use alone: gain
+/// and bias of the norm before it are, or logits would be as many times too large. Copies stay alike as long as their
+/// gradients do, which dropout ends. `seed`: of what is drawn where the width is no multiple. Throws contract_error,
+/// naming both sizes, where the student is narrower, where vocabulary, positions, types or classes differ, and for
+/// net2wider where heads have another width.
 template <class T>
 void start_from(const weights_to_copy<T>& teacher, const model_names& names, std::span<const index> layers, growth how,
                 std::uint64_t seed, const transformer_sizes& sizes, const parameter_table& table, view<T, 1> weights) {
-  const auto fits = [](const char* what, index mine, index theirs) {
-    expects(mine >= theirs, [&] {
-      return message("student: ", what, "=", mine, " cannot hold the teacher's ", theirs, ", expected no fewer");
-    });
-  };
-  fits("width", sizes.width, teacher.sizes.width);
-  fits("inner", sizes.inner, teacher.sizes.inner);
-  const auto units = detail::units_of_parameters(names, static_cast<index>(layers.size()));
+  detail::expects_room(sizes, teacher.sizes);
+  const auto units = detail::units_of_parameters(names, sizes.layers);
   std::optional<detail::unit_table> copies;
   if (how == growth::net2wider) copies.emplace(teacher.sizes, sizes, seed);
   for_each_counterpart(table, names, teacher.sizes, layers, [&](const parameter& to, const std::string& name) {
     const parameter* const from = teacher.table.find(name);
     const auto found = units.find(to.name);
     if (from == nullptr || found == units.end()) return;
-    const detail::parameter_units& u = found->second;
-    const auto expects_same = [&](detail::unit_kind kind, index mine, index theirs) {
-      expects(kind != detail::unit_kind::fixed || mine == theirs, [&] {
-        return message("student: ", to.name, " has ", mine, " rows, the teacher's ", theirs, ", expected as many");
-      });
-    };
-    expects_same(u.rows, to.rows, from->rows);
-    const unit_copies* const rows = copies ? copies->of(u.rows) : nullptr;
-    const unit_copies* const columns = copies ? copies->of(u.columns) : nullptr;
-    const unit_copies* const divided = u.shares ? (to.columns > 0 ? columns : rows) : nullptr;
-    const index mine = std::max(to.columns, index{1}), theirs = std::max(from->columns, index{1});
-    const index most_rows = rows != nullptr ? to.rows : from->rows, most_columns = columns != nullptr ? mine : theirs;
-    for (index r = 0; r < most_rows; ++r)
-      for (index c = 0; c < most_columns; ++c) {
-        const index row = rows != nullptr ? rows->from[static_cast<std::size_t>(r)] : r;
-        const index column = columns != nullptr ? columns->from[static_cast<std::size_t>(c)] : c;
-        const double share =
-            divided != nullptr ? divided->share[static_cast<std::size_t>(to.columns > 0 ? c : r)] : 1.0;
-        weights(to.offset + r * mine + c) =
-            static_cast<T>(share * static_cast<double>(teacher.weights(from->offset + row * theirs + column)));
-      }
+    const auto [rows, columns, shares] = found->second;
+    expects(rows != detail::unit_kind::fixed || to.rows == from->rows, [&] {
+      return message("student: ", to.name, " has ", to.rows, " rows, the teacher's ", from->rows, ", expected as many");
+    });
+    detail::fill_parameter(*from, teacher.weights, to, weights, copies ? copies->of(rows) : nullptr,
+                           copies ? copies->of(columns) : nullptr, shares);
   });
 }
 
