@@ -18,6 +18,7 @@ int report_pretraining(const limbeck::pretrain_report& r, const std::string& out
   const auto put = [&](const std::string& prefix, const std::optional<limbeck::masked_scores>& scores) {
     if (!scores) return;
     line[prefix + "loss"] = scores->loss;
+    line[prefix + "log_likelihood"] = -scores->loss;  // for those who take the larger for the better
     line[prefix + "perplexity"] = scores->perplexity();
     line[prefix + "accuracy"] = scores->accuracy;
     if (!as_json)

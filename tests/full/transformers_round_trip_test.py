@@ -21,8 +21,9 @@ TOLERANCE = 1e-5
 try:
     import torch
     from safetensors.torch import load_file, save_file
-    from transformers import (AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
-                              BertForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification)
+    from transformers import (AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
+                              BertForMaskedLM, BertForSequenceClassification, DistilBertConfig, DistilBertForMaskedLM,
+                              DistilBertForSequenceClassification)
     from transformers.utils import logging
 except ImportError as missing:
     print(f"limbeck skipped: {missing}")
@@ -51,22 +52,25 @@ def batch(seed):
     return {"input_ids": ids * mask, "token_type_ids": types, "attention_mask": mask}
 
 
-def loaded(folder):
-    model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+def loaded(folder, kind_of_model=AutoModelForSequenceClassification):
+    model, report = kind_of_model.from_pretrained(folder, output_loading_info=True)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         assert not report[kind], (folder, kind, report[kind])
     return model.eval()
 
 
-def expect_same_logits(tool, folder, model, inputs, work):
+def expect_same_logits(tool, folder, model, inputs, work, masked=False):
     save_file(inputs, Path(work, "in.safetensors"))
-    subprocess.run([tool, "logits", folder, Path(work, "in.safetensors"), Path(work, "out.safetensors")], check=True)
+    subprocess.run([tool, "masked-logits" if masked else "logits", folder, Path(work, "in.safetensors"), Path(work, "out.safetensors")], check=True)
     ours = load_file(Path(work, "out.safetensors"))["logits"]
     given = dict(inputs)
     if model.config.model_type == "distilbert":
         del given["token_type_ids"]
     with torch.no_grad():
         theirs = model(**given).logits
+    if masked:  # ours has a row a token, whether it is one or padding
+        valid = inputs["attention_mask"].bool()
+        ours, theirs = ours.view(theirs.shape)[valid], theirs[valid]
     assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
     gap = (ours - theirs).abs().max().item()
     print(f"{Path(folder).name}: logits differ by {gap:.1e}, largest {theirs.abs().max().item():.2f}")
@@ -131,6 +135,29 @@ def theirs_here(tool, work):
         expect_same_logits(tool, parts, model, batch(12), work)
 
 
+def masked_both_ways(tool, work):
+    for family in ("bert", "distilbert"):
+        folder = str(Path(work, f"masked-{family}"))
+        subprocess.run([tool, "make-masked", folder, family], check=True)
+        model = loaded(folder, AutoModelForMaskedLM)
+        assert type(model).__name__ == {"bert": "BertForMaskedLM", "distilbert": "DistilBertForMaskedLM"}[family]
+        words = model.get_input_embeddings().weight
+        assert model.get_output_embeddings().weight.data_ptr() == words.data_ptr()
+        expect_same_logits(tool, folder, model, batch(5), work, masked=True)
+    torch.manual_seed(4)
+    bert = BertConfig(vocab_size=60, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=40,
+                      max_position_embeddings=30)
+    distilbert = DistilBertConfig(vocab_size=60, dim=24, n_layers=2, n_heads=4, hidden_dim=40, max_position_embeddings=30)
+    for name, model in (("their-masked-bert", BertForMaskedLM(bert)),
+                        ("their-masked-distilbert", DistilBertForMaskedLM(distilbert))):
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.1 * torch.randn_like(p))
+        folder = str(Path(work, name))
+        model.eval().save_pretrained(folder)
+        expect_same_logits(tool, folder, model, batch(6), work, masked=True)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--program")
@@ -141,6 +168,7 @@ def main():
         tool = given.tool or compiled(work)
         ours_there(tool, work)
         theirs_here(tool, work)
+        masked_both_ways(tool, work)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def told_of(*line):
 
 def check_alone():
     told = told_of(*pretraining(teacher, epochs=30, dropout=0))
-    check(set(told) == {"output", "updates", "best_epoch", "parameters", "tokens", "seconds", "loss", "perplexity",
-                        "accuracy"}, f"the line of results: {sorted(told)}")
+    check(set(told) == {"output", "updates", "best_epoch", "parameters", "tokens", "seconds", "loss", "log_likelihood",
+                        "perplexity", "accuracy"}, f"the line of results: {sorted(told)}")
     evaluations = [line for line in lines_of(teacher / "run.jsonl") if line["event"] == "evaluation"]
     losses = [line["held_out"]["loss"] for line in evaluations]
     check(len(losses) == 30 and abs(min(losses) - told["loss"]) < 1e-4, f"the best of {losses} is told: {told['loss']}")

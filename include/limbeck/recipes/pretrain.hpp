@@ -212,6 +212,44 @@ struct pretraining_texts {
   return texts;
 }
 
+/// What the terms are told of both models.
+[[nodiscard]] inline term_context context_of(const masked_text_model& student, const masked_text_model* teacher) {
+  term_context context{
+      .student = student.config.sizes, .classes = student.config.sizes.vocabulary, .of_logits = divisor::rows};
+  if (teacher != nullptr) context.teacher = teacher->config.sizes;
+  return context;
+}
+
+/// Trains, and writes best and last state; where it was interrupted, the checkpoint alone.
+template <launchable E>
+void run_pretraining(const E& on, const pretrain_options& options, const masked_text_model& student,
+                     const masked_text_model* teacher, learned_parameters& learner, const pretraining_texts& texts,
+                     console& out, pretrain_report& report) {
+  taught_by<bert_masked_language_model, float> from;
+  if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
+  distiller<bert_masked_language_model, E, float, masked_documents> step(student.model, from,
+                                                                         learner.template terms<E>());
+  const std::string vocabulary = student.vocabulary_text();
+  const auto save_to = [&](const std::filesystem::path& folder) {
+    save_masked_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
+  };
+  trainer<E, bert_masked_language_model, masked_documents> loop(
+      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
+      options.output, settings_of(options, texts.train), [&] { save_to(options.output); }, out);
+  evaluator scores;
+  if (texts.held_out)
+    scores = [&] { return evaluation_of(scores_of(on, student.model, read_only(learner.weights()), *texts.held_out)); };
+  const run_result result = loop.run(texts.train, scores, options.resume);
+  report.end = result.end;
+  report.updates = result.at.updates;
+  report.best_epoch = result.at.best_epoch;
+  report.seconds = result.seconds;
+  if (result.end == run_end::interrupted)
+    return out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
+  save_to(options.output / "last");
+  loop.finish();
+}
+
 }  // namespace detail
 
 /// Trains a masked language model (Devlin et al. 2019, arXiv:1810.04805, without next sentences). With a teacher, of
@@ -222,61 +260,31 @@ struct pretraining_texts {
 template <launchable E>
 pretrain_report pretrain(const E& on, pretrain_options options, console& out) {
   options.training.check();
-  std::optional<masked_text_model> teacher;
-  if (!options.teacher.empty()) teacher.emplace(load_masked_text_model(options.teacher));
-  const masked_text_model student = detail::make_masked_student(options, teacher ? &*teacher : nullptr);
+  std::optional<masked_text_model> loaded;
+  if (!options.teacher.empty()) loaded.emplace(load_masked_text_model(options.teacher));
+  const masked_text_model* const teacher = loaded ? &*loaded : nullptr;
+  const masked_text_model student = detail::make_masked_student(options, teacher);
   if (options.losses.empty()) options.losses = detail::pretraining_terms(options);
-  term_context context{
-      .student = student.config.sizes, .classes = student.config.sizes.vocabulary, .of_logits = divisor::rows};
-  if (teacher) context.teacher = teacher->config.sizes;
-  learned_parameters learner(student.model.parameters(), student.parameters(), options.losses, std::move(context),
-                             options.training.seed);
+  learned_parameters learner(student.model.parameters(), student.parameters(), options.losses,
+                             detail::context_of(student, teacher), options.training.seed);
   const detail::pretraining_texts texts = detail::read_corpus(options, student);
   pretrain_report report{.parameters = student.model.parameters().size(),
                          .tokens = static_cast<index>(texts.train.tokens().ids.size())};
   out.say(std::to_string(texts.documents) + " documents; " + std::to_string(report.tokens) + " tokens in " +
           std::to_string(texts.train.size()) + " samples to learn from");
   const run_lock lock = detail::claim_folder(options.output, options.resume);
-  const auto score_best = [&] {
-    if (!texts.held_out) return;
-    const auto best = load_masked_model<float>(options.output);
-    report.held_out = scores_of(on, best.model, read_only(best.weights.all()), *texts.held_out);
-    if (teacher) report.teacher_held_out = scores_of(on, teacher->model, teacher->parameters(), *texts.held_out);
-  };
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
     out.say("the run in " + options.output.string() + " is complete");
     report.updates = end->required<std::int64_t>("step");
     report.best_epoch = end->required<std::int64_t>("best_epoch");
-    score_best();
-    return report;
+  } else {
+    detail::run_pretraining(on, options, student, teacher, learner, texts, out, report);
   }
-
-  taught_by<bert_masked_language_model, float> from;
-  if (teacher) from = {&teacher->model, teacher->parameters(), {}};
-  using step_type = distiller<bert_masked_language_model, E, float, masked_documents>;
-  step_type step(student.model, from, learner.template terms<E>());
-  const std::string vocabulary = student.vocabulary_text();
-  const auto save_to = [&](const std::filesystem::path& folder) {
-    save_masked_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
-  };
-  trainer<E, bert_masked_language_model, masked_documents> loop(
-      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, detail::settings_of(options, texts.train), [&] { save_to(options.output); }, out);
-  evaluator scores;
-  if (texts.held_out)
-    scores = [&] { return evaluation_of(scores_of(on, student.model, read_only(learner.weights()), *texts.held_out)); };
-  const run_result result = loop.run(texts.train, scores, options.resume);
-  report.end = result.end;
-  report.updates = result.at.updates;
-  report.best_epoch = result.at.best_epoch;
-  report.seconds = result.seconds;
-  if (result.end == run_end::interrupted) {
-    out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
-    return report;
-  }
-  save_to(options.output / "last");
-  loop.finish();
-  score_best();
+  if (report.end == run_end::interrupted || !texts.held_out) return report;
+  const auto best = load_masked_model<float>(options.output);
+  report.held_out = scores_of(on, best.model, read_only(best.weights.all()), *texts.held_out);
+  if (teacher != nullptr)
+    report.teacher_held_out = scores_of(on, teacher->model, teacher->parameters(), *texts.held_out);
   return report;
 }
 
