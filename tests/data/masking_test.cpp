@@ -64,7 +64,9 @@ TEST_CASE("the share of ordinary tokens is guessed, one at least, and never a sp
   CHECK(masked(how, {2, 1, 3}, {1, 2, 3}).guessed.empty());
 }
 
-TEST_CASE("of the guessed tokens eight of ten show a mask, one another piece, one itself; each place as often") {
+TEST_CASE(
+    "of the guessed tokens eight of ten show a mask, one another piece and one itself, and each place is guessed as "
+    "often") {
   const masker how(sixty_words());
   const auto ids = sample(40);
   std::vector<double> at(ids.size(), 0), replaced(65, 0);

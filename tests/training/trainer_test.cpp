@@ -288,6 +288,8 @@ TEST_CASE("training_options refuses what makes no run, naming the setting and it
   CHECK_THAT(refusal([](auto& o) { o.clip = -1; }), Catch::StartsWith("clip: must be in 0"));
   CHECK_THAT(refusal([](auto& o) { o.dropout = 1; }), Catch::StartsWith("dropout: must be in 0"));
   CHECK(refusal([](auto& o) { o.early_stop = -1; }) == "early-stop: must not be negative");
+  CHECK(refusal([](auto& o) { o.steps = -1; }) == "steps: must not be negative");
+  CHECK(refusal([](auto& o) { o.evaluate_every = -1; }) == "evaluate-every: must not be negative");
 }
 
 }  // namespace
