@@ -253,8 +253,8 @@ set(
   recipes/distill.hpp
   recipes/evaluate.hpp
   recipes/fine_tune.hpp
-  recipes/pea_kd.hpp
   recipes/masked_text_model.hpp
+  recipes/pea_kd.hpp
   recipes/predict.hpp
   recipes/pretrain.hpp
   recipes/run_folder.hpp

@@ -35,7 +35,7 @@ TEST_CASE("a student's layers are paired with those that are named, everything e
 TEST_CASE("a teacher's layer that shares weights stands for those that it shares, one that is not there is refused") {
   const auto student = make_bert_masked_language_model(sizes_of(1));
   transformer_sizes teacher = sizes_of(2);
-  teacher.layer_source = {0, 0};
+  teacher.layer_sources = {{0}, {0}};
   const std::vector<index> last{1}, none{2};
   for_each_counterpart(student.parameters(), bert_names(), teacher, last,
                        [&](const parameter& to, const std::string& from) { CHECK(to.name == from); });
