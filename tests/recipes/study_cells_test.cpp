@@ -2,6 +2,7 @@
 #include "limbeck/recipes/study_cells.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -146,4 +147,16 @@ TEST_CASE("names that are nothing, and cells that are one run, are refused") {
   CHECK(complaint({{"base", {{"arguments", {{"loss", "x"}}}}}}) ==
         "plan.json: two cells are the same run: sst-2, seed 3, map = mse, weight = 1 and sst-2, seed 3, "
         "map = kl, weight = 1");
+}
+
+TEST_CASE("the plans of docs/studies make cells") {
+  int plans = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(LIMBECK_TEST_GOLDEN_DIR "/../../docs/studies")) {
+    if (entry.path().extension() != ".json") continue;
+    CAPTURE(entry.path().string());
+    const limbeck::study_plan plan = limbeck::read_study_plan(entry.path());
+    CHECK(cells_of(plan, "out").cells.size() >= plan.tasks.size() * plan.seeds.size());
+    ++plans;
+  }
+  CHECK(plans > 0);
 }
