@@ -200,7 +200,8 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   options.training.check();
   detail::task_teacher taught(teacher, options.store, texts.train.task);
   learned_parameters learner(student.model.parameters(), student.parameters(), options.losses,
-                             context_of(student.config, teacher, taught.top_k_temperature()), options.training.seed);
+                             detail::context_of(student.config, teacher, taught.top_k_temperature()),
+                             options.training.seed);
   if (!options.learned.empty()) learner.start_from(options.learned);
   const sample_set train =
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
