@@ -13,11 +13,11 @@ SECONDS = 60
 
 
 def without_head(model, name):
-    """The folder of a pretrained encoder: no classifier in it."""
+    """The folder of an encoder: no classifier in it, and nothing that guesses words."""
     folder = copy_of(model, name)
     kept = {key: (kind, shape, numbers((kind, shape, data)))
             for key, (kind, shape, data) in read_safetensors(model / "model.safetensors").items()
-            if not key.startswith(("classifier.", "bert.pooler."))}
+            if not key.startswith(("classifier.", "bert.pooler.", "cls."))}
     write_safetensors(folder / "model.safetensors", kept)
     return folder
 
@@ -29,11 +29,11 @@ encoder = without_head(make_teacher(data, words, "pretrained", epochs=1, sizes=S
 corpus = write_texts(FOLDER / "unlabelled.txt", seed=9, count=96)
 
 
-def recipe(output, **more):
+def recipe(output, epochs=2, **more):
     options = {"seed": 5, "general_teacher": encoder, "corpus": corpus, "general_epochs": 2,
                "intermediate_epochs": 2, "augment": 2} | more
     return ["distill", "--recipe", "tinybert", "--teacher", teacher, "--student", "layers=2,width=12,heads=2,inner=24",
-            *training_of(data, output, **options)]
+            *training_of(data, output, epochs, **options)]
 
 
 def check_same(output, unbroken, what):
@@ -142,11 +142,27 @@ def check_regression():
     check(steps == {"intermediate": 8, "prediction": 4}, f"copies have no label to learn from: {steps}")
 
 
+def check_guesses():
+    """A general teacher that guesses words says what gives way to what."""
+    masked = FOLDER / "masked"
+    succeeds("pretrain", "--corpus", corpus, "--vocab", words, "--student", SIZES, "--output", masked, "--epochs", 1,
+             "--max-length", 16, "--threads", 1, "--quiet")
+    samples = {}
+    for name, general in (("guessed", masked), ("nearest", without_head(masked, "without_guesses"))):
+        output = FOLDER / name
+        succeeds(*recipe(output, general_teacher=general, epochs=1, general_epochs=1, intermediate_epochs=1))
+        settings = {stage: lines_of(output / stage / "run.jsonl")[0]["settings"] for stage in ("general", "intermediate")}
+        samples[name] = [of_stage["fingerprint of the samples"] for of_stage in settings.values()]
+    check(samples["guessed"][0] == samples["nearest"][0], "the corpus is the same")
+    check(samples["guessed"][1] != samples["nearest"][1], "the copies are others")
+
+
 unbroken = FOLDER / "unbroken"
 folders = check_stages(unbroken)
 check_resume(unbroken, folders)
 check_old_stages_are_not_taken(unbroken)
 check_runs_of_others()
 check_refusals()
+check_guesses()
 check_regression()
 finish()

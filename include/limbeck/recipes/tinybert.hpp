@@ -1,12 +1,16 @@
 // TinyBERT: general distillation on text without labels, then the task in two stages, first layers, then predictions.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "limbeck/io/masked_model_folder.hpp"
+#include "limbeck/io/tensor_source.hpp"
 #include "limbeck/recipes/augmentation.hpp"
 #include "limbeck/recipes/distill.hpp"
 #include "limbeck/recipes/stages.hpp"
@@ -47,6 +51,34 @@ namespace detail {
   return {{of_task.train.task, corpus.string(), {}}, of_task.dev, read_texts(corpus)};
 }
 
+/// Whether the folder's model can guess words.
+[[nodiscard]] inline bool guesses_words(const std::filesystem::path& folder) {
+  const tensor_source source(folder);
+  return std::ranges::count(source.names(), names_of(read_model_config(folder).family).transform_weight) > 0;
+}
+
+/// Copies of the task's texts. Words of one piece give way to guesses where the general teacher, or the teacher, has
+/// the head of a masked language model.
+template <launchable E>
+[[nodiscard]] std::vector<example> copies_of(const E& on, const task_texts& texts, const text_classifier& teacher,
+                                             const tinybert_options& recipe, std::uint64_t seed, console& out) {
+  augmentation_options how = recipe.augmentation;
+  how.seed = seed;
+  how.check();
+  if (how.copies == 0) return {};
+  std::optional<loaded_masked_model<float>> model;
+  for (const std::filesystem::path& folder : {recipe.general_teacher, teacher.folder})
+    if (!model && !folder.empty() && guesses_words(folder)) model.emplace(load_masked_model<float>(folder));
+  std::optional<word_guesses> guesses;
+  if (model) guesses.emplace(model->model, read_only(model->weights.all()), teacher.pieces.pieces());
+  const auto total = static_cast<index>(texts.train.examples.size());
+  std::vector<example> copies =
+      augmented(on, texts.train.examples, teacher.pieces, word_vectors(teacher), how, guesses ? &*guesses : nullptr,
+                [&](index done) { out.progress("augment", done, total); });
+  out.clear();
+  return copies;
+}
+
 /// A stage on layers.
 [[nodiscard]] inline training_stage layer_stage(const std::string& name, const text_classifier& teacher,
                                                 const task_texts& texts, const distill_options& options, index epochs,
@@ -84,12 +116,6 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
   if (options.losses.empty()) options.losses = prediction_terms(task);
   std::optional<task_texts> labelled;
   if (labels_alone) labelled.emplace(texts);
-  if (recipe.augmentation.copies > 0) {
-    augmentation_options how = recipe.augmentation;
-    how.seed = options.training.seed;
-    texts.unlabelled = augmented(on, texts.train.examples, teacher.pieces, word_vectors(teacher), how);
-  }
-
   std::vector<training_stage> stages;
   std::optional<text_classifier> general;
   std::optional<task_texts> corpus;
@@ -101,6 +127,7 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
                                          recipe.general_learning_rate, on_layers(*general)));
     stages.back().options.transfer.clear();
   }
+  texts.unlabelled = detail::copies_of(on, texts, teacher, recipe, options.training.seed, out);
   stages.push_back(detail::layer_stage("intermediate", teacher, texts, options, recipe.intermediate_epochs,
                                        recipe.intermediate_learning_rate, on_layers(teacher)));
   stages.push_back(
