@@ -24,9 +24,8 @@ struct tinybert_options {
   std::filesystem::path corpus;           ///< its texts, one a line
   index general_epochs = 3, intermediate_epochs = 20;
   double general_learning_rate = 5e-5, intermediate_learning_rate = 5e-5;
-  std::vector<std::string> intermediate_losses;  ///< terms of both; empty: intermediate_terms()
-  augmentation_options augmentation{.copies =
-                                        0};  ///< of the task's texts; the paper has 20 copies. The seed is the run's
+  std::vector<std::string> intermediate_losses;    ///< terms of both; empty: intermediate_terms()
+  augmentation_options augmentation{.copies = 0};  ///< the paper has 20 copies; the seed is the run's
 };
 
 /// The terms on layers: attention scores, hidden states and embeddings (equations 7 to 9), each of weight 1. Where the
