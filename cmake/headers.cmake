@@ -258,6 +258,7 @@ set(
   recipes/predict.hpp
   recipes/pretrain.hpp
   recipes/run_folder.hpp
+  recipes/rw_kd.hpp
   recipes/stages.hpp
   recipes/store.hpp
   recipes/study.hpp
@@ -269,6 +270,7 @@ set(
   recipes/study_summary.hpp
   recipes/study_text.hpp
   recipes/task.hpp
+  recipes/task_sharing.hpp
   recipes/task_training.hpp
   recipes/teacher_outputs.hpp
   recipes/teacher_prediction_task.hpp
@@ -283,6 +285,7 @@ set(
   training/distiller.hpp
   training/evaluation.hpp
   training/gradient_norm.hpp
+  training/held_out.hpp
   training/interruption.hpp
   training/intervals.hpp
   training/kept_batch.hpp
@@ -292,9 +295,13 @@ set(
   training/learning_rate.hpp
   training/masked_documents.hpp
   training/masked_scores.hpp
+  training/meta_step.hpp
   training/metrics.hpp
+  training/rw_kd.hpp
+  training/sample_sharing.hpp
   training/sample_weighting.hpp
   training/samples.hpp
+  training/shared_losses.hpp
   training/statistics.hpp
   training/stored_teacher.hpp
   training/teacher_store.hpp

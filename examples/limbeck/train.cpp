@@ -1,12 +1,16 @@
 // fine-tune and distill, and what a teacher keeps for the latter.
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <limbeck/recipes/distill.hpp>
 #include <limbeck/recipes/fine_tune.hpp>
 #include <limbeck/recipes/pea_kd.hpp>
+#include <limbeck/recipes/rw_kd.hpp>
 #include <limbeck/recipes/store.hpp>
 #include <limbeck/recipes/tinybert.hpp>
 
@@ -42,10 +46,31 @@ work add_fine_tune(CLI::App& app) {
 
 namespace {
 
+/// What `--recipe rw-kd` is told beside the terms.
+struct rw_kd_arguments {
+  std::string variant = "look-ahead", goal = "label-and-teacher";
+  double share = 0.1;
+  std::optional<double> rate;
+  limbeck::index batch = 0;
+
+  [[nodiscard]] limbeck::sharing_options options() const {
+    limbeck::sharing_options o{
+        .rule = variant == "look-ahead"     ? limbeck::sharing_rule::look_ahead
+                : variant == "meta-network" ? limbeck::sharing_rule::meta_network
+                                            : limbeck::sharing_rule::naive,
+        .meta_share = share,
+        .meta_batch = batch,
+        .goal = goal == "label" ? limbeck::meta_goal::label : limbeck::meta_goal::label_and_teacher};
+    if (rate) o.network.learning_rate = o.naive_rate = *rate;
+    return o;
+  }
+};
+
 /// What `--recipe` chooses among, and what the recipes have for themselves.
 struct distill_arguments : common_options, limbeck::distill_options {
   std::string recipe = "none";
   limbeck::pea_kd_options pea_kd;
+  rw_kd_arguments rw_kd;
   limbeck::tinybert_options tinybert;
 };
 using recipe = limbeck::task_training_report (*)(const distill_arguments&, limbeck::console&);
@@ -55,6 +80,8 @@ const std::map<std::string, recipe>& recipes() {
       {"none", [](const distill_arguments& o, limbeck::console& out) { return limbeck::distill(o.on(), o, out); }},
       {"pea-kd",
        [](const distill_arguments& o, limbeck::console& out) { return limbeck::pea_kd(o.on(), o, o.pea_kd, out); }},
+      {"rw-kd", [](const distill_arguments& o,
+                   limbeck::console& out) { return limbeck::rw_kd(o.on(), o, o.rw_kd.options(), out); }},
       {"tinybert", [](const distill_arguments& o, limbeck::console& out) {
          return limbeck::tinybert(o.on(), o, o.tinybert, out);
        }}};
@@ -71,10 +98,23 @@ struct recipe_options {
   CLI::Option* add(const char* name, T& value, const char* text) {
     return mine.emplace_back(verb.add_option(name, value, recipe + ": " + text));
   }
+  /// An option that also needs another one to be `wanted`.
+  void also(const CLI::Option* option, const char* wanted, std::function<bool()> holds) {
+    needs.push_back({option, wanted, std::move(holds)});
+  }
   void expects(const std::string& chosen) const {
     for (const CLI::Option* option : mine)
       if (option->count() > 0 && chosen != recipe) throw CLI::RequiresError(option->get_name(), "--recipe " + recipe);
+    for (const auto& [option, wanted, holds] : needs)
+      if (option->count() > 0 && !holds()) throw CLI::RequiresError(option->get_name(), wanted);
   }
+
+  struct need {
+    const CLI::Option* option;
+    const char* wanted;
+    std::function<bool()> holds;
+  };
+  std::vector<need> needs{};
 };
 
 recipe_options add_pea_kd(CLI::App& verb, limbeck::pea_kd_options& o) {
@@ -84,6 +124,26 @@ recipe_options add_pea_kd(CLI::App& verb, limbeck::pea_kd_options& o) {
   all.add("--ptp-thresholds", o.ptp_thresholds,
           "confidence where the teacher is right and where it is wrong, as in 0.95:0.7, or paper, or auto")
       ->capture_default_str();
+  return all;
+}
+
+recipe_options add_rw_kd(CLI::App& verb, rw_kd_arguments& o) {
+  recipe_options all{verb, "rw-kd"};
+  all.add("--variant", o.variant, "how shares are found: look-ahead, meta-network or naive")
+      ->check(CLI::IsMember({"look-ahead", "meta-network", "naive"}))
+      ->capture_default_str();
+  const char* const naive_has_none = "--variant look-ahead or meta-network";
+  for (CLI::Option* option :
+       {all.add("--meta-share", o.share, "share of the labelled training samples that is held out")
+            ->capture_default_str(),
+        all.add("--meta-batch", o.batch, "samples of a held-out batch; 0: as many as --batch-size")
+            ->capture_default_str(),
+        all.add("--meta-goal", o.goal, "held-out loss that counts: label-and-teacher or label")
+            ->check(CLI::IsMember({"label-and-teacher", "label"}))
+            ->capture_default_str()})
+    all.also(option, naive_has_none, [&o] { return o.variant != "naive"; });
+  all.also(all.add("--meta-rate", o.rate, "learning rate of the network (0.001) or of the naive shares (0.01)"),
+           "--variant meta-network or naive", [&o] { return o.variant != "look-ahead"; });
   return all;
 }
 
@@ -115,7 +175,8 @@ work add_distill(CLI::App& app) {
   std::vector<std::string> names;
   for (const auto& known : recipes()) names.push_back(known.first);
   verb.add_option("--recipe", o->recipe, "The paper to follow")->check(CLI::IsMember(names))->capture_default_str();
-  const std::vector<recipe_options> of_recipes{add_pea_kd(verb, o->pea_kd), add_tinybert(verb, o->tinybert)};
+  const std::vector<recipe_options> of_recipes{add_pea_kd(verb, o->pea_kd), add_rw_kd(verb, o->rw_kd),
+                                               add_tinybert(verb, o->tinybert)};
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);

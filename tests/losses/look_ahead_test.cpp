@@ -1,7 +1,9 @@
 // RW-KD: products of gradients without gradients, shares, and the meta-learner.
 #include "limbeck/losses/look_ahead.hpp"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
 #include "catch.hpp"
@@ -59,6 +61,29 @@ TEST_CASE("sample_gradient_products: two forward passes give every sample's prod
                                           view<double, 2>(got.data(), 2, 6)));
     CHECK(std::memcmp(w.data(), kept.data(), sizeof(double) * w.size()) == 0);
   }
+}
+
+TEST_CASE("sample_gradient_products: many parameters do not make the step long") {
+  // A loss of 10,000 parameters of size 1 that is straight for a hundredth along the direction and no further.
+  const index count = 10000;
+  std::vector<float> w(static_cast<std::size_t>(count), 1), direction(w.size());
+  for (index i = 0; i < count; ++i) direction[static_cast<std::size_t>(i)] = i % 2 == 0 ? 0.3F : -0.3F;
+  double length = 0;
+  for (const float d : direction) length += static_cast<double>(d) * static_cast<double>(d);
+  length = std::sqrt(length);
+  const auto loss = [&](const view<float, 2>& losses) {
+    double along = 0;
+    for (std::size_t i = 0; i < w.size(); ++i) along += static_cast<double>(direction[i]) * static_cast<double>(w[i]);
+    losses(0, 0) = static_cast<float>(std::sin(100 * along / length));
+  };
+  std::vector<float> product(1);
+  sample_gradient_products(view<float, 1>(w.data(), count), view<const float, 1>(direction.data(), count), loss,
+                           view<float, 2>(product.data(), 1, 1));
+  CHECK(product[0] == Approx(100 * length).epsilon(1e-2));
+  const double third = std::cbrt(std::numeric_limits<double>::epsilon()) / 3;
+  CHECK(central_step<double>(4, 3, 100) == Approx(third / 4));
+  CHECK(central_step<double>(4, 300, 100) == Approx(30 * third / 4));
+  CHECK(central_step<double>(0, 3, 100) == 0);
 }
 
 TEST_CASE("sample_gradient_products: a direction of 0 gives 0, and sizes are checked") {

@@ -19,10 +19,11 @@ teacher = make_teacher(data, words)
 
 
 def distillation(output):
-    return distillation_of(teacher, *training_of(data, output, epochs=5, accumulate=2, save_every=0, seed=3),
-                           losses=["soft_target_kl:temperature=linear:4:1,weight=linear:4:1", "attention_mse",
+    return distillation_of(teacher, *training_of(data, output, epochs=3, accumulate=2, save_every=0, seed=3,
+                                                 recipe="rw-kd", variant="meta-network", meta_batch=4),
+                           losses=["soft_target_kl:temperature=linear:4:1,weight=linear:4:1,samples=rw_kd", "attention_mse",
                                    "cosine_loss:mapping=random:3:per_epoch,projection=linear,weight=learned",
-                                   "cross_entropy:samples=correct:0.5"],
+                                   "soft_target_reverse_kl:samples=correct:0.5", "cross_entropy:samples=rw_kd_rest"],
                            student="layers=2,width=40,heads=2,inner=160")
 
 

@@ -76,6 +76,22 @@ TEST_CASE("a checkpoint gives back weights, moments and position bit for bit") {
   CHECK(folder.names() == std::vector<std::string>{"c", "d"});
 }
 
+TEST_CASE("a checkpoint keeps numbers that are learned beside the weights, and refuses others") {
+  const scratch_folder folder;
+  state run;
+  matrix<float> mine(1, 7, 3), back(1, 7), more(1, 8);
+  save_checkpoint(folder / "c", run.table, run.settings, {}, run.weights.seen_flat(), run.optimiser,
+                  {{"sharing.weights", mine.flat()}});
+  const auto load = [&](const std::string& name, matrix<float>& into) {
+    (void)load_checkpoint(folder / "c", run.table, run.settings, run.weights.flat(), run.optimiser,
+                          {{name, into.flat()}});
+  };
+  load("sharing.weights", back);
+  CHECK(same(mine.seen_flat(), back.seen_flat()));
+  CHECK_THAT(message_of<file_error>([&] { load("sharing.weights", more); }), Catch::Contains("expected F32 [8]"));
+  CHECK_THROWS_AS(load("sharing.moment", back), file_error);
+}
+
 TEST_CASE("a checkpoint of other settings is refused with the first that differs and both values") {
   const scratch_folder folder;
   state before, after;

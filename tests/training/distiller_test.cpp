@@ -152,6 +152,101 @@ TEST_CASE("kept logits of another number of samples are refused before they are 
   CHECK(values == std::vector<double>{0});
 }
 
+/// Gives sample i of the set the share i / 10, and keeps what it was asked.
+struct fixed_sharing final : sample_sharing<executor_type, double> {
+  std::vector<std::ptrdiff_t> asked;
+  void shares(const executor_type&, const sharing_batch<double>& batch, const view<double, 1>& share) override {
+    for (index i = 0; i < share.extent(0); ++i) {
+      asked.push_back(batch.chosen[static_cast<std::size_t>(i)]);
+      share(i) = static_cast<double>(asked.back()) / 10;
+    }
+    CHECK(batch.seen.logits.extent(0) == share.extent(0));
+    CHECK(batch.shown.logits.extent(0) == share.extent(0));
+    CHECK(batch.given.row_weight.extent(0) == share.extent(0));
+  }
+};
+
+TEST_CASE(
+    "shares weigh the teacher's term, what is left of them the label's, and without a label the teacher has all") {
+  sample_set set = small_samples(10, false);
+  set.labels[3] = no_label;
+  const word_sum model(20, 3);
+  matrix<> weights(20, 3, 1), shown(20, 3, 2), gradient(20, 3);
+  fixed_sharing sharing;
+  const auto values_of = [&](std::vector<std::ptrdiff_t> chosen, bool shares) {
+    std::vector<named_term<executor_type, double>> terms;
+    terms.push_back({"soft", {}, soft_target_kl{}, false, true, {}});
+    terms.push_back({"hard", {}, cross_entropy{.ignore_index = no_label}, true, false, {}});
+    if (shares) terms[0].samples.by = sample_weighting::rule::rw_kd;
+    if (shares) terms[1].samples.by = sample_weighting::rule::rw_kd_rest;
+    distiller<word_sum, executor_type, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
+    CHECK(distil.shares_samples() == shares);
+    distil.use_sharing(&sharing);
+    std::vector<double> values{0, 0};
+    gradient.fill(0);
+    distil.accumulate({}, set, chosen, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values);
+    CHECK(distil.shares().samples == (shares ? chosen : std::vector<std::ptrdiff_t>{}));
+    return values;
+  };
+  std::vector<double> want{0, 0};
+  const std::vector<std::ptrdiff_t> chosen{7, 3, 0, 5};
+  for (const std::ptrdiff_t i : chosen) {
+    const double share = i == 3 ? 1 : static_cast<double>(i) / 10;
+    const auto alone = values_of({i}, false);
+    want[0] += share * alone[0];
+    want[1] += (1 - share) * alone[1];
+  }
+  const auto found = values_of(chosen, true);
+  for (std::size_t t = 0; t < 2; ++t) CHECK(found[t] == Approx(want[t]).epsilon(1e-13));
+  const matrix<> slopes = gradient;
+  CHECK(slope_error(weights, slopes, [&] {
+          const auto now = values_of(chosen, true);
+          return now[0] + now[1];
+        }) <= 1e-9);
+  CHECK(std::vector(sharing.asked.begin(), sharing.asked.begin() + 4) == chosen);
+}
+
+TEST_CASE("gradients of single terms have the shares that the step had, and ask nobody again") {
+  const sample_set set = small_samples(10, false);
+  const word_sum model(20, 3);
+  const matrix<> weights(20, 3, 1), shown(20, 3, 2);
+  matrix<> whole(20, 3), gradient(20, 3), sum(20, 3);
+  std::vector<named_term<executor_type, double>> terms;
+  terms.push_back({"soft", {}, soft_target_kl{}, false, true, {sample_weighting::rule::rw_kd}});
+  terms.push_back({"hard", {}, cross_entropy{}, true, false, {sample_weighting::rule::rw_kd_rest}});
+  distiller<word_sum, executor_type, double> distil(model, {&model, shown.seen_flat(), {}}, std::move(terms));
+  fixed_sharing sharing;
+  distil.use_sharing(&sharing);
+  std::vector<double> values{0, 0};
+  const std::vector<std::ptrdiff_t> chosen{7, 3, 5}, others{7, 3, 1};
+  const auto each = [&](const std::vector<std::ptrdiff_t>& samples) {
+    distil.each_term_gradient({}, set, samples, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(),
+                              [&](std::size_t) {
+                                for (index i = 0; i < sum.count(); ++i) sum.data()[i] += gradient.data()[i];
+                              });
+  };
+  CHECK_THROWS_WITH(each(chosen), "distiller: these are not the samples whose shares are known");
+  distil.accumulate({}, set, chosen, {}, {.keeps = true}, 0, weights.seen_flat(), whole.flat(), values);
+  CHECK_THROWS_AS(each(others), contract_error);
+  each(chosen);
+  CHECK(largest_gap(whole.seen(), sum.seen()) <= 1e-14);
+  CHECK(sharing.asked == chosen);
+}
+
+TEST_CASE("a distiller whose samples are shared by nobody says so") {
+  const sample_set set = small_samples(4, false);
+  const word_sum model(20, 3);
+  matrix<> weights(20, 3, 1), gradient(20, 3);
+  std::vector<named_term<executor_type, double>> terms;
+  terms.push_back({"hard", {}, cross_entropy{}, true, false, {sample_weighting::rule::rw_kd_rest}});
+  distiller<word_sum, executor_type, double> distil(model, {}, std::move(terms));
+  std::vector<double> values{0};
+  const std::vector<std::ptrdiff_t> chosen{0};
+  CHECK_THROWS_WITH(
+      distil.accumulate({}, set, chosen, {}, {.keeps = true}, 0, weights.seen_flat(), gradient.flat(), values),
+      "distiller: nobody decides the shares of samples, which use_sharing() says");
+}
+
 TEST_CASE("a term's weight over the run scales its value and its gradient") {
   sample_set set = small_samples(4, false);
   const word_sum model(20, 3);

@@ -49,13 +49,17 @@ TEST_CASE("AdaKD weighs labelled samples by the teacher's losses and their mean,
 
 TEST_CASE("weightings that cannot be read are refused with those that can") {
   for (const char* text : {"", "some", "confident", "confident:", "confident:1.1", "correct:-0.1", "adakd:-1",
-                           "adakd:x", "adakd:1:2", "all:1", "adakd:inf"})
+                           "adakd:x", "adakd:1:2", "all:1", "adakd:inf", "rw_kd:1", "rw_kd_"})
     CHECK_THROWS_WITH(parse_sample_weighting(text),
                       "samples=" + std::string(text) +
                           ", expected all, confident:LEAST or correct:LEAST (a probability), adakd:STEEPNESS or "
-                          "adakd_rest:STEEPNESS (0 or more)");
+                          "adakd_rest:STEEPNESS (0 or more), rw_kd or rw_kd_rest");
   CHECK(parse_sample_weighting("adakd:2").number == 2);
   CHECK_FALSE(parse_sample_weighting("all").weighs());
+  for (const char* text : {"rw_kd", "rw_kd_rest"}) {  // not known beforehand
+    CHECK(parse_sample_weighting(text).shared());
+    CHECK_FALSE(parse_sample_weighting(text).weighs());
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,7 +62,12 @@ struct small_run {
   limbeck::index teacher_layers = 2;
   limbeck::batch_limits kept_batch{.samples = 3};  ///< of the teacher whose logits are kept
   limbeck::kept_teacher<float>* kept = nullptr;    ///< read instead of the teacher; not with `cached`
-  std::ptrdiff_t misplaced = 0;                    ///< a sample meets the kept logits of the one so many further on
+  /// Makes who decides the shares of samples; null: nobody is asked.
+  std::function<std::unique_ptr<limbeck::sample_sharing<small_executor, float>>(
+      const limbeck::bert_classifier&, limbeck::taught_by<limbeck::bert_classifier, float>,
+      const std::vector<limbeck::named_term<small_executor, float>>&, limbeck::index)>
+      sharing{};
+  std::ptrdiff_t misplaced = 0;  ///< a sample meets the kept logits of the one so many further on
 
   // What a run leaves here.
   std::vector<std::vector<float>> batches{};  ///< scores of each micro-batch: the number of a sample
@@ -115,6 +121,9 @@ struct small_run {
       step.use_logits(view<const float, 2>(logits.data(), train.size(), classes));
     }
     step.use_kept(kept);
+    const auto who =
+        sharing ? sharing(student, {&teacher, read_only(shown.all()), {}}, step.terms(), train.size()) : nullptr;
+    step.use_sharing(who.get());
     console quiet(true);
     bests = 0;
     trainer<small_executor> loop(

@@ -171,6 +171,34 @@ TEST_CASE("terms of layers tell the layers that they compare, by their names in 
   CHECK(pairs_of({"cross_entropy"}, {.student = sizes(4)}).empty());
 }
 
+TEST_CASE("terms that share their samples are one of the teacher and one of the label, for classes and for scores") {
+  parameter_table table;
+  const auto terms =
+      built({"soft_target_kl:samples=rw_kd", "cross_entropy:samples=rw_kd_rest", "hidden_mse"}, classification, table);
+  CHECK(terms[0].samples.by == sample_weighting::rule::rw_kd);
+  CHECK(terms[1].samples.by == sample_weighting::rule::rw_kd_rest);
+  CHECK_FALSE(terms[1].reads_teacher);
+  CHECK_FALSE(terms[2].samples.shared());
+  parameter_table scores;
+  CHECK(built({"logits_mse:samples=rw_kd", "regression_mse:samples=rw_kd_rest"}, regression, scores).size() == 2);
+
+  CHECK(refusal("cross_entropy:samples=rw_kd_rest") ==
+        "loss: cross_entropy:samples=rw_kd_rest: needs a term with samples=rw_kd beside it");
+  CHECK(refusal("soft_target_kl:samples=rw_kd") ==
+        "loss: soft_target_kl:samples=rw_kd: needs a term with samples=rw_kd_rest beside it");
+  for (const char* text : {"cross_entropy:samples=rw_kd", "soft_target_kl:samples=rw_kd_rest",
+                           "decoupled_kd:samples=rw_kd_rest", "hidden_mse:samples=rw_kd", "dist_kd:samples=rw_kd"})
+    CHECK(refusal(text) == "loss: " + std::string(text) +
+                               ": samples=rw_kd is for terms that compare a sample's class scores with the teacher's, "
+                               "rw_kd_rest for those that read labels alone");
+  CHECK(refusal("soft_target_kl:samples=rw_kd,weight=learned") ==
+        "loss: soft_target_kl:samples=rw_kd,weight=learned: a weight cannot be learned where samples are shared");
+  term_context kept = classification;
+  kept.top_k_temperature = 1;
+  CHECK(refusal("soft_target_kl:samples=rw_kd", kept) ==
+        "loss: soft_target_kl:samples=rw_kd: samples are weighed by all classes, the teacher's likeliest are kept");
+}
+
 TEST_CASE("a weight in text is the term's weight over the run") {
   parameter_table table;
   const auto terms =

@@ -10,17 +10,53 @@
 #include <string>
 #include <vector>
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/view.hpp"
 
 namespace limbeck {
+namespace detail {
+
+struct central_scratch {};
+
+}  // namespace detail
+
+/// How far a central difference moves along a direction, as a factor of it: a third of the third root of T's precision
+/// in all (0.0016 in float), times the root mean square of the parameters where that is above 1. Of a MiniLM on SST-2
+/// the products were then right to 0.2 % or better, before and after fine-tuning; 0.05 is beyond where losses are
+/// straight. `direction`, `parameters`: L2 norms; `count`: how many parameters there are. 0 where there is no
+/// direction.
+template <std::floating_point T>
+[[nodiscard]] double central_step(double direction, double parameters, index count) {
+  if (direction == 0) return 0;
+  const double mean_square = parameters * parameters / static_cast<double>(count);
+  return std::cbrt(static_cast<double>(std::numeric_limits<T>::epsilon())) / 3 * std::max(1.0, std::sqrt(mean_square)) /
+         direction;
+}
+
+/// products = (losses at `step` - losses at -`step`) / (2 step), all [terms, samples]: losses_at(shift, losses) writes
+/// those at the parameters plus `shift` times a direction. A step of 0, of no direction, gives 0 and calls nothing.
+template <std::floating_point T, std::invocable<double, view<T, 2>> LossesAt>
+void central_differences(double step, LossesAt&& losses_at, const view<T, 2>& products) {
+  const index terms = products.extent(0), samples = products.extent(1);
+  const view<T, 2> ahead(thread_scratch<detail::central_scratch, T>(terms * samples), terms, samples);
+  if (step != 0) {
+    losses_at(step, ahead);
+    losses_at(-step, products);
+  }
+  for (index k = 0; k < terms; ++k)
+    for (index i = 0; i < samples; ++i)
+      products(k, i) =
+          step == 0
+              ? T(0)
+              : static_cast<T>((static_cast<double>(ahead(k, i)) - static_cast<double>(products(k, i))) / (2 * step));
+}
 
 /// products[k, i] = <direction, gradient of loss k of sample i by the parameters>, from two forward passes and no
 /// gradients: a central difference along the direction. losses_of(values) runs the model with the parameters as they
 /// stand and writes the losses [terms, samples]; dropout must be off or repeat itself. The parameters, [size] as the
-/// direction, are moved by `step` * direction, by default so that they move by the third root of T's precision of their
-/// own size (1 at least), and hold their bits again afterwards, also when losses_of throws. A direction of 0 gives 0.
-/// Throws contract_error where sizes differ.
+/// direction, are moved by `step` * direction, by default central_step(), and hold their bits again afterwards, also
+/// when losses_of throws. A direction of 0 gives 0. Throws contract_error where sizes differ.
 template <std::floating_point T, std::invocable<view<T, 2>> Forward>
 void sample_gradient_products(const view<T, 1>& parameters, const view<const T, 1>& direction, Forward&& losses_of,
                               const view<T, 2>& products, double step = 0) {
@@ -28,19 +64,13 @@ void sample_gradient_products(const view<T, 1>& parameters, const view<const T, 
     return message("sample_gradient_products: a direction of ", direction.extent(0), " numbers for ",
                    parameters.extent(0), " parameters");
   });
-  const index size = parameters.extent(0), samples = products.extent(1), terms = products.extent(0);
+  const index size = parameters.extent(0);
   double length = 0, own = 0;
   for (index i = 0; i < size; ++i) {
     length += static_cast<double>(direction(i)) * static_cast<double>(direction(i));
     own += static_cast<double>(parameters(i)) * static_cast<double>(parameters(i));
   }
-  if (length == 0) {
-    for (index k = 0; k < terms; ++k)
-      for (index i = 0; i < samples; ++i) products(k, i) = 0;
-    return;
-  }
-  if (step == 0)
-    step = std::cbrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * std::max(1.0, std::sqrt(own / length));
+  if (length == 0 || step == 0) step = central_step<T>(std::sqrt(length), std::sqrt(own), size);
   struct kept_parameters {
     view<T, 1> at;
     std::vector<T> numbers;
@@ -52,19 +82,14 @@ void sample_gradient_products(const view<T, 1>& parameters, const view<const T, 
     }
     ~kept_parameters() { restore(); }
   } const kept(parameters);
-  std::vector<T> above(static_cast<std::size_t>(terms * samples));
-  const view<T, 2> ahead(above.data(), terms, samples);
-  const auto losses_at = [&](double shift, const view<T, 2>& losses) {
-    kept.restore();
-    for (index i = 0; i < size; ++i) parameters(i) += static_cast<T>(shift * static_cast<double>(direction(i)));
-    losses_of(losses);
-  };
-  losses_at(step, ahead);
-  losses_at(-step, products);
-  for (index k = 0; k < terms; ++k)
-    for (index i = 0; i < samples; ++i)
-      products(k, i) =
-          static_cast<T>((static_cast<double>(ahead(k, i)) - static_cast<double>(products(k, i))) / (2 * step));
+  central_differences(
+      step,
+      [&](double shift, const view<T, 2>& losses) {
+        kept.restore();
+        for (index i = 0; i < size; ++i) parameters(i) += static_cast<T>(shift * static_cast<double>(direction(i)));
+        losses_of(losses);
+      },
+      products);
 }
 
 struct look_ahead_options {

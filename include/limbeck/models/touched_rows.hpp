@@ -47,8 +47,10 @@ class touched_rows {
     sweep(on, 0, gradient.extent(0), *this, [&](index begin, index end, bool touched) {
       if (touched) std::fill(gradient.data() + begin, gradient.data() + end, T(0));
     });
-    std::fill(touched_.begin(), touched_.end(), std::uint8_t{0});
+    forget();
   }
+  /// No row counts as touched any more.
+  void forget() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
 
   /// Cuts elements begin .. end where kind_of(row) changes and calls use(begin, end, kind) on each piece. Cuts lie at
   /// multiples of `grain` from `begin` on, so that vectors fill all pieces but the last as they fill the whole, and no

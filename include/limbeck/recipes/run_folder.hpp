@@ -36,7 +36,7 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
 inline void expects_no_links(const std::filesystem::path& folder) {
   std::error_code none;
   for (const char* name : {"checkpoint.safetensors", "config.json", "last", "learned.safetensors", "model.safetensors",
-                           "run.jsonl", "tokenizer_config.json", "vocab.txt"})
+                           "run.jsonl", "sample_shares.jsonl", "tokenizer_config.json", "vocab.txt"})
     if (std::filesystem::is_symlink(folder / name, none))
       throw file_error((folder / name).string(), "", "is a link, expected an output folder without links");
 }

@@ -16,6 +16,7 @@
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/recipes/task.hpp"
+#include "limbeck/recipes/task_sharing.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/stored_teacher.hpp"
@@ -36,6 +37,7 @@ struct task_training_options {
   std::filesystem::path store;        ///< what the teacher said of all of them (teacher_store); empty: it is asked
   std::filesystem::path learned;      ///< what terms of an earlier run learned (kept_state::last); empty: none
   std::vector<std::string> losses;    ///< terms; empty: the verb's default
+  sharing_options sharing;            ///< of samples, where terms share them
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   kept_state keeps = kept_state::best;
   bool resume = false;
@@ -56,7 +58,7 @@ namespace detail {
 /// The settings that a resumed run must repeat.
 [[nodiscard]] inline json settings_of(const task_training_options& o, const std::string& verb,
                                       const std::string& student, const text_classifier* teacher,
-                                      const std::string& store, const sample_set& train,
+                                      const std::string& store, bool shares, const sample_set& train,
                                       const std::vector<sample_set>& dev) {
   const training_options& t = o.training;
   json all{{"verb", verb},
@@ -80,6 +82,7 @@ namespace detail {
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
   if (!store.empty()) all["store"] = store;
   if (o.keeps == kept_state::last) all["keeps"] = "last";
+  if (shares) all["sharing"] = settings_of(o.sharing);
   std::uint64_t samples = fingerprint_of(train);
   for (const sample_set& set : dev) samples = fingerprint_of(set, samples);
   all["fingerprint of the samples"] = samples;
@@ -151,13 +154,24 @@ class task_teacher {
     else if (store_)
       expects_logits_of(*store_, train);
   }
-  /// Gives the step the outputs that its terms read, computing what is not kept.
+  /// Gives a step the outputs that its terms read of `part`: of the training samples `all`, or some of them. What is
+  /// not kept is computed once, for all, so that no bit depends on the part.
   template <launchable E>
-  void teach(const E& on, const sample_set& train, distiller<bert_classifier, E, float>& step, console& out) {
+  void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
+             console& out) {
     if (likeliest_) return step.use_kept(&*likeliest_);
     if (model_ == nullptr || !step.reads_teacher_logits()) return;
-    logits_ = store_ ? stored_logits(on, *store_, *model_, train, out) : teacher_logits(on, *model_, train, out);
-    step.use_logits(view<const float, 2>(logits_.data(), train.size(), model_->config.classes));
+    const index classes = model_->config.classes;
+    if (logits_.empty())
+      logits_ = store_ ? stored_logits(on, *store_, *model_, all, out) : teacher_logits(on, *model_, all, out);
+    const float* here = logits_.data();
+    if (&part != &all) {
+      std::vector<float>& some = parts_.emplace_back();
+      for (index i = 0; i < part.size(); ++i)
+        some.insert(some.end(), here + part.number(i) * classes, here + (part.number(i) + 1) * classes);
+      here = some.data();
+    }
+    step.use_logits(view<const float, 2>(here, part.size(), classes));
   }
 
  private:
@@ -165,7 +179,8 @@ class task_teacher {
   std::optional<teacher_store> store_;
   std::optional<stored_teacher> likeliest_;
   std::string text_;
-  std::vector<float> logits_;  // of the training samples
+  std::vector<float> logits_;              // of all training samples
+  std::vector<std::vector<float>> parts_;  // of some
 };
 
 /// The report of a run that an earlier process brought to its end; nothing where there is none. Throws where that run
@@ -207,16 +222,21 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
       detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
   const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
   taught.expects_outputs_of(train);
+  const json settings = detail::settings_of(options, verb, student_text, teacher, taught.store_text(),
+                                            learner.shares_samples(), train, dev);
+  detail::task_sharing<E> shared(options.sharing, options.training, learner.shares_samples(), train, out);
   std::optional<run_lock> lock;
   if (held == nullptr) lock.emplace(detail::claim_folder(options.output, options.resume));
-  const json settings = detail::settings_of(options, verb, student_text, teacher, taught.store_text(), train, dev);
   task_training_report report{.parameters = student.model.parameters().size()};
   if (auto ended = detail::report_of_end(on, options, settings, teacher, dev.front(), report, out)) return *ended;
 
   taught_by<bert_classifier, float> from;
   if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
   distiller<bert_classifier, E, float> step(student.model, from, learner.template terms<E>());
-  taught.teach(on, train, step, out);
+  const sample_set& trained_on = shared.trained_on(train);
+  taught.teach(on, train, trained_on, step, out);
+  shared.join(student.model, from, trained_on.size(), step,
+              [&](const sample_set& part, auto& theirs) { taught.teach(on, train, part, theirs, out); });
   const std::string vocabulary = student.vocabulary_text();
   const auto save_to = [&](const std::filesystem::path& folder) {
     save_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
@@ -232,7 +252,7 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   evaluator scores;
   if (options.keeps == kept_state::best)
     scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };
-  const run_result result = loop.run(train, scores, options.resume);
+  const run_result result = loop.run(trained_on, scores, options.resume);
   report.end = result.end;
   report.updates = result.at.updates;
   report.best_epoch = result.at.best_epoch;

@@ -11,6 +11,7 @@
 #include "limbeck/io/safetensors_writer.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/training/adamw.hpp"
+#include "limbeck/training/sample_sharing.hpp"
 
 namespace limbeck {
 
@@ -68,17 +69,19 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes weights (projections and all), both moments, the position, and the settings of the run, which a resumed run
-/// must repeat. Atomic: a kill leaves the last checkpoint whole. Throws file_error.
+/// Writes weights (projections and all), both moments, what learns beside them, the position, and the settings of the
+/// run, which a resumed run must repeat. Atomic: a kill leaves the last checkpoint whole. Throws file_error.
 inline void save_checkpoint(const std::filesystem::path& file, const parameter_table& table, const json& settings,
-                            const run_position& at, view<const float, 1> weights, const adamw<float>& optimiser) {
-  const std::vector<std::int64_t> shape{table.size()};
-  const auto record = [&](const char* name, const float* data) {
-    return tensor_record{name, dtype::f32, tensor_shape(shape.begin(), shape.end()), data};
+                            const run_position& at, view<const float, 1> weights, const adamw<float>& optimiser,
+                            const std::vector<named_numbers<float>>& beside = {}) {
+  const auto record = [](const std::string& name, const float* data, index size) {
+    return tensor_record{name, dtype::f32, tensor_shape{size}, data};
   };
-  const std::vector<tensor_record> tensors{record("weights", weights.data()),
-                                           record("first_moment", optimiser.first_moment().data()),
-                                           record("second_moment", optimiser.second_moment().data())};
+  std::vector<tensor_record> tensors{record("weights", weights.data(), table.size()),
+                                     record("first_moment", optimiser.first_moment().data(), table.size()),
+                                     record("second_moment", optimiser.second_moment().data(), table.size())};
+  for (const named_numbers<float>& kept : beside)
+    tensors.push_back(record(kept.name, kept.numbers.data(), kept.numbers.extent(0)));
   json position{{"epoch", at.epoch},           {"step_of_epoch", at.step_of_epoch},
                 {"updates", at.updates},       {"micro_batches", at.micro_batches},
                 {"best_epoch", at.best_epoch}, {"evaluations_without_gain", at.evaluations_without_gain}};
@@ -93,7 +96,8 @@ inline void save_checkpoint(const std::filesystem::path& file, const parameter_t
 /// Reads a checkpoint back. Throws file_error where it is damaged, of another version, of other parameters (a missing
 /// projection too), or of a run with other settings, naming the first that differs. What is refused changes nothing.
 inline run_position load_checkpoint(const std::filesystem::path& file, const parameter_table& table,
-                                    const json& settings, view<float, 1> weights, adamw<float>& optimiser) {
+                                    const json& settings, view<float, 1> weights, adamw<float>& optimiser,
+                                    const std::vector<named_numbers<float>>& beside = {}) {
   const safetensors_file kept(file);
   const auto entry = [&](const char* name) {
     const auto found = kept.metadata().find(name);
@@ -109,15 +113,19 @@ inline run_position load_checkpoint(const std::filesystem::path& file, const par
     refuse("belongs to a run with other settings: " + other);
   if (parse_json(entry("parameters"), file.string(), "parameters").raw() != detail::names_and_places(table))
     refuse("holds other parameters than this run has");
-  const tensor_shape shape{table.size()};
-  for (const char* name : {"weights", "first_moment", "second_moment"})
-    if (const tensor_entry& found = kept.at(name); found.type != dtype::f32 || found.shape != shape)
+  std::vector<named_numbers<float>> wanted{
+      {"weights", weights}, {"first_moment", optimiser.first_moment()}, {"second_moment", optimiser.second_moment()}};
+  for (named_numbers<float>& numbers : wanted) numbers.numbers = view<float, 1>(numbers.numbers.data(), table.size());
+  wanted.insert(wanted.end(), beside.begin(), beside.end());
+  for (const auto& [name, numbers] : wanted) {
+    const tensor_entry& found = kept.at(name);
+    const tensor_shape shape{numbers.extent(0)};
+    if (found.type != dtype::f32 || found.shape != shape)
       throw file_error(
           file.string(), detail::tensor_place(name),
           "is " + std::string(name_of(found.type)) + " " + text_of(found.shape) + ", expected F32 " + text_of(shape));
-  kept.read("weights", shape, weights.data());
-  kept.read("first_moment", shape, optimiser.first_moment().data());
-  kept.read("second_moment", shape, optimiser.second_moment().data());
+  }
+  for (const auto& [name, numbers] : wanted) kept.read(name, {numbers.extent(0)}, numbers.data());
   optimiser.resume_at(at.updates);
   return at;
 }

@@ -54,6 +54,8 @@ class learned_parameters {
   }
 
   [[nodiscard]] const parameter_table& table() const { return table_; }
+  /// Whether terms share their samples (sample_sharing).
+  [[nodiscard]] bool shares_samples() const { return builder_.shares_samples(); }
   [[nodiscard]] view<float, 1> weights() { return weights_.all(); }
   [[nodiscard]] view<float, 1> gradients() { return gradients_.all(); }
   template <launchable E>

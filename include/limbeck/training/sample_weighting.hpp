@@ -1,4 +1,4 @@
-// How much a sample counts in a term, by what the teacher makes of it.
+// How much a sample counts in a term, by what the teacher makes of it or by what a step on it would do.
 #pragma once
 
 #include <algorithm>
@@ -24,17 +24,24 @@ struct sample_weighting {
     correct,     ///< the same, and it must be the label
     adakd,       ///< AdaKD's weight of the teacher's word; `number`: its steepness
     adakd_rest,  ///< 1 less that, for the label's
+    rw_kd,       ///< the share that a sample_sharing decides when the batch comes
+    rw_kd_rest,  ///< 1 less that, for the label's
   };
   rule by = rule::all;
   double number = 0;
 
-  [[nodiscard]] bool weighs() const { return by != rule::all; }
+  /// Whether the weights follow from the teacher's logits of the whole set, before the first batch.
+  [[nodiscard]] bool weighs() const { return by != rule::all && !shared(); }
+  /// Whether they are asked for batch by batch.
+  [[nodiscard]] bool shared() const { return by == rule::rw_kd || by == rule::rw_kd_rest; }
 };
 
-/// `all`, `confident:0.6`, `correct:0.6`, `adakd:1`, `adakd_rest:1`. Throws contract_error for anything else.
+/// `all`, `confident:0.6`, `correct:0.6`, `adakd:1`, `adakd_rest:1`, `rw_kd`, `rw_kd_rest`. Throws contract_error for
+/// anything else.
 [[nodiscard]] inline sample_weighting parse_sample_weighting(std::string_view text) {
   using enum sample_weighting::rule;
   if (text == "all") return {};
+  if (text == "rw_kd" || text == "rw_kd_rest") return {text == "rw_kd" ? rw_kd : rw_kd_rest, 0};
   const std::string_view name = text.substr(0, text.find(':')),
                          digits = text.substr(std::min(name.size() + 1, text.size()));
   const auto by = name == "confident"    ? confident
@@ -47,7 +54,7 @@ struct sample_weighting {
   expects(by != all && number && *number >= 0 && (!share || *number <= 1), [&] {
     return message("samples=", text,
                    ", expected all, confident:LEAST or correct:LEAST (a probability), adakd:STEEPNESS or "
-                   "adakd_rest:STEEPNESS (0 or more)");
+                   "adakd_rest:STEEPNESS (0 or more), rw_kd or rw_kd_rest");
   });
   return {by, *number};
 }

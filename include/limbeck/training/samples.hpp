@@ -40,12 +40,18 @@ struct sample_set {
   std::vector<std::int32_t> labels;  ///< of classes; no_label where only a teacher knows
   std::vector<double> scores;        ///< of a regression; NaN where only a teacher knows
   std::vector<std::ptrdiff_t> lengths;
+  std::vector<std::ptrdiff_t> numbers{};  ///< of a part: which sample of the whole each is; empty: the whole
 
   [[nodiscard]] index size() const { return static_cast<index>(tokens.size()); }
   /// Whether the data, and not only a teacher, say what sample i is.
   [[nodiscard]] bool labelled(index i) const {
     const auto sample = static_cast<std::size_t>(i);
     return task.regression() ? !std::isnan(scores[sample]) : labels[sample] != no_label;
+  }
+
+  /// The number of sample i in the set that this one is a part of.
+  [[nodiscard]] std::ptrdiff_t number(index i) const {
+    return static_cast<std::size_t>(i) < numbers.size() ? numbers[static_cast<std::size_t>(i)] : i;
   }
 
   void add(const example& e, const word_piece& pieces, index max_length, bool labelled) {
@@ -66,6 +72,7 @@ struct sample_set {
     out.labels.push_back(set.labels[i]);
     out.scores.push_back(set.scores[i]);
     out.lengths.push_back(set.lengths[i]);
+    out.numbers.push_back(set.number(sample));
   }
   return out;
 }

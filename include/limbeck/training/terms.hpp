@@ -1,6 +1,7 @@
 // The terms of an objective that is put together at run time, and what they learn.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -82,6 +83,7 @@ class term_builder {
       if (t.says.learns_weight()) t.log_variance = table.declare("log_variance." + t.name, 1, 0, initial::zero);
       terms_.push_back(std::move(t));
     }
+    check_sharing();
   }
 
   /// The terms over `weights` and `gradients`, laid out by the table that the constructor was given.
@@ -102,6 +104,10 @@ class term_builder {
   /// The layers that each term of layers compares, by its name in records; those of the first epoch where each draws
   /// anew. Learned choices look at all that their mapping shows.
   [[nodiscard]] std::vector<std::pair<std::string, std::vector<layer_pair>>> layer_pairs() const;
+  /// Whether a term's samples are shared (sample_sharing).
+  [[nodiscard]] bool shares_samples() const {
+    return std::any_of(terms_.begin(), terms_.end(), [](const term& t) { return t.says.samples().shared(); });
+  }
 
   [[nodiscard]] static std::string known_terms() { return names_of_terms(); }
 
@@ -126,6 +132,7 @@ class term_builder {
 
   void check(const known_term& t) const;
   void check_task(const known_term& t) const;
+  void check_sharing() const;
   void check_layers(const known_term& t) const;
   void check_heads(const known_term& t) const;
   void check_vectors(const known_term& t) const;
@@ -227,6 +234,29 @@ inline void term_builder::check_task(const known_term& t) const {
   });
 }
 
+inline void term_builder::check_sharing() const {
+  const term* some[2]{};  // of the label, of the teacher
+  for (const term& t : terms_) {
+    if (!t.says.samples().shared()) continue;
+    const bool of_teacher = t.says.samples().by == sample_weighting::rule::rw_kd;
+    some[of_teacher ? 1 : 0] = &t;
+    const term_subject subject = t.says.kind().subject;
+    const bool of_label = subject == term_subject::labels || subject == term_subject::scores,
+               of_outputs = subject == term_subject::classes || subject == term_subject::outputs;
+    expects(of_teacher ? of_outputs && t.says.name() != "dist_kd" : of_label, [&] {
+      return message("loss: ", t.says.text(),
+                     ": samples=rw_kd is for terms that compare a sample's class scores with the teacher's, rw_kd_rest "
+                     "for those that read labels alone");
+    });
+    expects(!t.says.learns_weight(),
+            [&] { return message("loss: ", t.says.text(), ": a weight cannot be learned where samples are shared"); });
+  }
+  expects((some[0] == nullptr) == (some[1] == nullptr), [&] {
+    return message("loss: ", (some[0] != nullptr ? some[0] : some[1])->says.text(),
+                   ": needs a term with samples=", some[0] != nullptr ? "rw_kd" : "rw_kd_rest", " beside it");
+  });
+}
+
 inline void term_builder::check_layers(const known_term& t) const {
   t.shown([&] {
     t.mapping()(
@@ -282,7 +312,7 @@ inline void term_builder::check_vectors(const known_term& t) const {
 }
 
 inline void term_builder::check_top_k(const known_term& t, double kept) const {
-  expects(!t.samples().weighs(), [&] {
+  expects(t.samples().by == sample_weighting::rule::all, [&] {
     return message("loss: ", t.text(), ": samples are weighed by all classes, the teacher's likeliest are kept");
   });
   if (t.kind().subject != term_subject::classes && t.kind().subject != term_subject::outputs) return;

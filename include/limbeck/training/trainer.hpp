@@ -66,6 +66,8 @@ class trainer {
   }
 
   [[nodiscard]] std::filesystem::path checkpoint_file() const { return folder_ / "checkpoint.safetensors"; }
+  /// Where samples are shared: their shares, a line a step.
+  [[nodiscard]] std::filesystem::path shares_file() const { return folder_ / "sample_shares.jsonl"; }
 
   /// Runs to the end, or until somebody asks to stop. `evaluate` is asked after each epoch how good the state is; where
   /// there is none, the last state is the best. With `resume` goes on from the checkpoint, if there is one. Throws
@@ -121,12 +123,17 @@ class trainer {
   void open(bool resume) {
     const auto record = folder_ / "run.jsonl";
     if (resume && std::filesystem::exists(checkpoint_file())) {
-      at_ = load_checkpoint(checkpoint_file(), table_, settings_, weights_, optimiser_);
+      at_ = load_checkpoint(checkpoint_file(), table_, settings_, weights_, optimiser_, learned_beside());
+      if (step_.sharing() != nullptr) step_.sharing()->resume_at(at_.micro_batches);
       record_ = run_record::resume(record, at_.updates);
+      if (step_.shares_samples()) shares_record_ = run_record::resume(shares_file(), at_.updates);
       out_.say("resumed at update " + std::to_string(at_.updates) + " of " + std::to_string(rate_.updates));
     } else {
       record_ = run_record::start(record);
       record_->append({{"event", "start"}, {"step", -1}, {"settings", settings_}});  // before step 0
+      std::error_code none;
+      std::filesystem::remove(shares_file(), none);  // of an earlier run
+      if (step_.shares_samples()) shares_record_ = run_record::start(shares_file());
     }
   }
 
@@ -185,7 +192,7 @@ class trainer {
       throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
                                last_good_state());
     optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_, step_.touched());
-    note(norm, rate);
+    note(train, norm, rate);
     if (compares_terms()) note_gradient_shares(train, progress);
     ++at_.updates;
     ++at_.step_of_epoch;
@@ -236,17 +243,36 @@ class trainer {
     return std::filesystem::exists(checkpoint_file()) ? "; the last good state is in " + folder_.string() : "";
   }
 
-  void note(double norm, double rate) {
+  void note(const Samples& train, double norm, double rate) {
     const double loss = std::accumulate(values_.begin(), values_.end(), 0.0);
     json line{{"event", "step"}, {"step", at_.updates},   {"epoch", at_.epoch},
               {"loss", loss},    {"learning_rate", rate}, {"gradient_norm", norm}};
     for (std::size_t t = 0; t < values_.size(); ++t) line["terms"][step_.terms()[t].name] = values_[t];
+    if (shares_record_) note_shares(train, line);
     record_->append(line);
     char text[64];
     std::snprintf(text, sizeof text, "loss %.4f", loss);
     const index epochs = (rate_.updates + steps_of_epoch_ - 1) / steps_of_epoch_;
     out_.progress("epoch " + std::to_string(at_.epoch + 1) + "/" + std::to_string(epochs), at_.step_of_epoch + 1,
                   steps_of_epoch_, text);
+  }
+
+  /// Notes the shares of the step's samples in a record of their own and how they lie in `line`, all to 4 digits.
+  void note_shares(const Samples& train, json& line) {
+    const shares_of_step<float>& of_step = step_.shares();
+    const auto rounded = [](double x) { return std::round(1e4 * x) / 1e4; };
+    json samples = json::array(), shares = json::array();
+    for (index number : of_step.samples) {
+      if constexpr (requires { train.number(number); }) number = train.number(number);
+      samples.push_back(number);
+    }
+    std::vector<double> sorted(of_step.shares.begin(), of_step.shares.end());
+    for (const double share : sorted) shares.push_back(rounded(share));
+    shares_record_->append({{"step", at_.updates}, {"epoch", at_.epoch}, {"samples", samples}, {"shares", shares}});
+    std::sort(sorted.begin(), sorted.end());
+    const double mean = std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());
+    const auto quartile = [&](std::size_t q) { return rounded(sorted[(sorted.size() - 1) * q / 4]); };
+    line["sample_shares"] = {{"mean", rounded(mean)}, {"quartiles", {quartile(1), quartile(2), quartile(3)}}};
   }
 
   /// Keeps the state if it is the best so far. True where the run should end.
@@ -279,8 +305,13 @@ class trainer {
 
   void save() {
     record_->sync();
-    save_checkpoint(checkpoint_file(), table_, settings_, at_, read_only(weights_), optimiser_);
+    if (shares_record_) shares_record_->sync();
+    save_checkpoint(checkpoint_file(), table_, settings_, at_, read_only(weights_), optimiser_, learned_beside());
     saved_ = std::chrono::steady_clock::now();
+  }
+
+  [[nodiscard]] std::vector<named_numbers<float>> learned_beside() const {
+    return step_.sharing() != nullptr ? step_.sharing()->state() : std::vector<named_numbers<float>>{};
   }
 
   static constexpr double worst_score = -std::numeric_limits<double>::max();  ///< any defined score is better
@@ -300,7 +331,7 @@ class trainer {
   warmup_linear rate_;
   index steps_of_epoch_ = 0, epoch_of_order_ = -1;
   batch_order order_;
-  std::optional<run_record> record_;
+  std::optional<run_record> record_, shares_record_;
   std::vector<std::span<const std::ptrdiff_t>> micro_;
   std::vector<double> values_;
   std::chrono::steady_clock::time_point saved_{};
