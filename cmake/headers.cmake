@@ -210,6 +210,7 @@ set(
   data/documents.hpp
   data/encoding.hpp
   data/glue.hpp
+  data/label_noise.hpp
   data/masking.hpp
   data/normalizer.hpp
   data/packed_tokens.hpp

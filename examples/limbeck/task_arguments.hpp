@@ -32,6 +32,8 @@ template <class Options>
 CLI::Option* add_run(CLI::App& verb, Options& o) {
   limbeck::training_options& t = o.training;
   verb.add_option("--output", o.output, "Folder of the run: the best model, last/, run.jsonl")->required();
+  verb.add_option("--label-noise", o.task.noise.share, "Share of the training labels that become another class")
+      ->capture_default_str();
   verb.add_option("--epochs", t.epochs, "Times that every sample is seen")->capture_default_str();
   verb.add_option("--batch-size", t.batch_size, "Samples of a batch")->capture_default_str();
   verb.add_option("--accumulate", t.accumulate, "Batches of an optimiser step")->capture_default_str();

@@ -37,7 +37,7 @@ work add_fine_tune(CLI::App& app) {
     if (o->model.empty() && o->from_scratch.empty()) throw CLI::RequiredError("--model or --from-scratch");
   });
   return [o] {
-    o->training.seed = o->seed;
+    o->training.seed = o->task.noise.seed = o->seed;
     use_precision(o->precision);
     limbeck::console out = o->out();
     return report(limbeck::fine_tune(o->on(), *o, out), o->output.string(), o->json);
@@ -184,7 +184,7 @@ work add_distill(CLI::App& app) {
     for (const recipe_options& of : of_recipes) of.expects(o->recipe);
   });
   return [o] {
-    o->training.seed = o->seed;
+    o->training.seed = o->task.noise.seed = o->seed;
     use_precision(o->precision);
     limbeck::console out = o->out();
     return report(recipes().at(o->recipe)(*o, out), o->output.string(), o->json);

@@ -6,6 +6,7 @@
 #include "limbeck/data/documents.hpp"
 #include "limbeck/data/encoding.hpp"
 #include "limbeck/data/glue.hpp"
+#include "limbeck/data/label_noise.hpp"
 #include "limbeck/data/masking.hpp"
 #include "limbeck/data/normalizer.hpp"
 #include "limbeck/data/packed_tokens.hpp"

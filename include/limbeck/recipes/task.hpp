@@ -8,6 +8,7 @@
 
 #include "limbeck/data/dataset.hpp"
 #include "limbeck/data/glue.hpp"
+#include "limbeck/data/label_noise.hpp"
 #include "limbeck/training/samples.hpp"
 
 namespace limbeck {
@@ -19,6 +20,7 @@ struct task_options {
   tsv_task_options columns{};  ///< of `tsv`
   index max_length = 128;      ///< tokens of a sample, special ones included
   index limit = no_limit;      ///< rows of train.tsv
+  label_noise noise{};         ///< of their labels
 };
 
 /// The task's description; labels of `tsv` come from train.tsv.
@@ -33,9 +35,10 @@ struct task_texts {
   std::vector<example> unlabelled{};  ///< behind `train`: texts that only a teacher labels
 };
 
-/// Reads train.tsv, as far as the limit goes, and every dev set.
+/// Reads train.tsv, as far as the limit goes, with the noise that is asked for, and every dev set.
 [[nodiscard]] inline task_texts read_task(const task_options& options) {
   dataset train = read_train(describe(options), options.data, options.limit);
+  add_label_noise(train, options.noise);
   std::vector<dataset> dev = read_dev(train.task, options.data);
   return {std::move(train), std::move(dev), {}};
 }

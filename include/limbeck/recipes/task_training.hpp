@@ -79,6 +79,7 @@ namespace detail {
            {"precision", o.precision},
            {"loss", o.losses}};
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
+  if (o.task.noise.share > 0) all["label-noise"] = o.task.noise.share;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();
   if (!store.empty()) all["store"] = store;
   if (o.keeps == kept_state::last) all["keeps"] = "last";
