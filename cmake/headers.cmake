@@ -50,6 +50,7 @@ set(
   core/sequence_layout.hpp
   core/signals.hpp
   core/targets.hpp
+  core/version.hpp
   core/view.hpp
   interop.hpp
   interop/eigen.hpp
@@ -258,7 +259,20 @@ set(
   recipes/pea_kd.hpp
   recipes/predict.hpp
   recipes/pretrain.hpp
+  recipes/report.hpp
+  recipes/report_axis.hpp
+  recipes/report_chart.hpp
+  recipes/report_layers.hpp
+  recipes/report_objective.hpp
+  recipes/report_page.hpp
+  recipes/report_run.hpp
+  recipes/report_scores.hpp
+  recipes/report_series.hpp
+  recipes/report_study.hpp
+  recipes/report_text.hpp
   recipes/run_folder.hpp
+  recipes/run_story.hpp
+  recipes/run_summary.hpp
   recipes/rw_kd.hpp
   recipes/stages.hpp
   recipes/store.hpp

@@ -67,7 +67,7 @@ int main(int count, char** arguments) try {
       {"fine-tune", program::add_fine_tune}, {"distill", program::add_distill},   {"pretrain", program::add_pretrain},
       {"store", program::add_store},         {"evaluate", program::add_evaluate}, {"predict", program::add_predict},
       {"vocab", program::add_vocab},         {"tokenize", program::add_tokenize}, {"trace", program::add_trace},
-      {"study", program::add_study},         {"demo", program::add_demo}};
+      {"study", program::add_study},         {"report", program::add_report},     {"demo", program::add_demo}};
   std::vector<program::work> works;
   for (const auto& verb : verbs) works.push_back(verb.second(app));
   try {

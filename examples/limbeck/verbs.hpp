@@ -56,6 +56,7 @@ work add_vocab(CLI::App& app);
 work add_tokenize(CLI::App& app);
 work add_trace(CLI::App& app);
 work add_study(CLI::App& app);
+work add_report(CLI::App& app);
 work add_demo(CLI::App& app);
 
 }  // namespace program

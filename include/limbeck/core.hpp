@@ -16,4 +16,5 @@
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/signals.hpp"
 #include "limbeck/core/targets.hpp"
+#include "limbeck/core/version.hpp"
 #include "limbeck/core/view.hpp"

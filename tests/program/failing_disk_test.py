@@ -12,8 +12,8 @@ import shutil
 import subprocess
 
 from small_task import (FOLDER, PROGRAM, check, check_refusal, complaint_of, distillation_of, fails, finish, from_scratch,
-                        make_teacher, make_vocabulary, names_in, read_safetensors, run, start, succeeds, task_of,
-                        training_of, wait_until, write_task)
+                        make_teacher, make_vocabulary, names_in, read_safetensors, repeated_files, run, start, succeeds,
+                        task_of, training_of, wait_until, write_task)
 
 KIB, NOBODY, SECONDS = 1024, 65534, 60
 FULL = "No space left on device"
@@ -33,6 +33,8 @@ def check_whole(output, what):
                 assert not text or text.endswith("\n"), "a torn line"
                 for line in text.splitlines():
                     json.loads(line)
+            elif name.endswith(".html"):
+                assert place.read_text().endswith("</html>\n"), "a torn page"
             elif name.endswith(".json"):
                 json.loads(place.read_text())
             else:
@@ -45,7 +47,7 @@ def check_whole(output, what):
 
 def check_same(output, unbroken, what):
     check(names_in(output) == names_in(unbroken), f"{what}: the files of an unbroken run: {names_in(output)}")
-    for name in names_in(unbroken):
+    for name in repeated_files(unbroken):
         check((output / name).read_bytes() == (unbroken / name).read_bytes(),
               f"{what}: {name} has the bytes of the unbroken run's")
 

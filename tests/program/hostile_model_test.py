@@ -83,7 +83,7 @@ def check_links_are_not_written_through():
     """A run in a stranger's folder, or in the hub's cache, whose files others share."""
     elsewhere = FOLDER / "elsewhere"
     elsewhere.mkdir()
-    for name in (*FILES, "checkpoint.safetensors", "run.jsonl", "last", "last/config.json"):
+    for name in (*FILES, "checkpoint.safetensors", "run.jsonl", "report.html", "speed.json", "last", "last/config.json"):
         out = copy_of(model, f"writes_{name.replace('/', '_')}")
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).unlink(missing_ok=True)

@@ -5,8 +5,8 @@ import random
 import signal
 import time
 
-from small_task import (BAD, FOLDER, GOOD, NEUTRAL, check, fails, finish, lines_of, make_vocabulary, names_in, run,
-                        sentence, start, succeeds, training_of, wait_until, write_task)
+from small_task import (BAD, FOLDER, GOOD, NEUTRAL, check, fails, finish, lines_of, make_vocabulary, names_in,
+                        repeated_files, run, sentence, start, succeeds, training_of, wait_until, write_task)
 
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
 SMALL = "layers=1,width=16,heads=2,inner=32"
@@ -101,7 +101,7 @@ def check_resume():
         process.send_signal(signal.SIGKILL)
         process.communicate()
     succeeds(*pretraining(output, *line, "--resume", **settings), "--quiet")
-    for name in names_in(FOLDER / "unbroken"):
+    for name in repeated_files(FOLDER / "unbroken"):
         check((output / name).read_bytes() == (FOLDER / "unbroken" / name).read_bytes(),
               f"{name} has the bytes of the unbroken run")
     again = told_of(*pretraining(output, *line, "--resume", **settings))

@@ -224,5 +224,15 @@ def names_in(folder):
     return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob("*") if p.is_file())
 
 
+def repeated_files(folder):
+    """Of a run's folder those with the same bytes whenever the run is repeated. The others tell times: speed.json, and the
+    report, which is drawn from it and run.jsonl."""
+    return [name for name in names_in(folder) if name not in ("speed.json", "report.html")]
+
+
+def last_json(done):
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def lines_of(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]

@@ -4,16 +4,13 @@ import json
 import math
 from pathlib import Path
 
-from small_task import (FOLDER, TINY, check, distillation_of, finish, from_scratch, lines_of, make_vocabulary, names_in,
-                        numbers, read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows,
+from small_task import (FOLDER, TINY, check, distillation_of, finish, from_scratch, last_json, lines_of, make_vocabulary,
+                        names_in, numbers, read_safetensors, run, succeeds, task_of, training_of, write_pairs, write_rows,
                         write_safetensors, write_task, write_texts)
 
-VERBS = ["fine-tune", "distill", "pretrain", "store", "evaluate", "predict", "vocab", "tokenize", "trace"]
+VERBS = ["fine-tune", "distill", "pretrain", "store", "evaluate", "predict", "vocab", "tokenize", "trace",
+         "report"]
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
-
-
-def last_json(done):
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def check_usage():
@@ -64,12 +61,12 @@ def check_words(vocabulary):
 
 
 def check_model_folder(folder):
-    check(set(MODEL_FILES) | {"run.jsonl"} <= set(names_in(folder)), f"{folder.name} is a model folder with its record")
+    check(set(MODEL_FILES) | {"run.jsonl", "speed.json", "report.html"} <= set(names_in(folder)), f"{folder.name} is a model folder with its record")
     check({"last/" + name for name in MODEL_FILES} <= set(names_in(folder)), f"{folder.name}/last is a model folder")
     check(not [n for n in names_in(folder) if "checkpoint" in n or "partial" in n or "lock" in n],
           f"nothing temporary stays in {folder.name}: {names_in(folder)}")
     for line in lines_of(folder / "run.jsonl"):
-        if not check(line["event"] in ("start", "step", "gradient_shares", "evaluation", "end") and isinstance(line["step"], int), f"a record {line}"):
+        if not check(line["event"] in ("start", "step", "gradient_shares", "evaluation", "final", "end") and isinstance(line["step"], int), f"a record {line}"):
             return
 
 

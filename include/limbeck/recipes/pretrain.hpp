@@ -17,6 +17,7 @@
 #include "limbeck/models/student_spec.hpp"
 #include "limbeck/models/widening.hpp"
 #include "limbeck/recipes/masked_text_model.hpp"
+#include "limbeck/recipes/report.hpp"
 #include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/masked_documents.hpp"
@@ -280,7 +281,9 @@ pretrain_report pretrain(const E& on, pretrain_options options, console& out) {
   } else {
     detail::run_pretraining(on, options, student, teacher, learner, texts, out, report);
   }
-  if (report.end == run_end::interrupted || !texts.held_out) return report;
+  if (report.end == run_end::interrupted) return report;
+  report_run(options.output);
+  if (!texts.held_out) return report;
   const auto best = load_masked_model<float>(options.output);
   report.held_out = scores_of(on, best.model, read_only(best.weights.all()), *texts.held_out);
   if (teacher != nullptr)

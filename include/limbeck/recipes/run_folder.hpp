@@ -32,11 +32,18 @@ inline void remove_partial_files(const std::filesystem::path& folder) {
   for (const auto& file : left) std::filesystem::remove(file, none);
 }
 
+/// Removes what an earlier run told of itself: it is not the story of the one that begins.
+inline void remove_report(const std::filesystem::path& output) {
+  std::error_code none;
+  for (const char* name : {"report.html", "speed.json"}) std::filesystem::remove(output / name, none);
+}
+
 /// Throws where something that a run writes is a link: what it leads to, outside of the folder, would be overwritten.
 inline void expects_no_links(const std::filesystem::path& folder) {
   std::error_code none;
   for (const char* name : {"checkpoint.safetensors", "config.json", "last", "learned.safetensors", "model.safetensors",
-                           "run.jsonl", "sample_shares.jsonl", "tokenizer_config.json", "vocab.txt"})
+                           "report.html", "run.jsonl", "sample_shares.jsonl", "speed.json", "tokenizer_config.json",
+                           "vocab.txt"})
     if (std::filesystem::is_symlink(folder / name, none))
       throw file_error((folder / name).string(), "", "is a link, expected an output folder without links");
 }
@@ -49,6 +56,7 @@ inline void expects_no_links(const std::filesystem::path& folder) {
   expects_no_links(output);
   expects_no_links(output / "last");
   expects_free_folder(output, resume);
+  if (!resume) remove_report(output);
   remove_partial_files(output);
   remove_partial_files(output / "last");
   return lock;

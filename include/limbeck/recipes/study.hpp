@@ -16,6 +16,7 @@
 #include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/json.hpp"
 #include "limbeck/io/run_lock.hpp"
+#include "limbeck/recipes/report.hpp"
 #include "limbeck/recipes/study_cells.hpp"
 #include "limbeck/recipes/study_plan.hpp"
 #include "limbeck/recipes/study_plan_file.hpp"
@@ -80,8 +81,8 @@ inline void remove_finished_cells(const std::filesystem::path& output, const stu
 }
 
 /// Runs the cells that the output folder's cells.jsonl does not have yet, and the steps that these need, in child
-/// processes; writes summary.json and summary.md unless it was stopped. A cell that fails is run again by the next
-/// call. Throws before anything runs: file_error for plan and folder, contract_error for options.
+/// processes; writes summary.json, summary.md and report.html unless it was stopped. A cell that fails is run again by
+/// the next call. Throws before anything runs: file_error for plan and folder, contract_error for options.
 inline study_report run_study(const study_options& options, console& out) {
   expects(options.jobs >= 1, [&] { return message("jobs: must be 1 or more, not ", options.jobs); });
   expects(options.threads >= 1, [&] { return message("threads: must be 1 or more, not ", options.threads); });
@@ -104,6 +105,7 @@ inline study_report run_study(const study_options& options, console& out) {
   if (!report.interrupted) {
     write_file(options.output / "summary.json", json_of(report.summary).dump(2) + "\n");
     write_file(options.output / "summary.md", markdown_of(report.summary));
+    report_study(options.output);
   }
   return report;
 }

@@ -11,10 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/backend/simd_dispatch.hpp"
+#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/report.hpp"
 #include "limbeck/recipes/run_folder.hpp"
+#include "limbeck/recipes/run_summary.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_sharing.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
@@ -116,17 +120,16 @@ namespace detail {
   return context;
 }
 
-/// Scores the best state, which the output folder holds, on the first dev set; nothing where the last was kept.
+/// Looks at what the run left in its output folder, and tells the report of it.
 template <launchable E>
-void score_best(const E& on, const task_training_options& options, const text_classifier* teacher,
-                const sample_set& dev, console& out, task_training_report& report) {
-  if (options.keeps == kept_state::last) return;
-  const auto best = load_model<float>(options.output);
-  const index classes = best.config.classes;
-  const std::vector<float> logits = logits_of(on, best.model, read_only(best.weights.all()), dev);
-  report.metrics = metrics_of<float>(dev, logits, classes);
-  if (teacher != nullptr)
-    report.teacher_agreement = agreement<float>(logits, teacher_logits(on, *teacher, dev, out), classes);
+[[nodiscard]] run_summary summarise_output(const E& on, const task_training_options& options,
+                                           const text_classifier* teacher, const sample_set& dev,
+                                           const pairs_of_terms& pairs, console& out, task_training_report& report) {
+  run_summary found = summarise_run(on, load_text_classifier(options.output), teacher, dev, pairs,
+                                    options.keeps == kept_state::best, out);
+  report.metrics = found.metrics;
+  report.teacher_agreement = found.teacher_agreement;
+  return found;
 }
 
 /// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
@@ -189,15 +192,16 @@ class task_teacher {
 template <launchable E>
 [[nodiscard]] std::optional<task_training_report> report_of_end(const E& on, const task_training_options& options,
                                                                 const json& settings, const text_classifier* teacher,
-                                                                const sample_set& dev, task_training_report report,
-                                                                console& out) {
+                                                                const sample_set& dev, const pairs_of_terms& pairs,
+                                                                task_training_report report, console& out) {
   const auto end = options.resume ? end_of_run(options.output) : std::nullopt;
   if (!end) return std::nullopt;
   expects_settings_of_run(options.output, settings);
   out.say("the run in " + options.output.string() + " is complete");
   report.updates = end->required<std::int64_t>("step");
   report.best_epoch = end->required<std::int64_t>("best_epoch");
-  score_best(on, options, teacher, dev, out, report);
+  (void)summarise_output(on, options, teacher, dev, pairs, out, report);
+  report_run(options.output);  // it may have been killed before it did so itself
   return report;
 }
 
@@ -229,7 +233,9 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   std::optional<run_lock> lock;
   if (held == nullptr) lock.emplace(detail::claim_folder(options.output, options.resume));
   task_training_report report{.parameters = student.model.parameters().size()};
-  if (auto ended = detail::report_of_end(on, options, settings, teacher, dev.front(), report, out)) return *ended;
+  if (auto ended =
+          detail::report_of_end(on, options, settings, teacher, dev.front(), learner.layer_pairs(), report, out))
+    return *ended;
 
   taught_by<bert_classifier, float> from;
   if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
@@ -263,8 +269,13 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
     return report;
   }
   save_to(options.output / "last");
+  run_summary ends = detail::summarise_output(on, options, teacher, dev.front(), learner.layer_pairs(), out, report);
+  loop.note_at_end(ends.record);
+  ends.speed.update(
+      {{"seconds of training", result.seconds}, {"threads", on.threads}, {"SIMD level", name_of(active_simd_level())}});
+  write_file(options.output / "speed.json", ends.speed.dump(2) + "\n");
   loop.finish();
-  detail::score_best(on, options, teacher, dev.front(), out, report);
+  report_run(options.output);
   return report;
 }
 

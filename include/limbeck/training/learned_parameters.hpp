@@ -58,6 +58,8 @@ class learned_parameters {
   [[nodiscard]] bool shares_samples() const { return builder_.shares_samples(); }
   [[nodiscard]] view<float, 1> weights() { return weights_.all(); }
   [[nodiscard]] view<float, 1> gradients() { return gradients_.all(); }
+  /// The layers that terms compare, see term_builder::layer_pairs().
+  [[nodiscard]] auto layer_pairs() const { return builder_.layer_pairs(); }
   template <launchable E>
   [[nodiscard]] std::vector<named_term<E, float>> terms() {
     return builder_.template build<E, float>(read_only(weights_.all()), gradients_.all());

@@ -1,0 +1,48 @@
+// Draws what a run or a study left in its folder as one HTML file, which opens from disk and needs nothing else.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "limbeck/core/error.hpp"
+#include "limbeck/io/atomic_file.hpp"
+#include "limbeck/recipes/report_run.hpp"
+#include "limbeck/recipes/report_study.hpp"
+
+namespace limbeck {
+namespace detail {
+
+/// Writes a page to `output`; where that is empty, to report.html of the folder. Returns the file's name.
+inline std::filesystem::path write_report(const std::filesystem::path& folder, std::filesystem::path output,
+                                          const std::string& page) {
+  if (output.empty()) output = folder / "report.html";
+  write_file(output, page);
+  return output;
+}
+
+}  // namespace detail
+
+/// Draws the run whose run.jsonl is in `folder`, complete or not, and returns where. Throws file_error where there is
+/// none, where it is not as the format says, naming the line, and where the page cannot be written.
+inline std::filesystem::path report_run(const std::filesystem::path& folder, const std::filesystem::path& output = {}) {
+  return detail::write_report(folder, output, report::run_page(report::read_story(folder)));
+}
+
+/// The same for a study, whose summary.json is in `folder`.
+inline std::filesystem::path report_study(const std::filesystem::path& folder,
+                                          const std::filesystem::path& output = {}) {
+  return detail::write_report(folder, output, report::study_page(report::read_study_story(folder)));
+}
+
+/// Draws whichever of the two the folder is of. Throws file_error where it is of neither.
+inline std::filesystem::path draw_report(const std::filesystem::path& folder,
+                                         const std::filesystem::path& output = {}) {
+  std::error_code none;
+  if (std::filesystem::exists(folder / "run.jsonl", none)) return report_run(folder, output);
+  if (std::filesystem::exists(folder / "summary.json", none)) return report_study(folder, output);
+  throw file_error(folder.string(), "",
+                   "holds neither run.jsonl nor summary.json, expected the folder of a run or of a study");
+}
+
+}  // namespace limbeck
