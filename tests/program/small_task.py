@@ -225,9 +225,9 @@ def names_in(folder):
 
 
 def repeated_files(folder):
-    """Of a run's folder those with the same bytes whenever the run is repeated. The others tell times: speed.json, and the
-    report, which is drawn from it and run.jsonl."""
-    return [name for name in names_in(folder) if name not in ("speed.json", "report.html")]
+    """Files below a run's folder that have the same bytes whenever the run is repeated. The others tell times: speed.json,
+    and the report, which is drawn from it and run.jsonl."""
+    return [name for name in names_in(folder) if Path(name).name not in ("speed.json", "report.html")]
 
 
 def last_json(done):

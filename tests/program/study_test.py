@@ -117,7 +117,7 @@ def check_kills(plan, stand_in):
     repeated = [key for number, _, key in started() if key in known[number]]
     check(not repeated, f"no finished cell runs again: {repeated}")
     check(len({(number, key) for number, _, key in started()}) == len(started()), "no cell runs twice in a round")
-    check(names_in(output) == ["cells.jsonl", "summary.json", "summary.md"], f"nothing else is left: {names_in(output)}")
+    check(names_in(output) == ["cells.jsonl", "report.html", "summary.json", "summary.md"], f"nothing else is left: {names_in(output)}")
     return output, done
 
 

@@ -31,11 +31,26 @@ TEST_CASE("ticks are round numbers with as many digits as they need") {
   CHECK(texts(counting_axis(40)) == std::vector<std::string>{"5", "10", "15", "20", "25", "30", "35", "40"});
 }
 
+TEST_CASE("the ends of a rounded axis are ticks") {
+  for (const auto& [low, high] : {std::pair{0.476, 0.7969}, {0.2, 40.0}, {-3.0, 17.0}, {0.0, 1.0}}) {
+    const axis a = rounded_axis(low, high);
+    CHECK((a.low <= low && a.high >= high));
+    CHECK(a.ticks.front().at == Approx(a.low).margin(1e-12));
+    CHECK(a.ticks.back().at == Approx(a.high));
+  }
+}
+
 TEST_CASE("an axis has a range and a tick whatever it is given") {
-  for (const auto& [low, high] : {std::pair{3.0, 3.0}, {0.0, 0.0}, {-1e-9, 1e-9}, {1e9, 1e9 + 1}, {-7.0, -7.0}}) {
+  for (const auto& [low, high] : {std::pair{3.0, 3.0},
+                                  {0.0, 0.0},
+                                  {-1e-9, 1e-9},
+                                  {1e9, 1e9 + 1},
+                                  {1e17, 1e17 + 16},
+                                  {-7.0, -7.0},
+                                  {-1e308, 1e308}}) {
     for (const axis& a : {straight_axis(low, high), rounded_axis(low, high)}) {
       CHECK(a.low < a.high);
-      CHECK((a.low <= low && a.high >= high));
+      CHECK((a.low <= std::max(low, -largest) && a.high >= std::min(high, largest)));
       CHECK_FALSE(a.ticks.empty());
       CHECK(a.ticks.size() <= 12);
       for (const tick& t : a.ticks) CHECK((a.share(t.at) > -1e-6 && a.share(t.at) < 1 + 1e-6));

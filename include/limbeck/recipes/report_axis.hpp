@@ -29,6 +29,9 @@ struct axis {
   }
 };
 
+/// What axes show at most: their lengths are numbers, too.
+inline constexpr double largest = 1e150;
+
 /// 1, 2 or 5 times a power of ten: the least that is at least `size`, which is positive.
 [[nodiscard]] inline double round_step(double size) {
   const double power = std::pow(10, std::floor(std::log10(size)));
@@ -45,29 +48,37 @@ struct axis {
   return fixed(at, std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 6));
 }
 
-/// An axis from `low` to `high`, with `ticks` ticks or so; wider where the two are one.
-[[nodiscard]] inline axis straight_axis(double low, double high, int ticks = 4) {
-  if (!(high > low)) {
-    const double around = low == 0 ? 1 : std::abs(low) * 0.1;
-    low -= around;
-    high += around;
-  }
+/// A straight axis with a tick at each multiple of `step`.
+[[nodiscard]] inline axis ticked_axis(double low, double high, double step) {
   axis out{low, high};
-  const double step = round_step((high - low) / ticks);
   for (double n = std::ceil(low / step - 1e-9); n * step <= high + step * 1e-9; ++n)
     out.ticks.push_back({n * step, tick_text(n * step, step)});
   return out;
 }
 
-/// The same, whose ends are ticks.
+/// An axis from `low` to `high`, with `ticks` ticks or so; wider where the two are one, or nearly. `rounded`: its ends
+/// are ticks.
+[[nodiscard]] inline axis straight_axis(double low, double high, int ticks = 4, bool rounded = false) {
+  low = std::clamp(low, -largest, largest);
+  high = std::clamp(high, -largest, largest);
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (!(high - low > 1e-9 * size)) {
+    const double around = size == 0 ? 1 : size * 0.1;
+    low -= around;
+    high += around;
+  }
+  const double step = round_step((high - low) / ticks);
+  if (!rounded) return ticked_axis(low, high, step);
+  return ticked_axis(std::floor(low / step + 1e-9) * step, std::ceil(high / step - 1e-9) * step, step);
+}
 [[nodiscard]] inline axis rounded_axis(double low, double high, int ticks = 4) {
-  const axis wide = straight_axis(low, high, ticks);
-  const double step = round_step((wide.high - wide.low) / ticks);
-  return straight_axis(std::floor(wide.low / step + 1e-9) * step, std::ceil(wide.high / step - 1e-9) * step, ticks);
+  return straight_axis(low, high, ticks, true);
 }
 
-/// An axis by powers of ten over positive numbers, with ticks at 1, 2 and 5 where few powers are shown.
+/// An axis by powers of ten over positive numbers, at most twelve, with ticks at 1, 2 and 5 where few powers are shown.
 [[nodiscard]] inline axis power_axis(double low, double high) {
+  high = std::min(high, largest);
+  low = std::max(low, high * 1e-12);
   axis out{low, high, true};
   const double powers = std::log10(high / low);
   for (double power = std::floor(std::log10(low)); power <= std::ceil(std::log10(high)); ++power) {

@@ -114,8 +114,10 @@ namespace limbeck::report {
   for (std::size_t i = 0; i < run.shares.size(); ++i) {
     const json_value norms = run.shares[i].at("norms");
     double below = 0;
-    for (const auto& [name, found] : run.shares[i].at("shares").members()) {
-      const auto share = found.as<double>();
+    const json_value shares = run.shares[i].at("shares");
+    for (const auto& member : shares.members()) {
+      const std::string& name = member.first;
+      const double share = shares.optional(name, 0.0);
       const double norm = norms.optional(name, std::numeric_limits<double>::quiet_NaN());
       const std::size_t number_of_term = numbers.emplace(name, numbers.size()).first->second;
       drawn.box(drawn.at_x(static_cast<double>(i) + 0.5) - wide / 2, drawn.at_y(below + share), wide,

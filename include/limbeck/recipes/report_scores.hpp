@@ -82,6 +82,7 @@ struct estimated {
   constexpr const char* names[]{"both right", "student alone right", "teacher alone right", "both wrong"};
   double samples = 0, done = 0;
   for (const char* key : keys) samples += agreement.required<double>(key);
+  samples = std::max(samples, 1.0);
   drawing drawn("agreement", what, 44);
   std::vector<std::pair<std::string, std::string>> kinds;
   constexpr const char* colours[]{"c2", "c0", "c1", "c7"};
