@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,7 +42,7 @@ namespace limbeck::report {
                                                const std::string& what) {
   const std::vector<stretch> all = in_stretches(run.steps, of.values);
   chart drawn(of.name, of.name + " over the run", axis_of_steps(run), axis_of_course(all), {"update", what}, 170);
-  if (run.epochs.back() - run.epochs.front() <= 20)
+  if (std::set<std::int64_t>(run.epochs.begin(), run.epochs.end()).size() <= 20)
     for (std::size_t i = 1; i < run.steps.size(); ++i)
       if (run.epochs[i] != run.epochs[i - 1]) drawn.mark(static_cast<double>(run.steps[i]));
   drawn.course(all, kind);

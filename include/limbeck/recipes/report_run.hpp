@@ -120,8 +120,7 @@ namespace limbeck::report {
     text += ". Complete after " + updates + "; the state shown is that " +
             (run.final && run.final->optional<std::string>("state", "") == "last"
                  ? "of the last epoch."
-                 : "after epoch " + std::to_string(run.end->required<std::int64_t>("best_epoch") + 1) +
-                       ", the best on dev.");
+                 : "after epoch " + grouped(run.end->required<double>("best_epoch") + 1) + ", the best on dev.");
   else
     text += ". Not complete: " + updates + " so far.";
   return text;
