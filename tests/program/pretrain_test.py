@@ -45,7 +45,7 @@ def check_alone():
     check(len(losses) == 30 and abs(min(losses) - told["loss"]) < 1e-4, f"the best of {losses} is told: {told['loss']}")
     check(told["loss"] < 0.9 * losses[0], f"something is learned: {losses[0]} to {told['loss']}")
     names = names_in(teacher)
-    check(set(MODEL_FILES + ["last/" + name for name in MODEL_FILES] + ["run.jsonl"]) == set(names),
+    check(set(MODEL_FILES + ["last/" + name for name in MODEL_FILES] + ["run.jsonl", "report.html"]) == set(names),
           f"a model folder, its last state and a record: {names}")
     check(json.loads((teacher / "config.json").read_text())["architectures"] == ["BertForMaskedLM"], "a BertForMaskedLM")
     data = write_task(FOLDER / "task")
