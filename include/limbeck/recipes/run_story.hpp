@@ -96,7 +96,7 @@ class story_reader {
     story_.rate.values.push_back(line.optional<double>("learning_rate", none));
     story_.norm.values.push_back(line.optional<double>("gradient_norm", none));
     for (auto& [name, values] : terms_) values.resize(story_.steps.size(), none);
-    if (line.has("shares")) add_shares(line.at("shares"));
+    if (line.has("sample_shares")) add_shares(line.at("sample_shares"));
   }
   void add_shares(const json_value& shares) {
     const auto quartiles = shares.required<std::vector<double>>("quartiles");
