@@ -41,9 +41,9 @@ inline void remove_report(const std::filesystem::path& output) {
 /// Throws where something that a run writes is a link: what it leads to, outside of the folder, would be overwritten.
 inline void expects_no_links(const std::filesystem::path& folder) {
   std::error_code none;
-  for (const char* name : {"checkpoint.safetensors", "config.json", "last", "learned.safetensors", "model.safetensors",
-                           "report.html", "run.jsonl", "sample_shares.jsonl", "speed.json", "tokenizer_config.json",
-                           "vocab.txt"})
+  for (const char* name :
+       {"checkpoint.safetensors", "config.json", "last", "learned.safetensors", "model.safetensors", "report.html",
+        "run.jsonl", "sample_shares.jsonl", "speed.json", "tokenizer_config.json", "vocab.txt"})
     if (std::filesystem::is_symlink(folder / name, none))
       throw file_error((folder / name).string(), "", "is a link, expected an output folder without links");
 }
