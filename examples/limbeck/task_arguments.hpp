@@ -32,8 +32,6 @@ template <class Options>
 CLI::Option* add_run(CLI::App& verb, Options& o) {
   limbeck::training_options& t = o.training;
   verb.add_option("--output", o.output, "Folder of the run: the best model, last/, run.jsonl")->required();
-  verb.add_option("--label-noise", o.task.noise.share, "Share of the training labels that become another class")
-      ->capture_default_str();
   verb.add_option("--epochs", t.epochs, "Times that every sample is seen")->capture_default_str();
   verb.add_option("--batch-size", t.batch_size, "Samples of a batch")->capture_default_str();
   verb.add_option("--accumulate", t.accumulate, "Batches of an optimiser step")->capture_default_str();
@@ -59,6 +57,8 @@ CLI::Option* add_run(CLI::App& verb, Options& o) {
 inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
   add_run(verb, o);
   verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");
+  verb.add_option("--label-noise", o.task.noise.share, "Share of the training labels that become another class")
+      ->capture_default_str();
 }
 
 /// Prints how a run ended and returns the exit status.
