@@ -26,20 +26,20 @@ std::vector<std::vector<std::int32_t>> rows_of(const token_rows& rows) {
   for (std::ptrdiff_t i = 0; i < rows.size(); ++i) all.emplace_back(rows[i].begin(), rows[i].end());
   return all;
 }
-using rows = std::vector<std::vector<std::int32_t>>;
+using id_rows = std::vector<std::vector<std::int32_t>>;
 
 TEST_CASE("a document is a line, or what lies between blank lines where there are any") {
-  CHECK(rows_of(tokenise_documents("a b\nc\nd e", "x", letters())) == rows{{5, 6}, {7}, {8, 9}});
-  CHECK(rows_of(tokenise_documents("a b\nc\n\n \t\r\n\nd e\n", "x", letters())) == rows{{5, 6, 7}, {8, 9}});
-  CHECK(rows_of(tokenise_documents("\n\na\nb\n", "x", letters())) == rows{{5, 6}});
-  CHECK(rows_of(tokenise_documents("a b\nc\nd e", "x", letters(), 2)) == rows{{5, 6}, {7}});
-  CHECK(rows_of(tokenise_documents("a\nb\n\nc\n\nd", "x", letters(), 2)) == rows{{5, 6}, {7}});
+  CHECK(rows_of(tokenise_documents("a b\nc\nd e", "x", letters())) == id_rows{{5, 6}, {7}, {8, 9}});
+  CHECK(rows_of(tokenise_documents("a b\nc\n\n \t\r\n\nd e\n", "x", letters())) == id_rows{{5, 6, 7}, {8, 9}});
+  CHECK(rows_of(tokenise_documents("\n\na\nb\n", "x", letters())) == id_rows{{5, 6}});
+  CHECK(rows_of(tokenise_documents("a b\nc\nd e", "x", letters(), 2)) == id_rows{{5, 6}, {7}});
+  CHECK(rows_of(tokenise_documents("a\nb\n\nc\n\nd", "x", letters(), 2)) == id_rows{{5, 6}, {7}});
 }
 
 TEST_CASE("a document without a token is none, and what spells a special piece is text") {
-  CHECK(rows_of(tokenise_documents("a\n\xE2\x80\x8B\nb", "x", letters())) == rows{{5}, {6}});  // a zero-width space
+  CHECK(rows_of(tokenise_documents("a\n\xE2\x80\x8B\nb", "x", letters())) == id_rows{{5}, {6}});  // a zero-width space
   const token_rows documents = tokenise_documents("[MASK] [SEP]", "x", letters());
-  CHECK(rows_of(documents) == rows{{31, 1, 32, 31, 1, 32}});
+  CHECK(rows_of(documents) == id_rows{{31, 1, 32, 31, 1, 32}});
 }
 
 TEST_CASE("a corpus without text, or that is not UTF-8, is refused with its place") {

@@ -15,7 +15,7 @@ namespace {
 
 using limbeck_test::words_case;
 
-const limbeck::cpu_executor<> on{.threads = 2};
+const limbeck::cpu_executor<> two_threads{.threads = 2};
 
 std::vector<std::int32_t> listed(std::span<const std::int32_t> ids) { return {ids.begin(), ids.end()}; }
 
@@ -26,7 +26,7 @@ TEST_CASE("the nearest words are those that looking at each finds, and never mar
   std::vector<std::string> asked;
   for (int i = 0; i < 300; ++i) asked.push_back("w" + std::to_string(i));  // more than one block
   asked.insert(asked.end(), {"w7ing", "w7", "x2yed3", ".", "zzz", ""});
-  const limbeck::nearest_words nearest(on, asked, c.pieces, c.vectors(), 15);
+  const limbeck::nearest_words nearest(two_threads, asked, c.pieces, c.vectors(), 15);
   for (int i = 0; i < 300; ++i) {
     const std::string word = "w" + std::to_string(i);
     CHECK(listed(nearest(word)) == c.nearest_by_force({word}, 15));
@@ -34,9 +34,9 @@ TEST_CASE("the nearest words are those that looking at each finds, and never mar
   CHECK(listed(nearest("w7ing")) == c.nearest_by_force({"w7", "##ing"}, 15));
   CHECK(listed(nearest("x2yed3")) == c.nearest_by_force({"x2y", "##ed", "##3"}, 15));
   for (const char* none : {".", "zzz", "", "never asked"}) CHECK(nearest(none).empty());
-  const limbeck::nearest_words all(on, std::vector<std::string>{"w1"}, c.pieces, c.vectors(), 10000);
+  const limbeck::nearest_words all(two_threads, std::vector<std::string>{"w1"}, c.pieces, c.vectors(), 10000);
   CHECK(all("w1").size() == 300);  // x2y and the other 299
-  CHECK_THROWS_WITH(limbeck::nearest_words(on, asked, c.pieces, limbeck::row_block(c.vectors(), 0, 5), 15),
+  CHECK_THROWS_WITH(limbeck::nearest_words(two_threads, asked, c.pieces, limbeck::row_block(c.vectors(), 0, 5), 15),
                     "nearest_words: 5 vectors, the vocabulary has 312 pieces");
 }
 
@@ -49,7 +49,7 @@ TEST_CASE("guesses are the words that the model likes best where one is masked, 
   CHECK(guesses.most_tokens() == 14);
   const limbeck::encoding text = c.pieces.encode("w1 w2 w2 , w3", "w4 w5ed", 14);
   const std::vector<limbeck::index> places{1, 2, 3, 5, 7};
-  const auto found = guesses(on, text, places, 9);
+  const auto found = guesses(two_threads, text, places, 9);
   REQUIRE(found.size() == places.size());
   for (std::size_t i = 0; i < places.size(); ++i) {
     limbeck::encoding masked = text;
@@ -59,7 +59,7 @@ TEST_CASE("guesses are the words that the model likes best where one is masked, 
     const std::vector<limbeck::sample_rows> rows{{0, text.length(), text.length()}};
     const auto numbers = [](const auto& v) { return limbeck::view<const std::int32_t, 1>(v.data(), v.size()); };
     limbeck::bert_masked_language_model::pass<float> pass;
-    const auto seen = model.forward(on, limbeck::read_only(weights.all()),
+    const auto seen = model.forward(two_threads, limbeck::read_only(weights.all()),
                                     {.ids = numbers(masked.ids),
                                      .types = numbers(masked.types),
                                      .positions = {},
@@ -76,7 +76,7 @@ TEST_CASE("guesses are the words that the model likes best where one is masked, 
     CHECK(found[i] == want);
   }
   CHECK(found[1] != found[2]);  // the same word elsewhere
-  CHECK(guesses(on, text, {}, 9).empty());
+  CHECK(guesses(two_threads, text, {}, 9).empty());
   const limbeck::vocabulary other = limbeck_test::small_vocabulary("a b");
   CHECK_THROWS_WITH(limbeck::word_guesses(model, limbeck::read_only(weights.all()), other),
                     "word_guesses: the model has 312 words, the vocabulary 7");

@@ -275,6 +275,7 @@ pretrain_report pretrain(const E& on, pretrain_options options, console& out) {
           std::to_string(texts.train.size()) + " samples to learn from");
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
+    detail::expects_settings_of_run(options.output, detail::settings_of(options, texts.train));
     out.say("the run in " + options.output.string() + " is complete");
     report.updates = end->required<std::int64_t>("step");
     report.best_epoch = end->required<std::int64_t>("best_epoch");

@@ -117,6 +117,7 @@ task_training_report run_stages(const E& on, const text_classifier& student, con
     report = train_on_task(on, left ? *left : student, s.teacher, *s.texts, options, verb + ", stage " + s.name,
                            k == 0 ? student_text : "of stage " + stages[k - 1].name, out, last ? &lock : nullptr);
     report.seconds = seconds += report.seconds;
+    if (report.asked_to_stop && !last) report.end = run_end::interrupted;
     if (report.end == run_end::interrupted) break;
   }
   return report;

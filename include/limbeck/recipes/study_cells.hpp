@@ -77,7 +77,10 @@ class study_expansion {
     std::map<std::string, json> arguments = plan_.base.arguments;
     arguments.emplace("seed", "${seed}");
     const auto take = [&](const study_settings& sets) {
-      for (const auto& [name, value] : sets.variables) variables[name] = value;
+      for (const auto& [name, value] : sets.variables) {
+        if (name == "task" || name == "seed") refuse(name, "is a variable that the study sets itself");
+        variables[name] = value;
+      }
       for (const auto& [name, value] : sets.arguments) arguments[name] = value;
     };
     take(task.sets);
@@ -168,7 +171,12 @@ class study_expansion {
     study_run run = make(command.verb, command.arguments, {names.variables, of_plan});
     const auto found = std::ranges::find_if(
         made_.steps, [&](const study_step& s) { return s.run.key == run.key && s.name == command.name; });
-    if (found != made_.steps.end()) return static_cast<std::size_t>(found - made_.steps.begin());
+    if (found != made_.steps.end()) {
+      if (found->run.command != run.command)
+        throw file_error(plan_.file, "step " + command.name,
+                         "is another run for another task where places alone differ, expected a variable that does");
+      return static_cast<std::size_t>(found - made_.steps.begin());
+    }
     made_.steps.push_back({command.name, output_ / "prepared" / (command.name + "-" + run.key), std::move(run)});
     return made_.steps.size() - 1;
   }

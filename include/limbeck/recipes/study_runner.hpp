@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -54,6 +55,7 @@ class study_runner {
   /// Returns once all is done, or has failed, or was stopped. False: it was stopped.
   bool run() {
     const interruption stop;
+    std::signal(SIGCHLD, SIG_DFL);  // where it was ignored, nobody would tell how children end
     bool stopping = false;
     while (true) {
       if (stop.asked() && !stopping) {
@@ -84,6 +86,7 @@ class study_runner {
     std::string about;
     const study_cell* cell = nullptr;  ///< null: of a step
     state is = state::waiting;
+    bool resumed = false;  ///< goes on with what an earlier process left
   };
   struct job {
     piece* of;
@@ -113,6 +116,7 @@ class study_runner {
         continue;
       }
       if (!std::ranges::all_of(p.run->needs, stands(state::done))) continue;
+      p.resumed = holds_run(p.folder);
       jobs_.push_back({&p, child_process(command_of(p), log_of(p))});
       p.is = state::running;
       return true;
@@ -129,8 +133,16 @@ class study_runner {
     for (const std::string& word : {"--output=" + p.folder.string(), std::string("--json"), std::string("--quiet"),
                                     "--threads=" + std::to_string(threads)})
       command.push_back(word);
-    if (std::filesystem::exists(p.folder / "run.jsonl")) command.emplace_back("--resume");
+    if (p.resumed) command.emplace_back("--resume");
     return command;
+  }
+  /// Whether a run began there: in the folder itself or, of a recipe's earlier stages, beneath it.
+  [[nodiscard]] static bool holds_run(const std::filesystem::path& folder) {
+    std::error_code none;
+    if (std::filesystem::exists(folder / "run.jsonl", none)) return true;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+      if (std::filesystem::exists(entry.path() / "run.jsonl", none)) return true;
+    return false;
   }
 
   void finish(job& j, int status, bool stopping) {
@@ -147,7 +159,7 @@ class study_runner {
       fail(p,
            status == 0 ? "printed no JSON object at its end: " + shown(json(last))
                        : "ended with status " + std::to_string(status) + complaint(p),
-           status < 128);
+           status < 128 && p.resumed);
   }
 
   void commit(piece& p, const json& result, double seconds) {

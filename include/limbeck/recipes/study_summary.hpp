@@ -113,13 +113,16 @@ class study_values {
     for (const auto& [seed, all] : of_seed) pairs.push_back(estimate_mean(all).mean);
     return estimate_mean(pairs);
   }
-  /// The mean of the tasks' differences, each with the same say, of tasks that have a pair.
+  /// The mean of the tasks' differences, each with the same say, of tasks that have a pair; its error is not known
+  /// while a task has none.
   [[nodiscard]] estimate difference(const std::string& factor, const std::string& level,
                                     const std::string& than) const {
     std::vector<estimate> of_tasks;
     for (const study_task& task : plan_.tasks)
       if (const estimate e = difference(factor, level, than, task.name); e.count > 0) of_tasks.push_back(e);
-    return mean_of_means(of_tasks);
+    estimate all = mean_of_means(of_tasks);
+    if (of_tasks.size() < plan_.tasks.size()) all.error = estimate::unknown;
+    return all;
   }
 
  private:

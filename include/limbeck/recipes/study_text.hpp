@@ -50,6 +50,9 @@ namespace detail {
 [[nodiscard]] inline std::string task_text(const std::string& task) { return task.empty() ? "all" : task; }
 
 [[nodiscard]] inline std::string claim_text(const study_claim& c) {
+  const std::string other = c.is == study_claim::relation::better ? "worse" : "better";
+  if (c.by < 0)
+    return c.factor + " = " + c.level + " is no more than " + number_text(-c.by) + " " + other + " than " + c.than;
   const std::string is = c.is == study_claim::relation::better  ? "better than "
                          : c.is == study_claim::relation::worse ? "worse than "
                                                                 : "the same as ";

@@ -50,6 +50,7 @@ struct task_training_options {
 /// How a training on a task ended, for people and programs.
 struct task_training_report {
   run_end end = run_end::complete;
+  bool asked_to_stop = false;  ///< also where that came too late to interrupt it
   index updates = 0, best_epoch = 0;
   index parameters = 0;     ///< of the student
   double seconds = 0;       ///< of the training alone
@@ -261,6 +262,7 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
     scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };
   const run_result result = loop.run(trained_on, scores, options.resume);
   report.end = result.end;
+  report.asked_to_stop = result.asked_to_stop;
   report.updates = result.at.updates;
   report.best_epoch = result.at.best_epoch;
   report.seconds = result.seconds;

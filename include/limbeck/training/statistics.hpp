@@ -100,7 +100,12 @@ struct estimate {
   for (const double x : sample) sum += x;
   out.mean = sum / n;
   if (sample.size() < 2) return out;
-  for (const double x : sample) squares += (x - out.mean) * (x - out.mean);
+  double largest = 0;
+  for (const double x : sample) {
+    squares += (x - out.mean) * (x - out.mean);
+    largest = std::max(largest, std::abs(x));
+  }
+  if (squares < n * 1e-18 * largest * largest) squares = 0;  // equal but for rounding
   out.freedom = n - 1;
   out.deviation = std::sqrt(squares / out.freedom);
   out.error = out.deviation / std::sqrt(n);
@@ -109,12 +114,12 @@ struct estimate {
 
 /// Of the mean of independent means, each with an error of its own: e = sqrt(sum of e_i^2) / means, with the degrees of
 /// freedom of Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2(6)): (sum of e_i^2)^2 / sum of
-/// (e_i^4 / freedom_i). `deviation` has no meaning then.
+/// (e_i^4 / freedom_i). Where one of the errors is not known, this one is not. `deviation` has no meaning.
 [[nodiscard]] inline estimate mean_of_means(std::span<const estimate> means) {
   estimate out;
   if (means.empty()) return out;
   const auto n = static_cast<double>(means.size());
-  double sum = 0, squares = 0, fourths = 0, freedom = 0;
+  double sum = 0, squares = 0, fourths = 0;
   bool known = true;
   for (const estimate& e : means) {
     const double square = e.error * e.error;
@@ -122,13 +127,12 @@ struct estimate {
     sum += e.mean;
     squares += square;
     fourths += square * square / e.freedom;
-    freedom += e.freedom;
-    known = known && e.freedom > 0;
+    known = known && e.knows_error();
   }
   out.mean = sum / n;
   if (!known) return out;
   out.error = std::sqrt(squares) / n;
-  out.freedom = fourths > 0 ? squares * squares / fourths : freedom;
+  out.freedom = squares * squares / fourths;
   return out;
 }
 

@@ -35,6 +35,7 @@ struct run_result {
   run_end end = run_end::complete;
   run_position at;
   double seconds = 0;
+  bool asked_to_stop = false;  ///< also where that came too late to interrupt it
 };
 
 /// Trains a model with the terms of a distiller. The order of samples, dropout and schedules are functions of seed and
@@ -92,7 +93,7 @@ class trainer {
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     out_.clear();
-    return {end, at_, took.count()};
+    return {end, at_, took.count(), stop.asked()};
   }
 
   /// Adds a line to the record of a run that ran to its end; a run that is killed before finish() and resumed drops it.
