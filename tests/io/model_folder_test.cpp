@@ -172,7 +172,7 @@ TEST_CASE("exchanged layers are saved with queries and keys in each other's plac
       const auto expect = [&](const std::string& copy, const std::string& of) {
         CHECK(files.all.at(copy).values == shared.values(of));
       };
-      for (const std::size_t part : {0, 1, 2}) {
+      for (const std::size_t part : {0u, 1u, 2u}) {
         expect(second.qkv_weight[part], first.qkv_weight[part < 2 ? 1 - part : part]);
         expect(second.qkv_bias[part], first.qkv_bias[part < 2 ? 1 - part : part]);
       }

@@ -15,7 +15,7 @@ using limbeck_test::small_samples;
 
 TEST_CASE("a share of the labelled samples is held out, drawn by seed, and nothing is lost") {
   sample_set set = small_samples(50, false);
-  for (const std::size_t unlabelled : {3, 17, 49}) set.labels[unlabelled] = no_label;
+  for (const std::size_t unlabelled : {3u, 17u, 49u}) set.labels[unlabelled] = no_label;
   std::set<std::vector<std::ptrdiff_t>> drawn;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     const divided_set d = hold_out(set, 0.2, seed), again = hold_out(set, 0.2, seed);
@@ -73,7 +73,7 @@ TEST_CASE("endless batches show every sample as often as another, and the n-th i
   for (const auto& [sample, count] : times) CHECK(count == 6);
   endless_batches anew(10, 4, 3);
   bool differ = false;
-  for (const std::uint64_t n : {14, 2, 7, 0}) {
+  for (const std::uint64_t n : {14u, 2u, 7u, 0u}) {
     const auto batch = anew(n), other = others(n);
     CHECK(std::vector(batch.begin(), batch.end()) == seen[n]);
     differ = differ || !std::equal(other.begin(), other.end(), batch.begin());

@@ -27,7 +27,7 @@ TEST_CASE("a batch shows masked samples and asks for the tokens that were there,
   const std::vector<std::span<const std::ptrdiff_t>> step{first, second};
   const normaliser counts = counts_of_step(step, set, 17);
   masked_batch<double> batch;
-  for (const std::uint64_t epoch : {0, 1, 7}) {
+  for (const std::uint64_t epoch : {0u, 1u, 7u}) {
     double guessed = 0, tokens = 0, pairs = 0;
     for (const auto& chosen : step) {
       batch.fill(set, chosen, epoch);

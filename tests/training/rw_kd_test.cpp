@@ -313,7 +313,10 @@ struct told_by_words {
       encoding tokens;
       for (std::uint32_t t = 0; t < 5; ++t) {
         const std::uint32_t word = random_stream{seed, 1, t}.at(static_cast<std::uint32_t>(i)).word[0];
-        tokens.ids.push_back(t == 0 ? 2 : static_cast<std::int32_t>(t < 3 ? 5 + 5 * label + word % 5 : 15 + word % 5));
+        tokens.ids.push_back(t == 0
+                                 ? 2
+                                 : static_cast<std::int32_t>(
+                                       t < 3 ? 5 + 5 * static_cast<std::uint32_t>(label) + word % 5 : 15 + word % 5));
         tokens.types.push_back(0);
       }
       set.tokens.push_back(tokens);

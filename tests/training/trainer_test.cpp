@@ -84,7 +84,7 @@ TEST_CASE("a run that is stopped between shares of the gradient goes on to the b
   small_run unbroken, run;
   unbroken.training.gradient_shares = run.training.gradient_shares = 20;
   unbroken(whole.path);
-  for (const std::size_t crash_at : {2, 7, 1}) {
+  for (const std::size_t crash_at : {2u, 7u, 1u}) {
     run.stop_at = crash_at;
     run(parts.path);
     CHECK(run.crashed);

@@ -29,6 +29,7 @@ inline void add_label_noise(dataset& set, const label_noise& noise) {
   expects(!set.task.regression(),
           [&] { return message("label-noise: ", set.task.name, " has scores, there is no other class to give"); });
   const auto classes = static_cast<std::uint32_t>(set.task.label_names.size());
+  expects(classes >= 2, [&] { return message("label-noise: ", set.task.name, " has ", classes, " class"); });
   const random_stream random{noise.seed, ~std::uint64_t{0} - 2, 0};
   for (std::size_t i = 0; i < set.examples.size(); ++i) {
     const random_words words = random.at(static_cast<std::uint32_t>(i));

@@ -89,7 +89,7 @@ struct model_config {
   layer_source in_the_end{layer};
   while (!sizes.layer_sources.empty()) {
     const layer_source& next = sizes.layer_sources[static_cast<std::size_t>(in_the_end.layer)];
-    if (next.layer == in_the_end.layer) break;
+    if (next.layer >= in_the_end.layer) break;
     in_the_end = {next.layer, in_the_end.exchanged != next.exchanged};
   }
   return in_the_end;

@@ -69,8 +69,10 @@ struct pretrain_report {
 namespace detail {
 
 /// Every setting that a resumed run must repeat.
-[[nodiscard]] inline json settings_of(const pretrain_options& o, const masked_documents& train) {
+[[nodiscard]] inline json settings_of(const pretrain_options& o, const masked_documents& train,
+                                      const std::optional<masked_documents>& held_out) {
   const training_options& t = o.training;
+  const std::uint64_t samples = fingerprint_of(train);
   return {{"verb", "pretrain"},
           {"student", o.student},
           {"teacher", o.teacher.string()},
@@ -78,6 +80,8 @@ namespace detail {
           {"init-layers", o.init_layers},
           {"max-length", o.max_length},
           {"mask-share", o.masking.share},
+          {"masked", o.masking.masked},
+          {"replaced", o.masking.replaced},
           {"held-out", o.held_out},
           {"held-out-seed", o.held_out_seed},
           {"epochs", t.epochs},
@@ -94,7 +98,7 @@ namespace detail {
           {"seed", t.seed},
           {"precision", o.precision},
           {"loss", o.losses},
-          {"fingerprint of the samples", fingerprint_of(train)}};
+          {"fingerprint of the samples", held_out ? fingerprint_of(*held_out, samples) : samples}};
 }
 
 /// The terms where none are named: hard + soft loss of Lee et al. 2023 (arXiv:2305.18239, section 3), without the
@@ -132,6 +136,8 @@ inline void start_from_teacher(const pretrain_options& o, const masked_text_mode
     return message("init: remap needs models of one width, student ", mine.width, " and ", mine.inner, ", teacher ",
                    theirs.width, " and ", theirs.inner, "; take pad or net2wider");
   });
+  expects(o.init != first_weights::remap || mine.heads == theirs.heads,
+          [&] { return message("init: remap needs as many heads, student ", mine.heads, ", teacher ", theirs.heads); });
   const std::vector<index> layers = layers_to_start_from(o.init_layers, mine.layers, theirs.layers);
   start_from<float>({theirs, teacher.model.parameters(), teacher.parameters()}, names_of(student.config.family), layers,
                     o.init == first_weights::net2wider ? growth::net2wider : growth::pad, o.training.seed, mine,
@@ -141,12 +147,15 @@ inline void start_from_teacher(const pretrain_options& o, const masked_text_mode
 /// The vocabulary that student and teacher read. Throws contract_error where they would not read the same.
 [[nodiscard]] inline vocabulary vocabulary_of(const pretrain_options& o, const masked_text_model* teacher) {
   expects(teacher != nullptr || !o.vocabulary.empty(), "pretrain: needs --vocab, or a teacher that has one");
+  expects(teacher == nullptr || !o.cased || !teacher->config.lower_case, [&] {
+    return message("cased: the teacher ", teacher->folder.string(), " does not tell upper from lower case");
+  });
   if (o.vocabulary.empty()) return teacher->pieces;
   vocabulary pieces = vocabulary::read(o.vocabulary);
   if (teacher != nullptr)
-    expects(pieces.content_hash() == teacher->pieces.content_hash() && teacher->config.lower_case == !o.cased, [&] {
-      return message("the vocabulary ", o.vocabulary.string(), (o.cased ? ", cased," : ","),
-                     " is not that of the teacher ", teacher->folder.string());
+    expects(pieces.content_hash() == teacher->pieces.content_hash(), [&] {
+      return message("the vocabulary ", o.vocabulary.string(), " is not that of the teacher ",
+                     teacher->folder.string());
     });
   return pieces;
 }
@@ -160,7 +169,8 @@ inline void start_from_teacher(const pretrain_options& o, const masked_text_mode
   if (std::filesystem::is_directory(o.student)) {
     expects(o.init == first_weights::random, "init: a student that is a folder has its weights");
     masked_text_model student = load_masked_text_model(o.student);
-    expects(student.pieces.content_hash() == pieces.content_hash() && student.config.lower_case == !o.cased,
+    const bool lower_case = teacher != nullptr ? teacher->config.lower_case : !o.cased;
+    expects(student.pieces.content_hash() == pieces.content_hash() && student.config.lower_case == lower_case,
             [&] { return message("the student ", o.student, " does not read the vocabulary of the corpus"); });
     return student;
   }
@@ -174,6 +184,7 @@ inline void start_from_teacher(const pretrain_options& o, const masked_text_mode
   base.sizes.pad_id = pieces.pad();
   if (teacher != nullptr) base = teacher->config;
   base.family = model_family::bert;
+  if (base.sizes.types == 0) base.sizes.types = transformer_sizes{}.types;  // a DistilBERT has none
   model_config config = student_config(spec, base);
   config.dropout = config.attention_dropout = o.training.dropout;
   bert_masked_language_model model = make_masked_language_model(config);
@@ -191,10 +202,16 @@ struct pretraining_texts {
   index documents = 0;
 };
 
-[[nodiscard]] inline pretraining_texts read_corpus(const pretrain_options& o, const masked_text_model& student) {
-  expects(o.max_length <= student.config.sizes.positions, [&] {
-    return message("max-length: ", o.max_length, ", the student has ", student.config.sizes.positions, " positions");
-  });
+[[nodiscard]] inline pretraining_texts read_corpus(const pretrain_options& o, const masked_text_model& student,
+                                                   const masked_text_model* teacher) {
+  const auto expects_positions = [&](const char* whose, const masked_text_model& model) {
+    expects(o.max_length <= model.config.sizes.positions, [&] {
+      return message("max-length: ", o.max_length, ", the ", whose, " has ", model.config.sizes.positions,
+                     " positions");
+    });
+  };
+  expects_positions("student", student);
+  if (teacher != nullptr) expects_positions("teacher", *teacher);
   const masker how(student.pieces, o.masking);
   const word_piece reader(student.pieces, {.lower_case = student.config.lower_case,
                                            .strip_accents = student.config.strip_accents,
@@ -236,7 +253,7 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
   };
   trainer<E, bert_masked_language_model, masked_documents> loop(
       on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, settings_of(options, texts.train), [&] { save_to(options.output); }, out);
+      options.output, settings_of(options, texts.train, texts.held_out), [&] { save_to(options.output); }, out);
   evaluator scores;
   if (texts.held_out)
     scores = [&] { return evaluation_of(scores_of(on, student.model, read_only(learner.weights()), *texts.held_out)); };
@@ -261,6 +278,7 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
 template <launchable E>
 pretrain_report pretrain(const E& on, pretrain_options options, console& out) {
   options.training.check();
+  expects(options.training.early_stop == 0 || options.held_out > 0, "early-stop: no text is held out to judge by");
   std::optional<masked_text_model> loaded;
   if (!options.teacher.empty()) loaded.emplace(load_masked_text_model(options.teacher));
   const masked_text_model* const teacher = loaded ? &*loaded : nullptr;
@@ -268,14 +286,14 @@ pretrain_report pretrain(const E& on, pretrain_options options, console& out) {
   if (options.losses.empty()) options.losses = detail::pretraining_terms(options);
   learned_parameters learner(student.model.parameters(), student.parameters(), options.losses,
                              detail::context_of(student, teacher), options.training.seed);
-  const detail::pretraining_texts texts = detail::read_corpus(options, student);
+  const detail::pretraining_texts texts = detail::read_corpus(options, student, teacher);
   pretrain_report report{.parameters = student.model.parameters().size(),
                          .tokens = static_cast<index>(texts.train.tokens().ids.size())};
   out.say(std::to_string(texts.documents) + " documents; " + std::to_string(report.tokens) + " tokens in " +
           std::to_string(texts.train.size()) + " samples to learn from");
   const run_lock lock = detail::claim_folder(options.output, options.resume);
   if (const auto end = options.resume ? detail::end_of_run(options.output) : std::nullopt) {
-    detail::expects_settings_of_run(options.output, detail::settings_of(options, texts.train));
+    detail::expects_settings_of_run(options.output, detail::settings_of(options, texts.train, texts.held_out));
     out.say("the run in " + options.output.string() + " is complete");
     report.updates = end->required<std::int64_t>("step");
     report.best_epoch = end->required<std::int64_t>("best_epoch");

@@ -37,6 +37,12 @@ struct sharing_options {
   void check() const {
     expects(meta_share > 0 && meta_share < 1,
             [&] { return message("meta-share: must lie between 0 and 1, not ", meta_share); });
+    expects(look_ahead.least > 0 && look_ahead.beta > 0, [&] {
+      return message("look-ahead: beta ", look_ahead.beta, " and the least share ", look_ahead.least,
+                     " must be positive");
+    });
+    expects(network.hidden >= 1,
+            [&] { return message("meta-network: ", network.hidden, " hidden units, expected 1 or more"); });
     expects(meta_batch >= 0, [&] { return message("meta-batch: must not be negative, not ", meta_batch); });
     for (const double rate : {network.learning_rate, network.look_ahead_rate, naive_rate, look_ahead.learning_rate})
       expects(rate >= 0 && rate <= 1, [&] { return message("meta-rate: must be in 0 .. 1, not ", rate); });

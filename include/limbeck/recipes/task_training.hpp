@@ -230,6 +230,11 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
   taught.expects_outputs_of(train);
   const json settings = detail::settings_of(options, verb, student_text, teacher, taught.store_text(),
                                             learner.shares_samples(), train, dev);
+  expects(!learner.shares_samples() || options.sharing.rule == sharing_rule::naive || options.precision == "float32",
+          [&] {
+            return message("samples=rw_kd takes differences of losses that precision ", options.precision,
+                           " would not show, expected float32");
+          });
   detail::task_sharing<E> shared(options.sharing, options.training, learner.shares_samples(), train, out);
   std::optional<run_lock> lock;
   if (held == nullptr) lock.emplace(detail::claim_folder(options.output, options.resume));

@@ -102,7 +102,7 @@ class distiller {
     const signals<const T> shown = take(on, set, chosen);
     touched_.mark(batch_.tokens().ids);
     const signals<const T> seen = student_->forward(on, weights, batch_.tokens(), reads_, mode, student_pass_);
-    if (shares_) share_samples(on, {chosen, batch_.tokens(), {}, seen, shown, mode, progress, epoch_, weights});
+    if (shares_) share_samples(on, {chosen, batch_.tokens(), {}, seen, shown, mode, progress, epoch_, weights, reads_});
     for (std::size_t t = 0; t < terms_.size(); ++t) {
       add_term(on, t, seen, shown, chosen, counts, progress);
       for (const T v : value_) values[t] += static_cast<double>(v);

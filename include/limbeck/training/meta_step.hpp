@@ -133,7 +133,7 @@ class gradient_products {
         step,
         [&](double shift, const view<T, 2>& out) {
           const view<const T, 1> there = moved_.at(on, batch.weights, direction, shift, reads_);
-          losses.values(on, student_->forward(on, there, batch.tokens, signal::logits, mode, pass_), batch, out);
+          losses.values(on, student_->forward(on, there, batch.tokens, batch.reads, mode, pass_), batch, out);
         },
         products);
   }

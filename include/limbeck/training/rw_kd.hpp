@@ -144,7 +144,7 @@ class meta_network_sharing final : public sample_sharing<E, T> {
   void step_ahead(const E& on, const sharing_batch<T>& batch, view<const T, 1> share) {
     touched_.clear(on, gradient_.all());
     touched_.mark(batch.tokens.ids);
-    const signals<const T> seen = student_->forward(on, batch.weights, batch.tokens, signal::logits, batch.mode, pass_);
+    const signals<const T> seen = student_->forward(on, batch.weights, batch.tokens, batch.reads, batch.mode, pass_);
     losses_.add_gradient(on, seen, batch, share, pass_.gradient);
     student_->backward(on, batch.weights, pass_, gradient_.all());
   }

@@ -20,13 +20,14 @@ template <class T>
 struct sharing_batch {
   std::span<const std::ptrdiff_t> chosen;  ///< of the training set
   token_batch<> tokens;
-  targets<T> given;          ///< row_weight: 1 for a sample with a label, 0 for others
-  signals<const T> seen;     ///< of the student, by the pass that trains: its logits
-  signals<const T> shown;    ///< of the teacher: its logits
-  pass_mode mode;            ///< of the student's pass; mode.step counts micro-batches and never comes twice
-  double progress = 0;       ///< the share of the run that is done
-  std::uint64_t epoch = 0;   ///< that is under way, from 0
-  view<const T, 1> weights;  ///< the student's, and whatever lies behind them
+  targets<T> given;                   ///< row_weight: 1 for a sample with a label, 0 for others
+  signals<const T> seen;              ///< of the student, by the pass that trains: its logits
+  signals<const T> shown;             ///< of the teacher: its logits
+  pass_mode mode;                     ///< of the student's pass; mode.step counts micro-batches and never comes twice
+  double progress = 0;                ///< the share of the run that is done
+  std::uint64_t epoch = 0;            ///< that is under way, from 0
+  view<const T, 1> weights;           ///< the student's, and whatever lies behind them
+  signal_set reads = signal::logits;  ///< by that pass: another that reads less may drop other numbers
 };
 
 /// Numbers that a checkpoint keeps.

@@ -224,7 +224,8 @@ inline void term_builder::check_task(const known_term& t) const {
   });
   expects(t.kind().subject != term_subject::scores || context_.regression,
           [&] { return message("loss: ", t.text(), " compares scores, the task has classes; take cross_entropy"); });
-  expects(!t.samples().weighs() || context_.of_logits == divisor::samples, [&] {
+  const bool weighs_samples = t.samples().weighs() || t.samples().shared();
+  expects(!weighs_samples || context_.of_logits == divisor::samples, [&] {
     return message("loss: ", t.text(), ": samples are weighed by what the teacher makes of each, not of each token");
   });
   expects(!t.samples().weighs() || !context_.regression, [&] {
