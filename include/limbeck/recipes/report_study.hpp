@@ -45,7 +45,7 @@ struct plotted_estimate {
 };
 
 /// Dots and 95 % intervals below each other, each under its label; the mean of single numbers over them in faint dots.
-/// `zero`: whether 0 means something, as it does for differences; then brackets show what could have been detected.
+/// `zero`: whether 0 means something, as it does for differences.
 [[nodiscard]] inline std::string plot_of(std::string_view heading, const std::vector<plotted_estimate>& rows,
                                          const std::string& of, bool zero) {
   double low = zero ? 0 : estimated::none, high = low;
