@@ -159,7 +159,7 @@ class study_runner {
       fail(p,
            status == 0 ? "printed no JSON object at its end: " + shown(json(last))
                        : "ended with status " + std::to_string(status) + complaint(p),
-           status < 128 && p.resumed);
+           status < 128 && (p.resumed || !holds_run(p.folder)));
   }
 
   void commit(piece& p, const json& result, double seconds) {
