@@ -190,7 +190,11 @@ PROBE = """<script>
 const found = [];
 for (const d of document.querySelectorAll("details")) d.open = true;
 document.body.style.width = "WIDTHpx";
-if (document.body.scrollWidth > document.body.clientWidth) found.push("the page is wider than its room");
+if (document.body.scrollWidth > document.body.clientWidth) {
+  const room = document.body.getBoundingClientRect().right + 1;
+  const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > room);
+  found.push("the page is wider than its room: " + wide.slice(0, 3).map(e => `${e.tagName} "${e.textContent.slice(0, 60)}"`).join(", "));
+}
 for (const svg of document.querySelectorAll("svg")) {
   const name = svg.dataset.name, area = svg.getBoundingClientRect();
   const boxes = [...svg.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()]);

@@ -17,7 +17,7 @@ inline constexpr const char* style = R"css(
 @media screen and (prefers-color-scheme:dark){:root{--paper:#14171a;--card:#1d2125;--ink:#e8eaed;--faint:#a3acb5;
 --grid:#343a40;--heat:#0072b2;--c0:#5aa9dd;--c1:#f0813a;--c2:#2fbf93;--c3:#da8bc3;--c4:#e6b032;--c5:#9bd0f2;--c6:#c9cb4a;--c7:#c3c9cf}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI","Liberation Sans","DejaVu Sans",sans-serif}
+body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI","Liberation Sans","DejaVu Sans",sans-serif;overflow-wrap:break-word}
 main{max-width:1240px;margin:0 auto;padding:1.2rem 1rem 3rem}
 h1{font-size:1.5rem;margin:.2rem 0;overflow-wrap:anywhere}
 h2{font-size:1.1rem;margin:2rem 0 .3rem}
@@ -25,7 +25,7 @@ p{margin:.3rem 0;max-width:75ch}
 .note,figcaption,summary,footer{color:var(--faint);font-size:.86rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.7rem;margin:1rem 0}
 .tile,figure{background:var(--card);border:1px solid var(--grid);border-radius:8px;padding:.7rem .8rem;margin:0;min-width:0}
-.tile b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
+.tile b{display:block;overflow-wrap:anywhere;font-size:1.35rem;font-variant-numeric:tabular-nums}
 .tile span{color:var(--faint);font-size:.82rem;display:block;overflow-wrap:anywhere}
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(330px,100%),1fr));gap:.8rem;align-items:start}
 figure h3{font-size:.95rem;margin:0 0 .3rem;overflow-wrap:anywhere}
@@ -45,7 +45,7 @@ svg .pale{fill:var(--ink);text-anchor:middle}svg .full{fill:#fff;text-anchor:mid
 .legend li{overflow-wrap:anywhere}.legend i{display:inline-block;width:.75em;height:.75em;border-radius:2px;background:currentColor;margin-right:.35em}
 .legend span{color:var(--ink)}
 details{margin-top:.4rem}summary{cursor:pointer}.scroll{overflow-x:auto;max-height:24rem;overflow-y:auto}
-table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;overflow-wrap:normal;font-size:.82rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.15rem .6rem;border-bottom:1px solid var(--grid);vertical-align:top}
 tbody th{font-weight:500}.text,tbody th{text-align:left}
 .wide table{background:var(--card);border:1px solid var(--grid);font-size:.88rem}.wide .scroll{max-height:none}
