@@ -318,6 +318,7 @@ set(
   training/samples.hpp
   training/shared_losses.hpp
   training/statistics.hpp
+  training/step_counts.hpp
   training/stored_teacher.hpp
   training/teacher_store.hpp
   training/teacher_store_file.hpp

@@ -26,6 +26,7 @@
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/shared_losses.hpp"
 #include "limbeck/training/statistics.hpp"
+#include "limbeck/training/step_counts.hpp"
 #include "limbeck/training/stored_teacher.hpp"
 #include "limbeck/training/teacher_store.hpp"
 #include "limbeck/training/teacher_store_file.hpp"

@@ -71,34 +71,25 @@ namespace detail {
 /// Every setting that a resumed run must repeat.
 [[nodiscard]] inline json settings_of(const pretrain_options& o, const masked_documents& train,
                                       const std::optional<masked_documents>& held_out) {
-  const training_options& t = o.training;
   const std::uint64_t samples = fingerprint_of(train);
-  return {{"verb", "pretrain"},
-          {"student", o.student},
-          {"teacher", o.teacher.string()},
-          {"init", static_cast<int>(o.init)},
-          {"init-layers", o.init_layers},
-          {"max-length", o.max_length},
-          {"mask-share", o.masking.share},
-          {"masked", o.masking.masked},
-          {"replaced", o.masking.replaced},
-          {"held-out", o.held_out},
-          {"held-out-seed", o.held_out_seed},
-          {"epochs", t.epochs},
-          {"steps", t.steps},
-          {"evaluate-every", t.evaluate_every},
-          {"batch-size", t.batch_size},
-          {"accumulate", t.accumulate},
-          {"learning-rate", t.learning_rate},
-          {"warmup", t.warmup},
-          {"weight-decay", t.weight_decay},
-          {"clip", t.clip},
-          {"dropout", t.dropout},
-          {"early-stop", t.early_stop},
-          {"seed", t.seed},
-          {"precision", o.precision},
-          {"loss", o.losses},
-          {"fingerprint of the samples", held_out ? fingerprint_of(*held_out, samples) : samples}};
+  json all{{"verb", "pretrain"},
+           {"student", o.student},
+           {"teacher", o.teacher.string()},
+           {"init", static_cast<int>(o.init)},
+           {"init-layers", o.init_layers},
+           {"max-length", o.max_length},
+           {"mask-share", o.masking.share},
+           {"masked", o.masking.masked},
+           {"replaced", o.masking.replaced},
+           {"held-out", o.held_out},
+           {"held-out-seed", o.held_out_seed},
+           {"steps", o.training.steps},
+           {"evaluate-every", o.training.evaluate_every},
+           {"precision", o.precision},
+           {"loss", o.losses},
+           {"fingerprint of the samples", held_out ? fingerprint_of(*held_out, samples) : samples}};
+  all.update(settings_of(o.training));
+  return all;
 }
 
 /// The terms where none are named: hard + soft loss of Lee et al. 2023 (arXiv:2305.18239, section 3), without the

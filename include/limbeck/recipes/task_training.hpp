@@ -65,24 +65,14 @@ namespace detail {
                                       const std::string& student, const text_classifier* teacher,
                                       const std::string& store, bool shares, const sample_set& train,
                                       const std::vector<sample_set>& dev) {
-  const training_options& t = o.training;
   json all{{"verb", verb},
            {"student", student},
            {"teacher", teacher != nullptr ? teacher->folder.string() : ""},
            {"task", o.task.task},
            {"max-length", o.task.max_length},
-           {"epochs", t.epochs},
-           {"batch-size", t.batch_size},
-           {"accumulate", t.accumulate},
-           {"learning-rate", t.learning_rate},
-           {"warmup", t.warmup},
-           {"weight-decay", t.weight_decay},
-           {"clip", t.clip},
-           {"dropout", t.dropout},
-           {"early-stop", t.early_stop},
-           {"seed", t.seed},
            {"precision", o.precision},
            {"loss", o.losses}};
+  all.update(settings_of(o.training));
   if (o.task.limit != no_limit) all["limit"] = o.task.limit;
   if (o.task.noise.share > 0) all["label-noise"] = o.task.noise.share;
   if (!o.transfer.empty()) all["transfer"] = o.transfer.filename().string();

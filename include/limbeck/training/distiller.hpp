@@ -12,6 +12,7 @@
 #include "limbeck/training/kept_teacher.hpp"
 #include "limbeck/training/sample_sharing.hpp"
 #include "limbeck/training/samples.hpp"
+#include "limbeck/training/step_counts.hpp"
 #include "limbeck/training/terms.hpp"
 
 namespace limbeck {
@@ -28,16 +29,9 @@ struct taught_by {
 /// The counts over one optimiser step that its terms are divided by.
 [[nodiscard]] inline normaliser counts_of_step(std::span<const std::span<const std::ptrdiff_t>> micro_batches,
                                                const sample_set& set, index classes) {
-  normaliser n{0, 0, 0, 0, 0};
-  for (const auto& batch : micro_batches)
-    for (const std::ptrdiff_t i : batch) {
-      const auto length = static_cast<double>(set.lengths[static_cast<std::size_t>(i)]);
-      n.samples += 1;
-      n.rows += set.labelled(i) ? 1 : 0;
-      n.tokens += length;
-      n.pairs += length * length;
-      n.elements += static_cast<double>(classes);
-    }
+  normaliser n =
+      detail::count_samples(micro_batches, set.lengths, [&](std::ptrdiff_t i) { return set.labelled(i) ? 1 : 0; });
+  n.elements = n.samples * static_cast<double>(classes);
   n.rows = std::max(n.rows, 1.0);  // a step without a label adds nothing for those who read labels
   return n;
 }

@@ -16,6 +16,7 @@
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/models/token_batch.hpp"
 #include "limbeck/training/sample_weighting.hpp"
+#include "limbeck/training/step_counts.hpp"
 
 namespace limbeck {
 
@@ -71,15 +72,7 @@ class masked_documents {
 /// The counts over one optimiser step that its terms are divided by; rows are the tokens that are guessed.
 [[nodiscard]] inline normaliser counts_of_step(std::span<const std::span<const std::ptrdiff_t>> micro_batches,
                                                const masked_documents& set, index classes) {
-  normaliser n{0, 0, 0, 0, 0};
-  for (const auto& batch : micro_batches)
-    for (const std::ptrdiff_t i : batch) {
-      const auto length = static_cast<double>(set.lengths[static_cast<std::size_t>(i)]);
-      n.samples += 1;
-      n.rows += static_cast<double>(set.guessed(i));
-      n.tokens += length;
-      n.pairs += length * length;
-    }
+  normaliser n = detail::count_samples(micro_batches, set.lengths, [&](std::ptrdiff_t i) { return set.guessed(i); });
   n.elements = n.rows * static_cast<double>(classes);
   return n;
 }

@@ -6,6 +6,7 @@
 
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/view.hpp"
+#include "limbeck/io/json.hpp"
 
 namespace limbeck {
 
@@ -51,5 +52,19 @@ struct training_options {
     expects(evaluate_every >= 0, "evaluate-every: must not be negative");
   }
 };
+
+/// Those that every verb's runs must repeat when they are resumed, by their names on the command line.
+[[nodiscard]] inline json settings_of(const training_options& t) {
+  return {{"epochs", t.epochs},
+          {"batch-size", t.batch_size},
+          {"accumulate", t.accumulate},
+          {"learning-rate", t.learning_rate},
+          {"warmup", t.warmup},
+          {"weight-decay", t.weight_decay},
+          {"clip", t.clip},
+          {"dropout", t.dropout},
+          {"early-stop", t.early_stop},
+          {"seed", t.seed}};
+}
 
 }  // namespace limbeck
