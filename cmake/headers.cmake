@@ -304,6 +304,7 @@ set(
   training/interruption.hpp
   training/intervals.hpp
   training/kept_batch.hpp
+  training/kept_states.hpp
   training/kept_teacher.hpp
   training/last_hidden.hpp
   training/learned_parameters.hpp

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
@@ -155,7 +156,7 @@ void epoch_of_store(benchmark::State& state) {
   const std::vector<float> replayed = limbeck::logits_from_last_hidden(
       executor{threads}, teacher, read_only(theirs.all()), states, states.rows_of(set));
   const double replay_ready = limbeck_bench::now();
-  limbeck::stored_teacher stored(limbeck::teacher_store(files.dense), set);
+  limbeck::stored_teacher stored(std::make_shared<const limbeck::teacher_store>(files.dense), set);
   const double store_ready = limbeck_bench::now();
 
   training plain(threads, plain_terms()), dense(threads, distilling_terms()), hidden(threads, distilling_terms()),

@@ -161,6 +161,12 @@ recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
   return all;
 }
 
+/// What `limbeck store --states` calls so.
+limbeck::signal_set states_called(const std::string& name) {
+  using namespace limbeck::signal;
+  return name == "hidden" ? embeddings | hidden : name == "attention" ? queries | keys : values;
+}
+
 }  // namespace
 
 work add_distill(CLI::App& app) {
@@ -193,16 +199,25 @@ work add_distill(CLI::App& app) {
 
 work add_store(CLI::App& app) {
   struct options : common_options, limbeck::store_options {
-    std::string what_to_keep = "logits", storage = "f32", precision = "float32";
+    std::string storage = "f32", precision = "float32";
+    std::vector<std::string> of_layers;
   };
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("store", "Keep what a teacher says of a task's training samples");
   verb.add_option("--teacher", o->teacher, "Folder with a fine-tuned model")->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, behind the training samples");
-  verb.add_option("--output", o->output, "File to write")->required();
-  verb.add_option("--what", o->what_to_keep, "Kept of a sample: logits, top-k or last-hidden")
-      ->check(CLI::IsMember({"logits", "top-k", "last-hidden"}))
-      ->capture_default_str();
+  verb.add_option("--output", o->output, "File to write; in a folder that is there, teacher.safetensors")->required();
+  const std::map<std::string, limbeck::kept_outputs> outputs{{"logits", limbeck::kept_outputs::logits},
+                                                             {"top-k", limbeck::kept_outputs::top_k},
+                                                             {"last-hidden", limbeck::kept_outputs::last_hidden},
+                                                             {"layers", limbeck::kept_outputs::layers}};
+  verb.add_option("--what", o->what, "Kept of a sample: logits, top-k, last-hidden or layers")
+      ->transform(CLI::CheckedTransformer(outputs).description(""))
+      ->default_str("logits");
+  const auto* states = verb.add_option("--states", o->of_layers, "Kept of layers: hidden, attention or values")
+                           ->check(CLI::IsMember({"hidden", "attention", "values"}))
+                           ->delimiter(',')
+                           ->default_str("hidden,attention");
   const auto* k = verb.add_option("--k", o->k, "Classes that top-k keeps, the likeliest");
   const auto* temperature = verb.add_option("--temperature", o->temperature, "Temperature at which students read top-k")
                                 ->capture_default_str();
@@ -217,24 +232,26 @@ work add_store(CLI::App& app) {
       ->capture_default_str();
   add_task(verb, o->task);
   add_common(verb, *o);
-  verb.final_callback([o, k, temperature] {
-    const bool top_k = o->what_to_keep == "top-k";
+  verb.final_callback([o, k, temperature, states] {
+    const bool top_k = o->what == limbeck::kept_outputs::top_k;
+    if (states->count() > 0) {
+      if (o->what != limbeck::kept_outputs::layers) throw CLI::RequiresError("--states", "--what layers");
+      o->states = limbeck::signal::none;
+      for (const std::string& which : o->of_layers) o->states = o->states | states_called(which);
+    }
     if (top_k && k->count() == 0) throw CLI::RequiredError("--k");
     for (const auto* option : {k, temperature})
       if (!top_k && option->count() > 0) throw CLI::RequiresError(option->get_name(), "--what top-k");
   });
   return [o] {
     use_precision(o->precision);
-    o->what = o->what_to_keep == "logits"  ? limbeck::kept_outputs::logits
-              : o->what_to_keep == "top-k" ? limbeck::kept_outputs::top_k
-                                           : limbeck::kept_outputs::last_hidden;
     o->how.storage = o->storage == "f32"   ? limbeck::dtype::f32
                      : o->storage == "f16" ? limbeck::dtype::f16
                                            : limbeck::dtype::bf16;
     limbeck::console out = o->out();
     const limbeck::store_report kept = limbeck::keep_teacher(o->on(), *o, out);
     if (o->json)
-      std::printf("%s\n", limbeck::json{{"output", o->output.string()},
+      std::printf("%s\n", limbeck::json{{"output", kept.file.string()},
                                         {"samples", kept.samples},
                                         {"classes", kept.classes},
                                         {"bytes", kept.bytes},
@@ -243,7 +260,7 @@ work add_store(CLI::App& app) {
                               .c_str());
     else
       std::printf("%td samples of %td classes in %.1f s; written to %s\n", kept.samples, kept.classes, kept.seconds,
-                  o->output.string().c_str());
+                  kept.file.string().c_str());
     return success;
   };
 }

@@ -12,6 +12,7 @@
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/intervals.hpp"
 #include "limbeck/training/kept_batch.hpp"
+#include "limbeck/training/kept_states.hpp"
 #include "limbeck/training/kept_teacher.hpp"
 #include "limbeck/training/last_hidden.hpp"
 #include "limbeck/training/learned_parameters.hpp"

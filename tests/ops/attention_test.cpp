@@ -73,6 +73,11 @@ struct workplace {
                    keeps ? maps(scores.data(), shape.causal) : square_blocks<double>{},
                    keeps ? maps(probabilities.data(), shape.causal) : square_blocks<double>{});
   }
+  void maps_alone(const attention_shape& shape, bool both) {
+    ops::attention(cpu_executor<>{}, shape, seen(rows), read_only(third(qkv, 0)), read_only(third(qkv, 1)),
+                   view<const double, 2>{}, view<double, 2>{}, view<double, 2>{}, maps(scores.data(), shape.causal),
+                   both ? maps(probabilities.data(), shape.causal) : square_blocks<double>{});
+  }
   void backward(const attention_shape& shape, int threads = 1, bool wants_maps = true) {
     const matrix<>&ds = dscores, &dp = dprobabilities;
     ops::attention_backward(cpu_executor<>{threads}, shape, seen(rows), read_only(third(qkv, 0)),
@@ -361,6 +366,25 @@ TEST_CASE("kept probabilities are those before dropout") {
   w.probabilities.fill(nan);
   w.forward({.heads = 2, .dropout = 0.5, .random = {1, 2, 3}, .longest = 4});
   check_equal(w.probabilities, plain(w, false).probabilities);
+}
+
+TEST_CASE("without values attention gives the maps alone, bit for bit") {
+  for (const bool causal : {false, true}) {
+    workplace whole(9, 2, 5, {{0, 4, 4}, {5, 4, 3}}), maps = whole;
+    const attention_shape shape{.heads = 2, .causal = causal};
+    whole.forward(shape);
+    maps.context.fill(nan);
+    maps.maps_alone(shape, true);
+    CHECK(same_bits(maps.scores.all(), whole.scores.all()));
+    CHECK(same_bits(maps.probabilities.all(), whole.probabilities.all()));
+    workplace scores = whole;
+    scores.scores.fill(0);
+    scores.probabilities.fill(0);
+    whole.probabilities.fill(0);
+    scores.maps_alone(shape, false);
+    CHECK(same_bits(scores.scores.all(), whole.scores.all()));
+    CHECK(same_bits(scores.probabilities.all(), whole.probabilities.all()));
+  }
 }
 
 TEST_CASE("attention in float agrees with double") {

@@ -3,8 +3,8 @@
 import json
 import signal
 
-from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, read_safetensors,
-                        start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
+from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, numbers, read_safetensors,
+                        run, start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
 
 STUDENT = "layers=1,width=16,heads=2,inner=32"
 
@@ -49,6 +49,34 @@ def check_last_hidden(teacher, data, texts, online):
     check(distilled(teacher, data, "replayed_head_texts", "--transfer", texts, "--store", more) == with_texts,
           "with texts that only the teacher labels, too")
     fails(["F32", "BF16"], *keep, FOLDER / "not_kept", "--storage", "bf16", leaves=FOLDER / "not_kept")
+
+
+def check_layers(teacher, data):
+    """A student with terms on layers reads states from the store, and attention maps made from them; the rest it asks for."""
+    folder = FOLDER / "kept"
+    folder.mkdir()
+    keep = ["store", "--teacher", teacher, *task_of(data), "--what", "layers", "--output"]
+    told = json.loads(succeeds(*keep, folder, "--json").stdout)
+    check(told["output"] == str(folder / "teacher.safetensors"), f"a folder gets a file of its own: {told}")
+    kept = read_safetensors(told["output"])
+    tokens = numbers(kept["token_begin"])[-1]
+    check(told["bytes"] == 96 * (8 + 8) + 97 * 8 + tokens * 16 * 4 * 7, f"embeddings, and three states of two layers: {told}")
+    values = FOLDER / "values.safetensors"
+    succeeds(*keep, values, "--states", "values")
+    check(sorted(name for name in read_safetensors(values)) == ["logits", "sample_ids", "token_begin", "values_0", "values_1"],
+          "the states that were asked for, and no others")
+
+    terms = [word for term in ("soft_target_kl", "attention_mse:of=scores,mapping=last", "hidden_mse:mapping=last", "patience:mapping=last")
+             for word in ("--loss", term)]
+    distilled(teacher, data, "asked", *terms)
+    for name, file in (("read", told["output"]), ("read_in_part", values)):
+        distilled(teacher, data, name, *terms, "--store", file)
+        gap = max(abs(a - b) for tensor, other in zip(*(read_safetensors(FOLDER / folder / "model.safetensors").values() for folder in ("asked", name)))
+                  for a, b in zip(numbers(tensor), numbers(other)))
+        check(gap < 1e-4, f"a student of states that were {name} is the one that asked, but for rounding: {gap}")
+    done = run("store", "--teacher", teacher, *task_of(data), "--states", "hidden", "--output", FOLDER / "not_kept")
+    check(done.returncode == 2 and "--what layers" in done.stderr and not (FOLDER / "not_kept").exists(),
+          f"states of other stores are wrong usage: {done.stderr}")
 
 
 def check_top_k(teacher, data):
@@ -127,6 +155,7 @@ def main():
     texts = write_texts(FOLDER / "texts.txt")
     store, online = check_replay(teacher, data, texts)
     check_last_hidden(teacher, data, texts, online)
+    check_layers(teacher, data)
     check_top_k(teacher, data)
     check_other_samples(teacher, data, store)
     check_resume(teacher, data)

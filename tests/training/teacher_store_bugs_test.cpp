@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,7 +54,7 @@ TEST_CASE(
   sample_set augmented = cached_samples();
   augmented.tokens[1].ids[2] = 19;
   CHECK(store.find_rows(augmented) == std::vector<index>{0, teacher_store::no_row, 2});
-  CHECK_THROWS_WITH(stored_teacher(teacher_store(cached.file), augmented),
+  CHECK_THROWS_WITH(stored_teacher(std::make_shared<const teacher_store>(cached.file), augmented),
                     cached.file.string() + ": has no sample of the tokens of sample 1 of 3");
   const float naive = cached.logits[1 * 2];  // the sample's number says where: what the teacher said of other words
   CHECK(naive == 1);

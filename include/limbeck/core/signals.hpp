@@ -25,6 +25,7 @@ inline constexpr signal_set none{0}, logits{1}, embeddings{2}, hidden{4}, scores
     keys{64}, values{128};
 /// What every layer leaves, for every token.
 inline constexpr signal_set of_layers = hidden | scores | probabilities | queries | keys | values;
+inline constexpr signal_set all = logits | embeddings | of_layers;
 }  // namespace signal
 
 /// Whether any member of `wanted` is in `set`.

@@ -205,8 +205,8 @@ struct softmax_block_kernel {
     using V = simd_of_bytes<T, Bytes>;
     const index columns = b.columns<V>();
     for (index r = 0; r < b.count; ++r)
-      log_sum(b.head.queries.begin + b.first + r, b.head.head) =
-          softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns);
+      if (const T sum = softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns); !log_sum.empty())
+        log_sum(b.head.queries.begin + b.first + r, b.head.head) = sum;
   }
 };
 
@@ -221,13 +221,17 @@ struct attention_forward_call {
   void operator()(const head_of_sample& h) const {
     const head_memory<T> m(h, false);
     lay_across<T>(h, in.k, m, m.keys_across);
-    const rows_of_vectors<const T> values = right_factor(h, in.v, h.row(in.v, 0), h.rows.keys, m, m.rows);
+    const bool maps_alone = in.v.empty();
+    const rows_of_vectors<const T> values = maps_alone ? rows_of_vectors<const T>{nullptr, 0}
+                                                       : right_factor(h, in.v, h.row(in.v, 0), h.rows.keys, m, m.rows);
     for (index first = 0; first < h.queries.length; first += attention_block) {
       const block_of_rows b{h, first, std::min(attention_block, h.queries.length - first), shape.causal};
       times_across<T>(h, in.q, first, b.count, scale_of<T>(h), m.keys_across, m, m.scores);
       keep_block<T>(b, m.scores, m, scores);
+      if (maps_alone && probabilities.empty()) continue;
       simd_dispatch<softmax_block_kernel>(b, m, log_sum);
       keep_block<T>(b, m.scores, m, probabilities);
+      if (maps_alone) continue;
       if (!drop.none()) simd_dispatch<factors_kernel>(b, shape, drop, m.factor, m.keys);
       drop_block(b, drop, m, m.scores);
       small_product<T>({m.scores, m.keys, 1}, values, {m.more_rows, m.width}, b.count, h.rows.keys, h.width, T(1),

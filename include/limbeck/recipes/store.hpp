@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,20 +12,24 @@
 #include "limbeck/io/atomic_file.hpp"
 #include "limbeck/losses/top_k.hpp"
 #include "limbeck/recipes/task_training.hpp"
+#include "limbeck/training/kept_states.hpp"
 #include "limbeck/training/last_hidden.hpp"
 #include "limbeck/training/teacher_store_writer.hpp"
 
 namespace limbeck {
 
-/// What is kept of a teacher: the logits of all classes, those of the k likeliest, or what the head reads.
-enum class kept_outputs { logits, top_k, last_hidden };
+/// What is kept of a teacher: the logits of all classes, those of the k likeliest, what the head reads, or the logits
+/// of all classes and states of every layer.
+enum class kept_outputs { logits, top_k, last_hidden, layers };
 
 struct store_options {
   std::filesystem::path teacher;
   task_options task;
   std::filesystem::path transfer;  ///< texts without labels, behind the training samples; empty: none
-  std::filesystem::path output;    ///< the file
+  std::filesystem::path output;    ///< the file; in a folder that is there already, teacher.safetensors
   kept_outputs what = kept_outputs::logits;
+  /// Of layers: any of hidden (embeddings, too), queries, keys and values. Queries and keys show attention maps.
+  signal_set states = signal::embeddings | signal::hidden | signal::queries | signal::keys;
   index k = 0;             ///< classes a sample, of top_k
   double temperature = 1;  ///< of top_k: the one at which students read it
   teacher_store_options how;
@@ -32,6 +37,7 @@ struct store_options {
 
 /// What was kept.
 struct store_report {
+  std::filesystem::path file;
   index samples = 0, classes = 0;
   std::uint64_t bytes = 0;  ///< of the data
   double seconds = 0;       ///< of the teacher's work, and of writing
@@ -57,6 +63,10 @@ namespace detail {
             [&] { return message("store: k is ", options.k, ", expected 1 to ", classes, " classes"); });
     expects(options.temperature > 0,
             [&] { return message("store: temperature ", options.temperature, ", must be positive"); });
+    if (options.what == kept_outputs::layers) {
+      sizes.states = numbers_of_a_token(teacher.config.sizes, options.states);
+      sizes.tokens = std::accumulate(samples.lengths.begin(), samples.lengths.end(), index{0});
+    }
   }
   expects_room(sizes, options.how);
   return sizes;
@@ -69,6 +79,17 @@ inline void write_outputs(const store_options& options, const text_classifier& t
   for (const std::ptrdiff_t i : which) ids.push_back(sample_id(samples.tokens[static_cast<std::size_t>(i)]));
   said.classes = teacher.config.classes;
   write_teacher_store(options.output, identity_of(teacher, samples.task), ids, said, options.how);
+}
+
+template <launchable E>
+void keep_layers(const E& on, const store_options& options, const text_classifier& teacher, const sample_set& samples,
+                 console& out) {
+  kept_states read = states_of(on, teacher.model, teacher.parameters(), samples, options.states, {},
+                               [&](index done) { out.progress("teacher", done, samples.size()); });
+  out.clear();
+  read.said.logits = in_label_order(std::move(read.said.logits), classes_by_label(teacher.config, samples.task));
+  const signals<const float> said = read.said.seen();
+  write_outputs(options, teacher, samples, read.samples, {.logits = said.logits, .states = said});
 }
 
 template <launchable E>
@@ -106,7 +127,8 @@ void keep_last_hidden(const E& on, const store_options& options, const text_clas
 /// labels. Throws as its parts do: contract_error, before the teacher works, where the store would take more bytes than
 /// it may.
 template <launchable E>
-store_report keep_teacher(const E& on, const store_options& options, console& out) {
+store_report keep_teacher(const E& on, store_options options, console& out) {
+  if (std::filesystem::is_directory(options.output)) options.output /= "teacher.safetensors";
   const task_texts texts = read_task(options.task);
   const text_classifier teacher = load_text_classifier(options.teacher);
   (void)classes_by_label(teacher.config, texts.train.task);
@@ -117,10 +139,13 @@ store_report keep_teacher(const E& on, const store_options& options, console& ou
   const auto started = std::chrono::steady_clock::now();
   if (options.what == kept_outputs::last_hidden)
     detail::keep_last_hidden(on, options, teacher, samples, sizes, out);
+  else if (options.what == kept_outputs::layers)
+    detail::keep_layers(on, options, teacher, samples, out);
   else
     detail::keep_logits(on, options, teacher, samples, sizes, out);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  return {samples.size(), teacher.config.classes, teacher_store_bytes(sizes, options.how.storage), took.count()};
+  return {options.output, samples.size(), teacher.config.classes, teacher_store_bytes(sizes, options.how.storage),
+          took.count()};
 }
 
 }  // namespace limbeck

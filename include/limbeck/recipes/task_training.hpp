@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -44,6 +46,7 @@ struct task_training_options {
   sharing_options sharing;            ///< of samples, where terms share them
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   kept_state keeps = kept_state::best;
+  bool brief = false;  ///< leaves out what only the report shows: the teacher on dev, the layers, report.html
   bool resume = false;
 };
 
@@ -116,8 +119,8 @@ template <launchable E>
 [[nodiscard]] run_summary summarise_output(const E& on, const task_training_options& options,
                                            const text_classifier* teacher, const sample_set& dev,
                                            const pairs_of_terms& pairs, console& out, task_training_report& report) {
-  run_summary found = summarise_run(on, load_text_classifier(options.output), teacher, dev, pairs,
-                                    options.keeps == kept_state::best, out);
+  run_summary found = summarise_run(on, load_text_classifier(options.output), options.brief ? nullptr : teacher, dev,
+                                    pairs, options.keeps == kept_state::best, out);
   report.metrics = found.metrics;
   report.teacher_agreement = found.teacher_agreement;
   return found;
@@ -131,7 +134,7 @@ class task_teacher {
       : model_(model) {
     expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
     if (store.empty()) return;
-    store_.emplace(open_store(store, *model, task));
+    store_ = std::make_shared<const teacher_store>(open_store(store, *model, task));
     text_ = store.filename().string() + " " + store_->checksum();
   }
 
@@ -144,8 +147,8 @@ class task_teacher {
   }
   /// Throws file_error where the store has nothing for `train`.
   void expects_outputs_of(const sample_set& train) {
-    if (store_ && store_->is_top_k())
-      likeliest_.emplace(*std::move(store_), train);
+    if (store_ && read_by_batch())
+      (void)store_->rows_of(train);
     else if (store_)
       expects_logits_of(*store_, train);
   }
@@ -154,11 +157,12 @@ class task_teacher {
   template <launchable E>
   void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
              console& out) {
-    if (likeliest_) return step.use_kept(&*likeliest_);
-    if (model_ == nullptr || !step.reads_teacher_logits()) return;
+    if (store_ && read_by_batch()) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
+    if (model_ == nullptr || !step.reads_teacher_logits() || top_k_temperature()) return;
     const index classes = model_->config.classes;
     if (logits_.empty())
-      logits_ = store_ ? stored_logits(on, *store_, *model_, all, out) : teacher_logits(on, *model_, all, out);
+      logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
+                                                : teacher_logits(on, *model_, all, out);
     const float* here = logits_.data();
     if (&part != &all) {
       std::vector<float>& some = parts_.emplace_back();
@@ -170,9 +174,14 @@ class task_teacher {
   }
 
  private:
+  /// Whether the store has more than the logits of every class, which a step is given at once.
+  [[nodiscard]] bool read_by_batch() const {
+    return store_->is_top_k() || has(store_->holds(), signal::embeddings | signal::of_layers);
+  }
+
   const text_classifier* model_;
-  std::optional<teacher_store> store_;
-  std::optional<stored_teacher> likeliest_;
+  std::shared_ptr<const teacher_store> store_;
+  std::deque<stored_teacher> kept_;  // of training samples, or some; steps look at them
   std::string text_;
   std::vector<float> logits_;              // of all training samples
   std::vector<std::vector<float>> parts_;  // of some
@@ -192,7 +201,7 @@ template <launchable E>
   report.updates = end->required<std::int64_t>("step");
   report.best_epoch = end->required<std::int64_t>("best_epoch");
   (void)summarise_output(on, options, teacher, dev, pairs, out, report);
-  report_run(options.output);  // it may have been killed before it did so itself
+  if (!options.brief) report_run(options.output);  // it may have been killed before it did so itself
   return report;
 }
 
@@ -272,7 +281,7 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
       {{"seconds of training", result.seconds}, {"threads", on.threads}, {"SIMD level", name_of(active_simd_level())}});
   write_file(options.output / "speed.json", ends.speed.dump(2) + "\n");
   loop.finish();
-  report_run(options.output);
+  if (!options.brief) report_run(options.output);
   return report;
 }
 

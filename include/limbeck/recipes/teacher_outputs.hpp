@@ -66,10 +66,15 @@ template <launchable E>
   return std::move(all.logits);
 }
 
+/// Whether a store can say the logits of its samples, of all classes or the likeliest.
+[[nodiscard]] inline bool keeps_logits(const teacher_store& store) {
+  return has(store.holds(), signal::logits) || store.last_hidden_width() > 0;
+}
+
 /// Throws file_error where the store has none of the samples, or keeps no logits.
 inline void expects_logits_of(const teacher_store& store, const sample_set& set) {
   const std::string file = store.path().string();
-  if (!has(store.holds(), signal::logits) && store.last_hidden_width() == 0)
+  if (!keeps_logits(store))
     throw file_error(file, "", "keeps states of layers alone, expected logits or last hidden states");
   const std::vector<index> rows = store.find_rows(set);
   if (std::all_of(rows.begin(), rows.end(), [](index row) { return row == teacher_store::no_row; }))

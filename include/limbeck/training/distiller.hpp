@@ -205,7 +205,8 @@ class distiller {
     signals<const T> shown;
     if (teacher_.model != nullptr && fresh != signal::none)
       shown = teacher_.model->forward(on, teacher_.weights, batch_.tokens(), fresh, inference, teacher_pass_);
-    if (kept_ != nullptr && has(teacher_reads_, kept_->holds())) put_over(shown, kept_->of(chosen));
+    if (kept_ != nullptr && has(teacher_reads_, kept_->holds()))
+      put_over(shown, kept_->of(chosen, teacher_reads_, on.threads));
     if (!teacher_.logits.empty() && has(teacher_reads_, signal::logits)) shown.logits = kept_logits(chosen);
     return shown;
   }

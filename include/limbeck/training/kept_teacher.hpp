@@ -13,11 +13,12 @@ template <class T>
 class kept_teacher {
  public:
   virtual ~kept_teacher() = default;
-  /// The signals that of() gives.
+  /// The signals that of() can give.
   [[nodiscard]] virtual signal_set holds() const = 0;
   [[nodiscard]] virtual index samples() const = 0;
-  /// Of chosen samples of the set, in that order, tokens packed; valid until the next call.
-  [[nodiscard]] virtual signals<const T> of(std::span<const std::ptrdiff_t> chosen) = 0;
+  /// The wanted signals that it holds of chosen samples of the set, in that order, tokens packed; valid until the next
+  /// call. `threads`: what it may work with.
+  [[nodiscard]] virtual signals<const T> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted, int threads) = 0;
   /// Tells that of() is going to be called with these.
   virtual void announce(std::span<const std::ptrdiff_t>) {}
 };
@@ -36,6 +37,8 @@ void put_over(signals<const T>& below, const signals<const T>& above) {
   put(below.queries, above.queries);
   put(below.keys, above.keys);
   put(below.values, above.values);
+  put(below.scores, above.scores);
+  put(below.probabilities, above.probabilities);
   put(below.rows, above.rows);
 }
 

@@ -93,14 +93,15 @@ class teacher_store {
     return rows;
   }
 
-  /// Copies the signals of rows to `out`.
-  void gather(std::span<const index> rows, kept_batch& out) const {
+  /// Copies the signals of rows to `out`, those that are wanted and kept.
+  void gather(std::span<const index> rows, kept_batch& out, signal_set wanted = signal::all) const {
     expects_rows(rows);
     out.samples = static_cast<index>(rows.size());
     out.kept = kept();
-    copy_rows(file_.logits, rows, out.logits);
-    copy_rows(file_.kept_classes, rows, out.kept_classes);
-    copy_rows(file_.log_rest, rows, out.log_rest);
+    const auto logits = [&](const tensor_entry* t) { return has(wanted, signal::logits) ? t : nullptr; };
+    copy_rows(logits(file_.logits), rows, out.logits);
+    copy_rows(logits(file_.kept_classes), rows, out.kept_classes);
+    copy_rows(logits(file_.log_rest), rows, out.log_rest);
     out.rows.clear();
     out.tokens = 0;
     out.layers = file_.layers;
@@ -110,7 +111,10 @@ class teacher_store {
       out.tokens += length;
     }
     out.states.resize(file_.states.size());
-    for (std::size_t s = 0; s < out.states.size(); ++s) copy_state(file_.states[s], rows, out.tokens, out.states[s]);
+    std::size_t copied = 0;
+    for (const kept_state& state : file_.states)
+      if (has(state.of.what, wanted)) copy_state(state, rows, out.tokens, out.states[copied++]);
+    out.states.resize(copied);
   }
   /// Copies what the head reads of the samples from `first` to `out` [samples, width], which has no gaps.
   void gather_last_hidden(index first, const view<float, 2>& out) const {
@@ -123,13 +127,15 @@ class teacher_store {
   }
 
   /// Asks the system to have in memory what gather() is going to be asked for. Changes no result.
-  void prefetch(std::span<const index> rows) const {
+  void prefetch(std::span<const index> rows, signal_set wanted = signal::all) const {
     expects_rows(rows);
     std::vector<index> rising(rows.begin(), rows.end());
     std::sort(rising.begin(), rising.end());
     for (const tensor_entry* tensor : {file_.logits, file_.kept_classes, file_.log_rest})
-      if (tensor != nullptr) ask_for(rising, [&](index row) { return file_.bytes_of(*tensor, row, row + 1); });
-    for (const auto& state : file_.states) ask_for(rising, [&](index row) { return bytes_of(state, row); });
+      if (tensor != nullptr && has(wanted, signal::logits))
+        ask_for(rising, [&](index row) { return file_.bytes_of(*tensor, row, row + 1); });
+    for (const kept_state& state : file_.states)
+      if (has(state.of.what, wanted)) ask_for(rising, [&](index row) { return bytes_of(state, row); });
   }
   /// The same of all that gather_last_hidden() gives.
   void prefetch_last_hidden() const {

@@ -111,6 +111,13 @@ template <class S>
          : what == signal::keys    ? all.keys
                                    : all.values;
 }
+/// One of state_tensors(): empty where it is not there.
+template <class T>
+[[nodiscard]] view<T, 2> state_of(const signals<T>& all, signal_set what, std::size_t layer) {
+  if (what == signal::embeddings) return all.embeddings;
+  const auto& layers = layers_of(all, what);
+  return layer < layers.size() ? layers[layer] : view<T, 2>{};
+}
 
 [[nodiscard]] inline std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t start) {
   return fnv1a(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), start);

@@ -121,7 +121,7 @@ class teacher_records {
     const signals<const float>& states = said_.states;
     layers_ = std::max({states.hidden.size(), states.queries.size(), states.keys.size(), states.values.size()});
     for (const state_tensor& t : state_tensors(layers_)) {
-      const view<const float, 2> state = state_of(states, t);
+      const view<const float, 2> state = state_of(states, t.what, t.layer);
       if (state.empty()) continue;
       if (begin_.empty()) add_rows(state.extent(0));
       expects(state.extent(0) == tokens_ && state.extent(1) > 0,
@@ -151,11 +151,6 @@ class teacher_records {
     all_.push_back({"token_begin", dtype::i64, {sizes_.samples + 1}, begin_.data()});
   }
 
-  [[nodiscard]] static view<const float, 2> state_of(const signals<const float>& states, const state_tensor& t) {
-    if (t.what == signal::embeddings) return states.embeddings;
-    const auto& layers = layers_of(states, t.what);
-    return t.layer < layers.size() ? layers[t.layer] : view<const float, 2>{};
-  }
   [[nodiscard]] const float* without_gaps(const view<const float, 2>& from) {
     if (from.contiguous()) return from.data();
     std::vector<float>& to = copies_.emplace_back();
