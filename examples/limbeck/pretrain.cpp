@@ -74,6 +74,7 @@ work add_pretrain(CLI::App& app) {
       ->excludes(verb.get_option("--epochs"));
   verb.add_option("--evaluate-every", o->training.evaluate_every, "Updates between evaluations; else one an epoch");
   add_common(verb, *o);
+  add_seed(verb, *o);
   return [o] {
     o->training.seed = o->seed;
     use_precision(o->precision);

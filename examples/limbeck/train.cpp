@@ -33,6 +33,7 @@ work add_fine_tune(CLI::App& app) {
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
+  add_seed(verb, *o);
   verb.final_callback([o] {
     if (o->model.empty() && o->from_scratch.empty()) throw CLI::RequiredError("--model or --from-scratch");
   });
@@ -186,6 +187,7 @@ work add_distill(CLI::App& app) {
   add_task(verb, o->task);
   add_training(verb, *o);
   add_common(verb, *o);
+  add_seed(verb, *o);
   verb.final_callback([o, of_recipes] {
     for (const recipe_options& of : of_recipes) of.expects(o->recipe);
   });

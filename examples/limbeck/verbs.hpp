@@ -31,6 +31,9 @@ inline void add_common(CLI::App& verb, common_options& o) {
   verb.add_flag("--json", o.json, "Print results as JSON, one object a line");
   verb.add_flag("--quiet", o.quiet, "Print results only");
   verb.add_option("--threads", o.threads, "Threads")->check(CLI::PositiveNumber)->capture_default_str();
+}
+/// Of verbs that train.
+inline void add_seed(CLI::App& verb, common_options& o) {
   verb.add_option("--seed", o.seed, "Seed of everything random")->capture_default_str();
 }
 

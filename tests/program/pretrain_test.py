@@ -45,7 +45,7 @@ def check_alone():
     check(len(losses) == 30 and abs(min(losses) - told["loss"]) < 1e-4, f"the best of {losses} is told: {told['loss']}")
     check(told["loss"] < 0.9 * losses[0], f"something is learned: {losses[0]} to {told['loss']}")
     names = names_in(teacher)
-    check(set(MODEL_FILES + ["last/" + name for name in MODEL_FILES] + ["run.jsonl", "report.html"]) == set(names),
+    check(set(MODEL_FILES + ["last/" + name for name in MODEL_FILES] + ["run.jsonl", "report.html", "speed.json"]) == set(names),
           f"a model folder, its last state and a record: {names}")
     check(json.loads((teacher / "config.json").read_text())["architectures"] == ["BertForMaskedLM"], "a BertForMaskedLM")
     data = write_task(FOLDER / "task")
@@ -58,6 +58,9 @@ def check_alone():
     check(steps["updates"] == 5, f"as many updates as --steps says: {steps['updates']}")
     steps = [line["step"] for line in lines_of(FOLDER / "steps/run.jsonl") if line["event"] == "evaluation"]
     check(steps == [1, 3, 4], f"evaluated behind updates 2, 4 and at the end: {steps}")
+    page = (FOLDER / "steps/report.html").read_text()
+    check("updates done" in page and "epochs done" not in page, "the page counts updates where evaluations are no epochs")
+    check("bytes of weights" in page and "SIMD level" in page, "and tells sizes and speed")
 
 
 def check_starts():

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 from small_task import (FOLDER, check, fails, finish, from_scratch, last_json, lines_of, make_vocabulary, succeeds,
                         training_of, write_task)
@@ -153,7 +154,7 @@ def check_verb(run):
     succeeds("report", started)
     for line, words in (("{\"step\": 1, \"event\": \"step\"}", ["line 2", "terms"]), ("[]", ["line 2"]), ("{", ["line 2"]),
                         ("{\"step\":1,\"event\":\"step\",\"terms\":{\"a\":\"x\"}}", ["line 2", "terms.a", "a number"]),
-                        ("{\"step\":1,\"event\":\"evaluation\",\"dev\":{\"accuracy\":[]}}", ["line 2", "dev.accuracy"]),
+                        ("{\"step\":1,\"epoch\":0,\"event\":\"evaluation\",\"dev\":{\"accuracy\":[]}}", ["line 2", "dev.accuracy"]),
                         ("{\"step\":1,\"event\":\"final\",\"layers\":{\"tokens\":1,\"pairs\":{},\"alikeness\":[[1],[1,2]]}}", ["alikeness", "rows"])):
         (started / "run.jsonl").write_text(record[0] + line + "\n")
         fails([started / "run.jsonl", *words], "report", started, "--output", FOLDER / "none.html", leaves=FOLDER / "none.html")
@@ -167,13 +168,11 @@ def check_study():
     folder.mkdir()
     estimate = {"n": 3, "mean": 0.5, "deviation": 0.1, "low": 0.25, "high": 0.75, "detectable": None}
     summary = {"name": HOSTILE, "question": "Which?", "cells": {"planned": 6, "finished": 5}, "metrics": {"rte": "accuracy"},
-               "means": [estimate | {"task": "rte", "levels": "base"}, estimate | {"task": "rte", "levels": "loss = b", "n": 2}],
+               "means": [estimate | {"task": "rte", "levels": "base", "single": [0.4, 0.5, 0.6]},
+                         estimate | {"task": "rte", "levels": "loss = b", "n": 2, "single": [0.7, 0.8]}],
                "differences": [estimate | {"factor": "loss", "level": "b", "than": "a", "task": "rte", "verdict": "better"}],
                "claims": [estimate | {"says": "It helps", "claim": "loss = b is better than a", "task": None, "verdict": "undecided"}]}
     (folder / "summary.json").write_text(json.dumps(summary))
-    cells = [{"step": i, "task": "rte", "levels": {"loss": level}, "result": {"accuracy": 0.4 + i / 10}}
-             for i, level in enumerate("aaabb")]
-    (folder / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
     succeeds("report", folder)
     text = (folder / "report.html").read_text()
     check_text(text)
@@ -181,6 +180,9 @@ def check_study():
     check(page.numbers("rte") == [[None, n, 0.5, 0.1, 0.25, 0.75, None] for n in (3, 2)], f"the means: {page.tables['rte']}")
     check([row[-1][0] for row in page.tables["loss"][1:] + page.tables["claims"][1:]] == ["better", "undecided"], "the verdicts")
     check(text.count('class="dot faint c7"') == 5, "a dot for each cell")
+    image = ElementTree.parse(folder / "differences-1.svg").getroot()
+    check(image.tag == "{http://www.w3.org/2000/svg}svg" and any("b: rte" in (t.text or "") for t in image.iter()),
+          "a plot of each factor that other pages can show")
     return folder / "report.html"
 
 

@@ -3,8 +3,8 @@
 import json
 import signal
 
-from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, numbers, read_safetensors,
-                        run, start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
+from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, numbers,
+                        read_safetensors, run, start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
 
 STUDENT = "layers=1,width=16,heads=2,inner=32"
 
@@ -12,6 +12,10 @@ STUDENT = "layers=1,width=16,heads=2,inner=32"
 def distilled(teacher, data, name, *more):
     succeeds("distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / name), *more, "--quiet")
     return (FOLDER / name / "model.safetensors").read_bytes()
+
+
+def weights_of(name):
+    return [x for _, tensor in sorted(read_safetensors(FOLDER / name / "model.safetensors").items()) for x in numbers(tensor)]
 
 
 def check_replay(teacher, data, texts):
@@ -66,13 +70,13 @@ def check_layers(teacher, data):
     check(sorted(name for name in read_safetensors(values)) == ["logits", "sample_ids", "token_begin", "values_0", "values_1"],
           "the states that were asked for, and no others")
 
-    terms = [word for term in ("soft_target_kl", "attention_mse:of=scores,mapping=last", "hidden_mse:mapping=last", "patience:mapping=last")
-             for word in ("--loss", term)]
+    terms = ["--loss", "soft_target_kl"]
+    for term in ("attention_mse:of=scores", "hidden_mse", "patience"):
+        terms += ["--loss", f"{term}{',' if ':' in term else ':'}mapping=last"]
     distilled(teacher, data, "asked", *terms)
     for name, file in (("read", told["output"]), ("read_in_part", values)):
         distilled(teacher, data, name, *terms, "--store", file)
-        gap = max(abs(a - b) for tensor, other in zip(*(read_safetensors(FOLDER / folder / "model.safetensors").values() for folder in ("asked", name)))
-                  for a, b in zip(numbers(tensor), numbers(other)))
+        gap = max(abs(a - b) for a, b in zip(weights_of("asked"), weights_of(name)))
         check(gap < 1e-4, f"a student of states that were {name} is the one that asked, but for rounding: {gap}")
     done = run("store", "--teacher", teacher, *task_of(data), "--states", "hidden", "--output", FOLDER / "not_kept")
     check(done.returncode == 2 and "--what layers" in done.stderr and not (FOLDER / "not_kept").exists(),

@@ -18,12 +18,12 @@ def check_usage():
     for verb in VERBS:
         check(verb in help_text, f"--help names {verb}")
         text = succeeds(verb, "--help").stdout
-        for option in ("--json", "--quiet", "--threads", "--seed"):
+        for option in ("--json", "--quiet", "--threads"):
             check(option in text, f"{verb} --help names {option}")
     for verb in ("fine-tune", "distill", "pretrain"):
         text = succeeds(verb, "--help").stdout
         for option in ("--epochs --batch-size --learning-rate --warmup --max-length --limit --dropout --clip --accumulate "
-                       "--early-stop --weight-decay --precision --backend --output --config --resume").split():
+                       "--early-stop --weight-decay --precision --backend --output --config --resume --seed").split():
             check(option in text or option == "--config" and option in help_text, f"{verb} --help names {option}")
     version = succeeds("--version").stdout
     for word in ("limbeck ", "provider: ", "components: ", "SIMD level: "):

@@ -160,3 +160,13 @@ TEST_CASE("the plans of docs/studies make cells") {
   }
   CHECK(plans > 0);
 }
+
+TEST_CASE("the students that study 2 fine-tunes are those that it pretrained") {
+  const auto cells = [](const char* plan) {
+    return cells_of(limbeck::read_study_plan(LIMBECK_TEST_GOLDEN_DIR "/../../docs/studies/" + std::string(plan)),
+                    "out");
+  };
+  const study_cells pretrained = cells("2-weak-teachers.json"), tuned = cells("2-weak-teachers-sst-2.json");
+  for (const study_cell& c : pretrained.cells)
+    CHECK(std::ranges::any_of(tuned.steps, [&](const auto& step) { return step.run.key == c.run.key; }));
+}

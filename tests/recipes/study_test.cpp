@@ -1,6 +1,7 @@
 // Tests of limbeck/recipes/study.hpp. tests/program/study_test.py kills and stops studies.
 #include "limbeck/recipes/study.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -140,6 +141,33 @@ TEST_CASE("a cell that was stopped goes on, one that is kept stays") {
   study.options.keep = false;
   CHECK(study.run().failures.empty());
   CHECK(study.cell_folders().empty());
+}
+
+TEST_CASE("kept cells are steps of a later plan in the same folder that has the same runs") {
+  const json run{{"verb", "pretrain"}, {"arguments", {{"corpus", "x"}, {"seed", "${seed}"}}}};
+  small_study study(json{{"factors", nullptr}, {"claims", nullptr}, {"prepare", nullptr}, {"base", nullptr}});
+  json plan = json::parse(get(study.options.plan));
+  plan["base"] = run;
+  plan["tasks"] = {{{"name", "text"}, {"metric", "spearman"}}};
+  put(study.options.plan, plan.dump());
+  study.options.keep = true;
+  const std::size_t pretrained = study.run().summary.finished;
+  CHECK(study.calls().size() == pretrained);
+  plan["prepare"] = {run};
+  plan["prepare"][0]["name"] = "student";
+  plan["base"] = {{"verb", "fine-tune"}, {"arguments", {{"model", "${student}"}}}};
+  plan["tasks"] = {{{"name", "rte"}}};
+  put(study.options.plan, plan.dump());
+  study.options.keep = false;
+  const study_report tuned = study.run();
+  CHECK(tuned.failures.empty());
+  CHECK(tuned.summary.finished == pretrained);
+  REQUIRE(study.calls().size() == 2 * pretrained);
+  CHECK_THAT(study.calls().back(), Contains("prepared/student-"));
+  CHECK(
+      std::ranges::all_of(std::filesystem::directory_iterator(study.options.output / "prepared"), [](const auto& step) {
+        return std::filesystem::exists(step.path() / "left") && std::filesystem::exists(step.path() / "result.json");
+      }));
 }
 
 TEST_CASE("other cells of a plan that changed are run, and the finished ones stay in the record") {

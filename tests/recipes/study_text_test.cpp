@@ -26,7 +26,7 @@ study_summary small_summary() {
           .finished = 4,
           .metrics = {{"rte", "accuracy"}},
           .steps = {{"teacher", "rte", 0.75}},
-          .means = {{"rte", "base", estimate_mean(std::vector<double>{0.5})}},
+          .means = {{"rte", "base", estimate_mean(std::vector<double>{0.5}), {0.5}}},
           .differences = {difference},
           .verdicts = {{claim, difference}}};
 }

@@ -50,19 +50,32 @@ namespace detail {
   return true;
 }
 
+[[nodiscard]] inline bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t") == std::string_view::npos;
+}
+/// Whether blank lines end the documents of a text: where one stands between others.
+[[nodiscard]] inline bool has_paragraphs(std::string_view text) {
+  text_lines lines(text);
+  bool begun = false, ended = false;
+  for (std::string_view line; lines.next(line);) {
+    const bool blank = is_blank(line);
+    if (ended && !blank) return true;
+    ended = begun && blank;
+    begun = begun || !blank;
+  }
+  return false;
+}
+
 }  // namespace detail
 
-/// The first `limit` documents of a text, one a line; in a text with blank lines these end documents, and lines in
-/// between are parts of one. What spells a special piece is ordinary text where `pieces` reads it so. Documents
-/// without a token are left out. `name` stands for the file in messages. Throws file_error, with the line, for text
-/// that is not UTF-8, and where there is no token at all; contract_error where limit < 1.
+/// The first `limit` documents of a text, one a line; in a text with blank lines between others these end documents,
+/// and lines in between are parts of one. What spells a special piece is ordinary text where `pieces` reads it so.
+/// Documents without a token are left out. `name` stands for the file in messages. Throws file_error, with the line,
+/// for text that is not UTF-8, and where there is no token at all; contract_error where limit < 1.
 [[nodiscard]] inline token_rows tokenise_documents(std::string_view text, std::string_view name,
                                                    const word_piece& pieces, std::ptrdiff_t limit = no_limit) {
   expects(limit >= 1, [&] { return message("limit: must be positive, not ", limit); });
-  const auto blank = [](std::string_view line) { return line.find_first_not_of(" \t") == std::string_view::npos; };
-  bool paragraphs = false;
-  text_lines all(text);
-  for (std::string_view line; !paragraphs && all.next(line);) paragraphs = blank(line);
+  const bool paragraphs = detail::has_paragraphs(text);
   token_rows documents;
   const auto end_document = [&] {
     if (documents.begin.back() < static_cast<std::ptrdiff_t>(documents.ids.size())) documents.end_row();
@@ -71,7 +84,7 @@ namespace detail {
   for (std::string_view line; documents.size() < limit && lines.next(line);) {
     if (!detail::is_utf8(line)) throw file_error(name, lines.place(), "is not UTF-8");
     pieces.append(line, documents.ids);
-    if (!paragraphs || blank(line)) end_document();
+    if (!paragraphs || detail::is_blank(line)) end_document();
   }
   if (documents.size() < limit) end_document();
   if (documents.size() == 0)

@@ -19,6 +19,7 @@
 #include "limbeck/recipes/masked_text_model.hpp"
 #include "limbeck/recipes/report.hpp"
 #include "limbeck/recipes/run_folder.hpp"
+#include "limbeck/recipes/run_summary.hpp"
 #include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/masked_documents.hpp"
 #include "limbeck/training/masked_scores.hpp"
@@ -256,6 +257,8 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
   if (result.end == run_end::interrupted)
     return out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
   save_to(options.output / "last");
+  loop.note_at_end(final_line(load_masked_text_model(options.output), teacher, texts.held_out.has_value()));
+  write_speed(options.output, json::object(), result.seconds, on.threads);
   loop.finish();
 }
 

@@ -1,9 +1,11 @@
 // Draws what a run or a study left in its folder as one HTML file, which opens from disk and needs nothing else.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "limbeck/core/error.hpp"
 #include "limbeck/io/atomic_file.hpp"
@@ -29,10 +31,16 @@ inline std::filesystem::path report_run(const std::filesystem::path& folder, con
   return detail::write_report(folder, output, report::run_page(report::read_story(folder)));
 }
 
-/// The same for a study, whose summary.json is in `folder`.
+/// The same for a study, whose summary.json is in `folder`; beside the page differences-1.svg and so on, a plot a
+/// factor for other pages.
 inline std::filesystem::path report_study(const std::filesystem::path& folder,
                                           const std::filesystem::path& output = {}) {
-  return detail::write_report(folder, output, report::study_page(report::read_study_story(folder)));
+  const report::study_story study = report::read_study_story(folder);
+  const std::filesystem::path page = detail::write_report(folder, output, report::study_page(study));
+  const std::vector<std::string> images = report::images_of_differences(study);
+  for (std::size_t f = 0; f < images.size(); ++f)
+    write_file(page.parent_path() / ("differences-" + std::to_string(f + 1) + ".svg"), images[f]);
+  return page;
 }
 
 /// Draws whichever of the two the folder is of. Throws file_error where it is of neither.

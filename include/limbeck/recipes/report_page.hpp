@@ -63,6 +63,16 @@ footer{margin-top:2.5rem}
   return out + "</figure>\n";
 }
 
+/// A drawing as a file of its own.
+[[nodiscard]] inline std::string image(std::string drawn) {
+  constexpr std::string_view element = "<svg ";
+  drawn.insert(element.size(), "xmlns=\"http://www.w3.org/2000/svg\" width=\"510\" ");
+  drawn.insert(drawn.find('>') + 1,
+               "<style>" + std::string(style) +
+                   "svg{background:var(--card);font-family:system-ui,\"Liberation Sans\",sans-serif}</style>");
+  return drawn + "\n";
+}
+
 /// Which colour stands for what.
 [[nodiscard]] inline std::string legend(const std::vector<std::pair<std::string, std::string>>& kinds_and_words) {
   std::string out = "<ul class=\"legend\">";

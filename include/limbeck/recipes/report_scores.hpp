@@ -36,11 +36,33 @@ struct estimated {
   return {words(name), number(e.value), number(e.low), number(e.high)};
 }
 
+/// When a run was evaluated: after each epoch or, where that is not so, after so many updates.
+class evaluation_axis {
+ public:
+  explicit evaluation_axis(const run_story& run) {
+    std::vector<double> updates;
+    for (const json_value& line : run.evaluations) {
+      by_epoch_ = by_epoch_ && line.required<double>("epoch") == static_cast<double>(at_.size());
+      at_.push_back(static_cast<double>(at_.size() + 1));
+      updates.push_back(line.required<double>("step") + 1);
+    }
+    if (!by_epoch_) at_ = std::move(updates);
+  }
+  [[nodiscard]] std::string what() const { return by_epoch_ ? "epochs done" : "updates done"; }
+  [[nodiscard]] double at(std::size_t evaluation) const { return at_[evaluation]; }
+  [[nodiscard]] axis drawn() const { return by_epoch_ ? counting_axis(at_.size()) : straight_axis(0, 1.03 * at_.back()); }
+
+ private:
+  std::vector<double> at_;
+  bool by_epoch_ = true;
+};
+
 /// One metric of one dev set, `dev` or `dev_1`, `dev_2`, ..., at every evaluation, and the teacher's (value NaN: none).
 [[nodiscard]] inline std::string metric_figure(const run_story& run, const std::string& dev, const std::string& metric,
                                                const estimated& teacher) {
   const std::string intervals = dev.starts_with("dev") ? "interval" + dev.substr(3) : "",
                     heading = metric + (dev == "dev" ? "" : " on " + dev);
+  const evaluation_axis along(run);
   std::vector<estimated> found;
   double low = std::fmin(teacher.value, teacher.low), high = std::fmax(teacher.value, teacher.high);
   for (const json_value& line : run.evaluations) {
@@ -54,20 +76,20 @@ struct estimated {
     found.push_back(e);
   }
   if (std::isnan(low)) low = 0, high = 1;
-  chart drawn(heading, heading + " after each epoch", counting_axis(found.size()), rounded_axis(low, high),
-              {"epochs done", metric}, 210);
+  chart drawn(heading, heading + " by " + along.what(), along.drawn(), rounded_axis(low, high), {along.what(), metric},
+              210);
   if (!std::isnan(teacher.value)) drawn.level(teacher.value, teacher.low, teacher.high, "c1");
   std::vector<std::vector<cell>> rows;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const estimated& e = found[i];
     if (!std::isnan(e.value))
-      drawn.estimate(static_cast<double>(i + 1), e.value, e.low, e.high, "c0",
-                     "epoch " + std::to_string(i + 1) + ": " + e.text());
-    rows.push_back(cells_of(std::to_string(i + 1), e));
+      drawn.estimate(along.at(i), e.value, e.low, e.high, "c0",
+                     along.what() + ": " + grouped(along.at(i)) + "; " + e.text());
+    rows.push_back(cells_of(grouped(along.at(i)), e));
   }
   if (!std::isnan(teacher.value)) rows.push_back(cells_of("teacher", teacher));
   return figure(heading, drawn.str(), std::isnan(teacher.value) ? "" : legend({{"c0", "student"}, {"c1", "teacher"}}),
-                table(heading, {"epochs done", metric, "95 % from", "to"}, rows));
+                table(heading, {along.what(), metric, "95 % from", "to"}, rows));
 }
 
 /// How often both models say the same, and which is right where they do not.

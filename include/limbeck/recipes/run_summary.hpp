@@ -5,16 +5,20 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "limbeck/backend/simd_dispatch.hpp"
 #include "limbeck/core/version.hpp"
+#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/io/json.hpp"
 #include "limbeck/losses/layer_alikeness.hpp"
 #include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/masked_text_model.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/console.hpp"
 #include "limbeck/training/evaluation.hpp"
@@ -102,15 +106,42 @@ template <launchable E>
   return out;
 }
 
-/// A model's sizes, and by what stores of a teacher know it and its words.
-[[nodiscard]] inline json model_json(const text_classifier& m, const task_description& task) {
-  const teacher_identity known = identity_of(m, task);
+/// A model's sizes, and by what stores of a teacher know it and its words. `config`: the text of its config.json.
+template <class Model>
+[[nodiscard]] json model_json(const Model& m, const std::string& config, const vocabulary& words) {
   const transformer_sizes& sizes = m.config.sizes;
   const index parameters = m.model.parameters().size();
-  return {{"layers", sizes.layers},   {"width", sizes.width},
-          {"heads", sizes.heads},     {"inner", sizes.inner},
-          {"parameters", parameters}, {"bytes", parameters * static_cast<index>(sizeof(float))},
-          {"model", known.model},     {"vocabulary", known.vocabulary}};
+  return {{"layers", sizes.layers},
+          {"width", sizes.width},
+          {"heads", sizes.heads},
+          {"inner", sizes.inner},
+          {"parameters", parameters},
+          {"bytes", parameters * static_cast<index>(sizeof(float))},
+          {"model", hash_of_model(m.parameters(), config)},
+          {"vocabulary", hash_text(words.content_hash())}};
+}
+[[nodiscard]] inline json model_json(const text_classifier& m) {
+  return model_json(m, config_text(m.config), m.pieces.pieces());
+}
+[[nodiscard]] inline json model_json(const masked_text_model& m) {
+  return model_json(m, masked_config_text(m.config), m.pieces);
+}
+
+/// The line `final` of a run, as far as it speaks of models alone. `teacher`: null: none.
+template <class Model>
+[[nodiscard]] json final_line(const Model& student, const Model* teacher, bool best) {
+  json line{{"event", "final"}, {"limbeck", version}, {"state", best ? "best" : "last"}};
+  line["models"]["student"] = model_json(student);
+  if (teacher != nullptr) line["models"]["teacher"] = model_json(*teacher);
+  return line;
+}
+
+/// Writes speed.json: what is known of a run's speed, and how it trained.
+inline void write_speed(const std::filesystem::path& folder, json speed, double seconds_of_training, int threads) {
+  speed.update({{"seconds of training", seconds_of_training},
+                {"threads", threads},
+                {"SIMD level", name_of(active_simd_level())}});
+  write_file(folder / "speed.json", speed.dump(2) + "\n");
 }
 
 /// What a model says of dev, and how fast it said it.
@@ -155,13 +186,9 @@ template <launchable E>
 [[nodiscard]] run_summary summarise_run(const E& on, const text_classifier& student, const text_classifier* teacher,
                                         const sample_set& dev, const pairs_of_terms& pairs, bool scored, console& out) {
   run_summary found;
-  json& record = found.record;
-  record = {{"event", "final"}, {"limbeck", version}, {"state", scored ? "best" : "last"}};
-  record["models"]["student"] = detail::model_json(student, dev.task);
-  if (teacher != nullptr) {
-    record["models"]["teacher"] = detail::model_json(*teacher, dev.task);
-    if (dev.size() > 0) record["layers"] = detail::layers_json(on, student, *teacher, dev, pairs);
-  }
+  found.record = detail::final_line(student, teacher, scored);
+  if (teacher != nullptr && dev.size() > 0)
+    found.record["layers"] = detail::layers_json(on, student, *teacher, dev, pairs);
   if (!scored) return found;
   const auto mine = detail::timed(dev, [&] { return logits_of(on, student.model, student.parameters(), dev); });
   std::optional<detail::timed_logits> theirs;

@@ -36,6 +36,20 @@ struct study_report {
 
 namespace detail {
 
+/// A kept cell of an earlier plan that is a step of this one, as a student that is trained on: its folder becomes the
+/// step's.
+inline void take_kept_cells_as_steps(const std::filesystem::path& output, const study_cells& all,
+                                     const study_results& finished) {
+  for (const study_step& step : all.steps) {
+    const auto kept = output / "cells" / step.run.key;
+    const auto found = finished.find(step.run.key);
+    if (found == finished.end() || !std::filesystem::exists(kept) || std::filesystem::exists(step.folder)) continue;
+    make_folder(step.folder.parent_path());
+    write_file(kept / "result.json", found->second.dump() + "\n");
+    std::filesystem::rename(kept, step.folder);
+  }
+}
+
 /// Removes what finished cells left, of which a killed study had no time to.
 inline void remove_finished_cells(const std::filesystem::path& output, const study_results& finished) {
   std::error_code none;
@@ -92,6 +106,7 @@ inline study_report run_study(const study_options& options, console& out) {
   detail::make_folder(options.output);
   const run_lock lock(options.output);
   study_record record(options.output / "cells.jsonl");
+  detail::take_kept_cells_as_steps(options.output, all, record.results());
   if (!options.keep) detail::remove_finished_cells(options.output, record.results());
   detail::study_runner runner(options, all, record, out);
   study_report report;

@@ -27,6 +27,7 @@ struct study_mean {
   std::string task;
   std::string levels;  ///< those that are not the base's: "loss = cosine"; of the base: "base"
   estimate value;
+  std::vector<double> single{};  ///< the numbers that it is the mean of
 };
 /// How much better a level is than another one of its factor.
 struct study_difference {
@@ -91,11 +92,13 @@ class study_values {
   [[nodiscard]] std::size_t finished() const { return finished_; }
   [[nodiscard]] const std::map<std::string, std::string>& metrics() const { return metrics_; }
 
-  [[nodiscard]] estimate mean(const std::string& task, const std::map<std::string, std::string>& levels) const {
+  /// One for each seed that is finished.
+  [[nodiscard]] std::vector<double> of_seeds(const std::string& task,
+                                             const std::map<std::string, std::string>& levels) const {
     std::vector<double> all;
     for (const std::uint64_t seed : plan_.seeds)
       if (const auto found = values_.find({task, seed, levels}); found != values_.end()) all.push_back(found->second);
-    return estimate_mean(all);
+    return all;
   }
 
   /// Level less `than` on one task: of each seed the mean over what the other factors are, then the mean of seeds.
@@ -176,7 +179,8 @@ class study_values {
     for (const auto& levels : detail::settings_of_factors(plan)) {
       std::map<std::string, std::string> names;
       for (std::size_t f = 0; f < levels.size(); ++f) names[plan.factors[f].name] = levels[f]->name;
-      out.means.push_back({task.name, detail::levels_text(plan, levels), values.mean(task.name, names)});
+      const std::vector<double> single = values.of_seeds(task.name, names);
+      out.means.push_back({task.name, detail::levels_text(plan, levels), estimate_mean(single), single});
     }
   const auto difference = [&](const std::string& factor, const std::string& level, const std::string& than,
                               const std::string& task) {

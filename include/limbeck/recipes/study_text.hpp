@@ -102,7 +102,7 @@ namespace detail {
     all["prepared"].push_back({{"step", p.step}, {"task", p.task}, {"value", p.value}});
   for (const study_mean& m : s.means) {
     all["means"].push_back(detail::json_of(m.value));
-    all["means"].back().update({{"task", m.task}, {"levels", m.levels}});
+    all["means"].back().update({{"task", m.task}, {"levels", m.levels}, {"single", m.single}});
   }
   for (const study_difference& d : s.differences) all["differences"].push_back(detail::json_of(d));
   for (const study_verdict& v : s.verdicts) {

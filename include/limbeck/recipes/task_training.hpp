@@ -13,8 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "limbeck/backend/simd_dispatch.hpp"
-#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/recipes/classifier.hpp"
@@ -275,11 +273,10 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
     return report;
   }
   save_to(options.output / "last");
-  run_summary ends = detail::summarise_output(on, options, teacher, dev.front(), learner.layer_pairs(), out, report);
+  const run_summary ends =
+      detail::summarise_output(on, options, teacher, dev.front(), learner.layer_pairs(), out, report);
   loop.note_at_end(ends.record);
-  ends.speed.update(
-      {{"seconds of training", result.seconds}, {"threads", on.threads}, {"SIMD level", name_of(active_simd_level())}});
-  write_file(options.output / "speed.json", ends.speed.dump(2) + "\n");
+  detail::write_speed(options.output, ends.speed, result.seconds, on.threads);
   loop.finish();
   if (!options.brief) report_run(options.output);
   return report;

@@ -30,15 +30,19 @@ template <launchable E>
   return in_label_order(std::move(logits), classes_by_label(teacher.config, set.task));
 }
 
+/// What a model is known by: a hash of its weights and of the text of its configuration.
+[[nodiscard]] inline std::string hash_of_model(view<const float, 1> weights, const std::string& config) {
+  return hash_text(fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
+                                          static_cast<std::size_t>(weights.count()) * sizeof(float)),
+                         fnv1a(config)));
+}
+
 /// What a store of the teacher's outputs for a task is known by.
 [[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
-  const view<const float, 1> weights = teacher.parameters();
-  const std::uint64_t model = fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
-                                                     static_cast<std::size_t>(weights.count()) * sizeof(float)),
-                                    fnv1a(config_text(teacher.config)));
   std::string of_task = task.name;
   for (const std::string& label : task.label_names) of_task += "," + label;
-  return {hash_text(model), hash_text(teacher.pieces.pieces().content_hash()), of_task};
+  return {hash_of_model(teacher.parameters(), config_text(teacher.config)),
+          hash_text(teacher.pieces.pieces().content_hash()), of_task};
 }
 
 /// What the teacher kept for the task. Throws file_error where it is another's.
@@ -61,8 +65,8 @@ template <launchable E>
     return in_label_order(logits_from_last_hidden(on, teacher.model, teacher.parameters(), store, rows),
                           classes_by_label(teacher.config, task));
   kept_batch all;
-  store.prefetch(rows);
-  store.gather(rows, all);
+  store.prefetch(rows, signal::logits);
+  store.gather(rows, all, signal::logits);
   return std::move(all.logits);
 }
 
