@@ -325,7 +325,10 @@ set(
   training/teacher_store_file.hpp
   training/teacher_store_format.hpp
   training/teacher_store_writer.hpp
+  training/term_checks.hpp
+  training/term_context.hpp
   training/term_kinds.hpp
+  training/term_losses.hpp
   training/term_spec.hpp
   training/terms.hpp
   training/token_states.hpp
