@@ -286,6 +286,7 @@ set(
   recipes/study_text.hpp
   recipes/task.hpp
   recipes/task_sharing.hpp
+  recipes/task_teacher.hpp
   recipes/task_training.hpp
   recipes/teacher_outputs.hpp
   recipes/teacher_prediction_task.hpp

@@ -38,6 +38,7 @@
 #include "limbeck/recipes/study_text.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_sharing.hpp"
+#include "limbeck/recipes/task_teacher.hpp"
 #include "limbeck/recipes/task_training.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/recipes/teacher_prediction_task.hpp"

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,9 +19,8 @@
 #include "limbeck/recipes/run_summary.hpp"
 #include "limbeck/recipes/task.hpp"
 #include "limbeck/recipes/task_sharing.hpp"
-#include "limbeck/recipes/teacher_outputs.hpp"
+#include "limbeck/recipes/task_teacher.hpp"
 #include "limbeck/training/learned_parameters.hpp"
-#include "limbeck/training/stored_teacher.hpp"
 #include "limbeck/training/trainer.hpp"
 
 namespace limbeck {
@@ -112,96 +109,116 @@ namespace detail {
   return context;
 }
 
-/// Looks at what the run left in its output folder, and tells the report of it.
+/// A run on a task, from what is asked for to what it leaves. Looks at what it is made from.
 template <launchable E>
-[[nodiscard]] run_summary summarise_output(const E& on, const task_training_options& options,
-                                           const text_classifier* teacher, const sample_set& dev,
-                                           const pairs_of_terms& pairs, console& out, task_training_report& report) {
-  run_summary found = summarise_run(on, load_text_classifier(options.output), options.brief ? nullptr : teacher, dev,
-                                    pairs, options.keeps == kept_state::best, out);
-  report.metrics = found.metrics;
-  report.teacher_agreement = found.teacher_agreement;
-  return found;
-}
-
-/// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
-class task_teacher {
+class task_run {
  public:
-  /// Throws file_error where the store is of another teacher or task.
-  task_teacher(const text_classifier* model, const std::filesystem::path& store, const task_description& task)
-      : model_(model) {
-    expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
-    if (store.empty()) return;
-    store_ = std::make_shared<const teacher_store>(open_store(store, *model, task));
-    text_ = store.filename().string() + " " + store_->checksum();
+  /// Writes nothing. Throws where what is asked for makes no sense.
+  task_run(const E& on, const text_classifier& student, const text_classifier* teacher, const task_texts& texts,
+           const task_training_options& options, const std::string& verb, const std::string& student_text, console& out)
+      : on_(on),
+        student_(student),
+        teacher_(teacher),
+        options_(options),
+        out_(out),
+        taught_(teacher, options.store, texts.train.task),
+        learner_(student.model.parameters(), student.parameters(), options.losses,
+                 context_of(student.config, teacher, taught_.top_k_temperature()), options.training.seed),
+        train_(training_samples(texts, options.transfer, options.task.max_length, student.pieces, out)),
+        dev_(make_sample_sets(texts.dev, student.pieces, options.task.max_length)),
+        shared_(options.sharing, options.training, learner_.shares_samples(), train_, out) {
+    if (!options.learned.empty()) learner_.start_from(options.learned);
+    taught_.expects_outputs_of(train_);
+    expects(!learner_.shares_samples() || options.sharing.rule == sharing_rule::naive || options.precision == "float32",
+            [&] {
+              return message("samples=rw_kd takes differences of losses that precision ", options.precision,
+                             " would not show, expected float32");
+            });
+    settings_ = settings_of(options, verb, student_text, teacher, taught_.store_text(), learner_.shares_samples(),
+                            train_, dev_);
   }
 
-  [[nodiscard]] const text_classifier* model() const { return model_; }
-  /// What a resumed run's store must repeat; empty: none.
-  [[nodiscard]] const std::string& store_text() const { return text_; }
-  /// Where its likeliest classes alone are kept, the temperature that they are kept for.
-  [[nodiscard]] std::optional<double> top_k_temperature() const {
-    return store_ && store_->is_top_k() ? std::optional(store_->temperature()) : std::nullopt;
+  /// The report of a run that an earlier process brought to its end; nothing where there is none. Throws where that run
+  /// had other settings.
+  [[nodiscard]] std::optional<task_training_report> ended() {
+    const auto end = options_.resume ? end_of_run(options_.output) : std::nullopt;
+    if (!end) return std::nullopt;
+    expects_settings_of_run(options_.output, settings_);
+    out_.say("the run in " + options_.output.string() + " is complete");
+    task_training_report report{.updates = end->template required<std::int64_t>("step"),
+                                .best_epoch = end->template required<std::int64_t>("best_epoch"),
+                                .parameters = student_.model.parameters().size()};
+    (void)summarise(report);
+    if (!options_.brief) report_run(options_.output);  // it may have been killed before it did so itself
+    return report;
   }
-  /// Throws file_error where the store has nothing for `train`.
-  void expects_outputs_of(const sample_set& train) {
-    if (store_ && read_by_batch())
-      (void)store_->rows_of(train);
-    else if (store_)
-      expects_logits_of(*store_, train);
-  }
-  /// Gives a step the outputs that its terms read of `part`: of the training samples `all`, or some of them. What is
-  /// not kept is computed once, for all, so that no bit depends on the part.
-  template <launchable E>
-  void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
-             console& out) {
-    if (store_ && read_by_batch()) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
-    if (model_ == nullptr || !step.reads_teacher_logits() || top_k_temperature()) return;
-    const index classes = model_->config.classes;
-    if (logits_.empty())
-      logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
-                                                : teacher_logits(on, *model_, all, out);
-    const float* here = logits_.data();
-    if (&part != &all) {
-      std::vector<float>& some = parts_.emplace_back();
-      for (index i = 0; i < part.size(); ++i)
-        some.insert(some.end(), here + part.number(i) * classes, here + (part.number(i) + 1) * classes);
-      here = some.data();
-    }
-    step.use_logits(view<const float, 2>(here, part.size(), classes));
+
+  [[nodiscard]] task_training_report train() {
+    taught_by<bert_classifier, float> from;
+    if (teacher_ != nullptr) from = {&teacher_->model, teacher_->parameters(), {}};
+    distiller<bert_classifier, E, float> step(student_.model, from, learner_.template terms<E>());
+    const sample_set& trained_on = shared_.trained_on(train_);
+    taught_.teach(on_, train_, trained_on, step, out_);
+    shared_.join(student_.model, from, trained_on.size(), step,
+                 [&](const sample_set& part, auto& theirs) { taught_.teach(on_, train_, part, theirs, out_); });
+    trainer<E> loop(
+        on_, student_.model, learner_.table(), learner_.weights(), learner_.gradients(), step, options_.training,
+        options_.output, settings_, [&] { save_best(); }, out_);
+    evaluator scores;
+    if (options_.keeps == kept_state::best)
+      scores = [&] { return dev_scores(on_, student_.model, read_only(learner_.weights()), dev_); };
+    const run_result result = loop.run(trained_on, scores, options_.resume);
+    task_training_report report{.end = result.end,
+                                .asked_to_stop = result.asked_to_stop,
+                                .updates = result.at.updates,
+                                .best_epoch = result.at.best_epoch,
+                                .parameters = student_.model.parameters().size(),
+                                .seconds = result.seconds};
+    if (result.end == run_end::interrupted)
+      out_.say("stopped at update " + std::to_string(report.updates) + "; go on with --resume");
+    else
+      close(loop, report);
+    return report;
   }
 
  private:
-  /// Whether the store has more than the logits of every class, which a step is given at once.
-  [[nodiscard]] bool read_by_batch() const {
-    return store_->is_top_k() || has(store_->holds(), signal::embeddings | signal::of_layers);
+  void save_to(const std::filesystem::path& folder) {
+    save_model(folder, student_.config, learner_.table(), read_only(learner_.weights()), student_.vocabulary_text());
+  }
+  void save_best() {
+    save_to(options_.output);
+    if (options_.keeps == kept_state::last) learner_.save_learned(options_.output / "learned.safetensors");
+  }
+  /// Looks at what the run left in its output folder, and tells the report of it.
+  [[nodiscard]] run_summary summarise(task_training_report& report) {
+    run_summary found = summarise_run(on_, load_text_classifier(options_.output), options_.brief ? nullptr : teacher_,
+                                      dev_.front(), learner_.layer_pairs(), options_.keeps == kept_state::best, out_);
+    report.metrics = found.metrics;
+    report.teacher_agreement = found.teacher_agreement;
+    return found;
+  }
+  /// Leaves what a complete run leaves.
+  void close(trainer<E>& loop, task_training_report& report) {
+    save_to(options_.output / "last");
+    const run_summary ends = summarise(report);
+    loop.note_at_end(ends.record);
+    write_speed(options_.output, ends.speed, report.seconds, on_.threads);
+    loop.finish();
+    if (!options_.brief) report_run(options_.output);
   }
 
-  const text_classifier* model_;
-  std::shared_ptr<const teacher_store> store_;
-  std::deque<stored_teacher> kept_;  // of training samples, or some; steps look at them
-  std::string text_;
-  std::vector<float> logits_;              // of all training samples
-  std::vector<std::vector<float>> parts_;  // of some
+  const E& on_;
+  const text_classifier& student_;
+  const text_classifier* teacher_;
+  const task_training_options& options_;
+  console& out_;
+  task_teacher taught_;
+  learned_parameters learner_;
+  sample_set train_;
+  std::vector<sample_set> dev_;
+  task_sharing<E> shared_;
+  json settings_;
 };
-
-/// The report of a run that an earlier process brought to its end; nothing where there is none. Throws where that run
-/// had other settings.
-template <launchable E>
-[[nodiscard]] std::optional<task_training_report> report_of_end(const E& on, const task_training_options& options,
-                                                                const json& settings, const text_classifier* teacher,
-                                                                const sample_set& dev, const pairs_of_terms& pairs,
-                                                                task_training_report report, console& out) {
-  const auto end = options.resume ? end_of_run(options.output) : std::nullopt;
-  if (!end) return std::nullopt;
-  expects_settings_of_run(options.output, settings);
-  out.say("the run in " + options.output.string() + " is complete");
-  report.updates = end->required<std::int64_t>("step");
-  report.best_epoch = end->required<std::int64_t>("best_epoch");
-  (void)summarise_output(on, options, teacher, dev, pairs, out, report);
-  if (!options.brief) report_run(options.output);  // it may have been killed before it did so itself
-  return report;
-}
 
 }  // namespace detail
 
@@ -216,70 +233,11 @@ task_training_report train_on_task(const E& on, const text_classifier& student, 
                                    const std::string& verb, const std::string& student_text, console& out,
                                    const run_lock* held = nullptr) {
   options.training.check();
-  detail::task_teacher taught(teacher, options.store, texts.train.task);
-  learned_parameters learner(student.model.parameters(), student.parameters(), options.losses,
-                             detail::context_of(student.config, teacher, taught.top_k_temperature()),
-                             options.training.seed);
-  if (!options.learned.empty()) learner.start_from(options.learned);
-  const sample_set train =
-      detail::training_samples(texts, options.transfer, options.task.max_length, student.pieces, out);
-  const std::vector<sample_set> dev = make_sample_sets(texts.dev, student.pieces, options.task.max_length);
-  taught.expects_outputs_of(train);
-  const json settings = detail::settings_of(options, verb, student_text, teacher, taught.store_text(),
-                                            learner.shares_samples(), train, dev);
-  expects(!learner.shares_samples() || options.sharing.rule == sharing_rule::naive || options.precision == "float32",
-          [&] {
-            return message("samples=rw_kd takes differences of losses that precision ", options.precision,
-                           " would not show, expected float32");
-          });
-  detail::task_sharing<E> shared(options.sharing, options.training, learner.shares_samples(), train, out);
+  detail::task_run<E> run(on, student, teacher, texts, options, verb, student_text, out);
   std::optional<run_lock> lock;
   if (held == nullptr) lock.emplace(detail::claim_folder(options.output, options.resume));
-  task_training_report report{.parameters = student.model.parameters().size()};
-  if (auto ended =
-          detail::report_of_end(on, options, settings, teacher, dev.front(), learner.layer_pairs(), report, out))
-    return *ended;
-
-  taught_by<bert_classifier, float> from;
-  if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
-  distiller<bert_classifier, E, float> step(student.model, from, learner.template terms<E>());
-  const sample_set& trained_on = shared.trained_on(train);
-  taught.teach(on, train, trained_on, step, out);
-  shared.join(student.model, from, trained_on.size(), step,
-              [&](const sample_set& part, auto& theirs) { taught.teach(on, train, part, theirs, out); });
-  const std::string vocabulary = student.vocabulary_text();
-  const auto save_to = [&](const std::filesystem::path& folder) {
-    save_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
-  };
-  trainer<E> loop(
-      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, settings,
-      [&] {
-        save_to(options.output);
-        if (options.keeps == kept_state::last) learner.save_learned(options.output / "learned.safetensors");
-      },
-      out);
-  evaluator scores;
-  if (options.keeps == kept_state::best)
-    scores = [&] { return dev_scores(on, student.model, read_only(learner.weights()), dev); };
-  const run_result result = loop.run(trained_on, scores, options.resume);
-  report.end = result.end;
-  report.asked_to_stop = result.asked_to_stop;
-  report.updates = result.at.updates;
-  report.best_epoch = result.at.best_epoch;
-  report.seconds = result.seconds;
-  if (result.end == run_end::interrupted) {
-    out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
-    return report;
-  }
-  save_to(options.output / "last");
-  const run_summary ends =
-      detail::summarise_output(on, options, teacher, dev.front(), learner.layer_pairs(), out, report);
-  loop.note_at_end(ends.record);
-  detail::write_speed(options.output, ends.speed, result.seconds, on.threads);
-  loop.finish();
-  if (!options.brief) report_run(options.output);
-  return report;
+  if (auto ended = run.ended()) return *ended;
+  return run.train();
 }
 
 }  // namespace limbeck

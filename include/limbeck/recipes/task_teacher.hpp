@@ -1,0 +1,81 @@
+// A run's teacher: asked, or read from a store.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "limbeck/core/error.hpp"
+#include "limbeck/recipes/classifier.hpp"
+#include "limbeck/recipes/teacher_outputs.hpp"
+#include "limbeck/training/console.hpp"
+#include "limbeck/training/distiller.hpp"
+#include "limbeck/training/stored_teacher.hpp"
+
+namespace limbeck::detail {
+
+/// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
+class task_teacher {
+ public:
+  /// Throws file_error where the store is of another teacher or task.
+  task_teacher(const text_classifier* model, const std::filesystem::path& store, const task_description& task)
+      : model_(model) {
+    expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
+    if (store.empty()) return;
+    store_ = std::make_shared<const teacher_store>(open_store(store, *model, task));
+    text_ = store.filename().string() + " " + store_->checksum();
+  }
+
+  [[nodiscard]] const text_classifier* model() const { return model_; }
+  /// What a resumed run's store must repeat; empty: none.
+  [[nodiscard]] const std::string& store_text() const { return text_; }
+  /// Where its likeliest classes alone are kept, the temperature that they are kept for.
+  [[nodiscard]] std::optional<double> top_k_temperature() const {
+    return store_ && store_->is_top_k() ? std::optional(store_->temperature()) : std::nullopt;
+  }
+  /// Throws file_error where the store has nothing for `train`.
+  void expects_outputs_of(const sample_set& train) {
+    if (store_ && read_by_batch())
+      (void)store_->rows_of(train);
+    else if (store_)
+      expects_logits_of(*store_, train);
+  }
+  /// Gives a step the outputs that its terms read of `part`: of the training samples `all`, or some of them. What is
+  /// not kept is computed once, for all, so that no bit depends on the part.
+  template <launchable E>
+  void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
+             console& out) {
+    if (store_ && read_by_batch()) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
+    if (model_ == nullptr || !step.reads_teacher_logits() || top_k_temperature()) return;
+    const index classes = model_->config.classes;
+    if (logits_.empty())
+      logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
+                                                : teacher_logits(on, *model_, all, out);
+    const float* here = logits_.data();
+    if (&part != &all) {
+      std::vector<float>& some = parts_.emplace_back();
+      for (index i = 0; i < part.size(); ++i)
+        some.insert(some.end(), here + part.number(i) * classes, here + (part.number(i) + 1) * classes);
+      here = some.data();
+    }
+    step.use_logits(view<const float, 2>(here, part.size(), classes));
+  }
+
+ private:
+  /// Whether the store has more than the logits of every class, which a step is given at once.
+  [[nodiscard]] bool read_by_batch() const {
+    return store_->is_top_k() || has(store_->holds(), signal::embeddings | signal::of_layers);
+  }
+
+  const text_classifier* model_;
+  std::shared_ptr<const teacher_store> store_;
+  std::deque<stored_teacher> kept_;  // of training samples, or some; steps look at them
+  std::string text_;
+  std::vector<float> logits_;              // of all training samples
+  std::vector<std::vector<float>> parts_;  // of some
+};
+
+}  // namespace limbeck::detail
