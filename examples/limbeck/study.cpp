@@ -9,9 +9,26 @@
 namespace program {
 namespace {
 
+constexpr const char* plain_letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./%@";
+
 void print_summary(const limbeck::study_summary& s, bool as_json) {
   const std::string text = as_json ? limbeck::json_of(s).dump() + "\n" : limbeck::markdown_of(s);
   std::fputs(text.c_str(), stdout);
+}
+
+/// A line each, in the order in which they run: the words of a command, quoted as a shell wants it, or a JSON array.
+void print_commands(const limbeck::study_cells& all, bool as_json) {
+  const auto print = [&](const std::vector<std::string>& words) {
+    if (as_json) return void(std::printf("%s\n", limbeck::json(words).dump().c_str()));
+    std::string line = "limbeck";
+    for (const std::string& word : words) {
+      const bool plain = word.find_first_not_of(plain_letters) == std::string::npos;
+      line += plain ? " " + word : " '" + CLI::detail::find_and_replace(word, "'", "'\\''") + "'";
+    }
+    std::printf("%s\n", line.c_str());
+  };
+  for (const limbeck::study_step& step : all.steps) print(step.run.command);
+  for (const limbeck::study_cell& cell : all.cells) print(cell.run.command);
 }
 
 int report_study(const limbeck::study_report& r, const limbeck::study_options& o, limbeck::console& out, bool as_json) {
@@ -35,7 +52,7 @@ int report_study(const limbeck::study_report& r, const limbeck::study_options& o
 work add_study(CLI::App& app) {
   struct options : common_options, limbeck::study_options {
     std::vector<std::string> settings;
-    bool only_report = false;
+    bool only_report = false, dry_run = false;
   };
   const auto o = std::make_shared<options>();
   CLI::App& verb = *app.add_subcommand("study", "Run a plan of many runs, in processes side by side, and compare them");
@@ -49,6 +66,9 @@ work add_study(CLI::App& app) {
   verb.add_option("--program", o->program, "Program that does the runs, with the verbs of this one")
       ->default_str("this one");
   verb.add_flag("--keep", o->keep, "Keep the folders of finished cells");
+  verb.add_option("--reuse", o->reuse, "Folder of another study, whose steps and kept cells serve here; several times")
+      ->check(CLI::ExistingDirectory);
+  verb.add_flag("--dry-run", o->dry_run, "Run nothing; print the command of every step and cell");
   verb.add_flag("--only-report", o->only_report, "Run nothing; print what the finished cells say");
   add_common(verb, *o);
   verb.final_callback([o] {
@@ -62,6 +82,10 @@ work add_study(CLI::App& app) {
   return [o] {
     limbeck::study_options& study = *o;
     study.threads = o->common_options::threads;
+    if (o->dry_run) {
+      print_commands(limbeck::cells_of(limbeck::read_study_plan(study.plan, study.set), study.output), o->json);
+      return success;
+    }
     if (o->only_report) {
       print_summary(limbeck::summarise_study(study), o->json);
       return success;

@@ -162,7 +162,13 @@ recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
   return all;
 }
 
-/// What `limbeck store --states` calls so.
+/// What `limbeck store --what` and --states call so.
+const std::map<std::string, limbeck::kept_outputs>& kept_outputs_by_name() {
+  using enum limbeck::kept_outputs;
+  static const std::map<std::string, limbeck::kept_outputs> all{
+      {"logits", logits}, {"top-k", top_k}, {"last-hidden", last_hidden}, {"layers", layers}};
+  return all;
+}
 limbeck::signal_set states_called(const std::string& name) {
   using namespace limbeck::signal;
   return name == "hidden" ? embeddings | hidden : name == "attention" ? queries | keys : values;
@@ -201,7 +207,7 @@ work add_distill(CLI::App& app) {
 
 work add_store(CLI::App& app) {
   struct options : common_options, limbeck::store_options {
-    std::string storage = "f32", precision = "float32";
+    std::string what_to_keep = "logits", storage = "f32", precision = "float32";
     std::vector<std::string> of_layers;
   };
   const auto o = std::make_shared<options>();
@@ -209,13 +215,9 @@ work add_store(CLI::App& app) {
   verb.add_option("--teacher", o->teacher, "Folder with a fine-tuned model")->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, behind the training samples");
   verb.add_option("--output", o->output, "File to write; in a folder that is there, teacher.safetensors")->required();
-  const std::map<std::string, limbeck::kept_outputs> outputs{{"logits", limbeck::kept_outputs::logits},
-                                                             {"top-k", limbeck::kept_outputs::top_k},
-                                                             {"last-hidden", limbeck::kept_outputs::last_hidden},
-                                                             {"layers", limbeck::kept_outputs::layers}};
-  verb.add_option("--what", o->what, "Kept of a sample: logits, top-k, last-hidden or layers")
-      ->transform(CLI::CheckedTransformer(outputs).description(""))
-      ->default_str("logits");
+  verb.add_option("--what", o->what_to_keep, "Kept of a sample: logits, top-k, last-hidden or layers")
+      ->check(CLI::IsMember(kept_outputs_by_name()))
+      ->capture_default_str();
   const auto* states = verb.add_option("--states", o->of_layers, "Kept of layers: hidden, attention or values")
                            ->check(CLI::IsMember({"hidden", "attention", "values"}))
                            ->delimiter(',')
@@ -235,6 +237,7 @@ work add_store(CLI::App& app) {
   add_task(verb, o->task);
   add_common(verb, *o);
   verb.final_callback([o, k, temperature, states] {
+    o->what = kept_outputs_by_name().at(o->what_to_keep);
     const bool top_k = o->what == limbeck::kept_outputs::top_k;
     if (states->count() > 0) {
       if (o->what != limbeck::kept_outputs::layers) throw CLI::RequiresError("--states", "--what layers");

@@ -369,6 +369,11 @@ TEST_CASE("kept probabilities are those before dropout") {
 }
 
 TEST_CASE("without values attention gives the maps alone, bit for bit") {
+  workplace torn(9, 2, 5, {{0, 4, 4}});
+  CHECK_THROWS_WITH(ops::attention(cpu_executor<>{}, {.heads = 2}, seen(torn.rows), read_only(torn.third(torn.qkv, 0)),
+                                   read_only(torn.third(torn.qkv, 1)), view<const double, 2>{}, torn.context.all(),
+                                   view<double, 2>{}, square_blocks<double>{}, square_blocks<double>{}),
+                    "attention: values, context and log_sum are all there, or none is");
   for (const bool causal : {false, true}) {
     workplace whole(9, 2, 5, {{0, 4, 4}, {5, 4, 3}}), maps = whole;
     const attention_shape shape{.heads = 2, .causal = causal};

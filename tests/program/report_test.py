@@ -180,6 +180,13 @@ def check_study():
     check(page.numbers("rte") == [[None, n, 0.5, 0.1, 0.25, 0.75, None] for n in (3, 2)], f"the means: {page.tables['rte']}")
     check([row[-1][0] for row in page.tables["loss"][1:] + page.tables["claims"][1:]] == ["better", "undecided"], "the verdicts")
     check(text.count('class="dot faint c7"') == 5, "a dot for each cell")
+    (folder / "differences-1.svg").rename(folder / "kept.svg")
+    succeeds("report", folder, "--output", folder / "other.html")
+    check(not (folder / "differences-1.svg").exists(), "a page elsewhere is one file")
+    (folder / "kept.svg").rename(folder / "differences-1.svg")
+    (folder / "wrong").mkdir()
+    (folder / "wrong/summary.json").write_text(json.dumps(summary | {"means": [estimate | {"task": "a", "levels": "b", "single": ["x"]}]}))
+    fails([folder / "wrong/summary.json", "single"], "report", folder / "wrong")
     image = ElementTree.parse(folder / "differences-1.svg").getroot()
     check(image.tag == "{http://www.w3.org/2000/svg}svg" and any("b: rte" in (t.text or "") for t in image.iter()),
           "a plot of each factor that other pages can show")

@@ -3,7 +3,7 @@
 import json
 import signal
 
-from small_task import (FOLDER, check, complaint_of, fails, finish, make_teacher, make_vocabulary, names_in, numbers,
+from small_task import (FOLDER, check, complaint_of, fails, finish, lines_of, make_teacher, make_vocabulary, names_in, numbers,
                         read_safetensors, run, start, succeeds, task_of, training_of, wait_until, write_rows, write_task, write_texts)
 
 STUDENT = "layers=1,width=16,heads=2,inner=32"
@@ -71,16 +71,44 @@ def check_layers(teacher, data):
           "the states that were asked for, and no others")
 
     terms = ["--loss", "soft_target_kl"]
-    for term in ("attention_mse:of=scores", "hidden_mse", "patience"):
-        terms += ["--loss", f"{term}{',' if ':' in term else ':'}mapping=last"]
+    for term in ("attention_mse:of=scores", "hidden_mse:", "patience:", "value_relation:"):
+        terms += ["--loss", f"{term}{'' if term.endswith(':') else ','}mapping=last"]
     distilled(teacher, data, "asked", *terms)
-    for name, file in (("read", told["output"]), ("read_in_part", values)):
+    rounded = FOLDER / "rounded.safetensors"
+    succeeds(*keep, rounded, "--storage", "bf16")
+
+    def gap_of(name, file):
         distilled(teacher, data, name, *terms, "--store", file)
-        gap = max(abs(a - b) for a, b in zip(weights_of("asked"), weights_of(name)))
-        check(gap < 1e-4, f"a student of states that were {name} is the one that asked, but for rounding: {gap}")
+        return max(abs(a - b) for a, b in zip(weights_of("asked"), weights_of(name)))
+    apart = gap_of("of_rounded_states", rounded)
+    for name, file in (("all_but_values", told["output"]), ("values", values)):
+        gap = gap_of(f"of_{name}", file)
+        check(gap < 1e-4 and gap < apart / 4, f"states that were read teach as those that were asked for, but for rounding: {gap}, {apart}")
+    brief = distilled(teacher, data, "brief", *terms, "--brief")
+    check(brief == (FOLDER / "asked/model.safetensors").read_bytes(), "a brief run trains the same student")
+    check(not (FOLDER / "brief/report.html").exists(), "and has no page")
+    (final,) = [line for line in lines_of(FOLDER / "brief/run.jsonl") if line["event"] == "final"]
+    check(set(final["models"]) == {"student"} and "layers" not in final and "agreement" not in final, f"nor says of its teacher: {final}")
+    check_parts(teacher, data, told["output"])
     done = run("store", "--teacher", teacher, *task_of(data), "--states", "hidden", "--output", FOLDER / "not_kept")
     check(done.returncode == 2 and "--what layers" in done.stderr and not (FOLDER / "not_kept").exists(),
           f"states of other stores are wrong usage: {done.stderr}")
+
+
+def check_parts(teacher, data, store):
+    """A store of layers has to have every sample, and serves runs that hold some of them out."""
+    rows = [line.split("\t") for line in (data / "train.tsv").read_text().splitlines()]
+    write_rows(FOLDER / "more" / "train.tsv", rows + [("a story that nobody told", 1)])
+    write_rows(FOLDER / "more" / "dev.tsv", rows)
+    line = ["distill", "--teacher", teacher, "--student", STUDENT, "--store", store]
+    out = FOLDER / "not_written"
+    fails([store, "sample 96 of 97"], *line, *training_of(FOLDER / "more", out), leaves=out)
+    fails([store, "copies"], *line, *training_of(data, out), "--recipe", "tinybert", "--augment", 1, leaves=out)
+    shared = ["--loss", "soft_target_kl:samples=rw_kd", "--loss", "cross_entropy:samples=rw_kd_rest", "--loss", "hidden_mse:mapping=last"]
+    distilled(teacher, data, "held_out", *shared)
+    distilled(teacher, data, "held_out_of_store", *shared, "--store", store)
+    gap = max(abs(a - b) for a, b in zip(weights_of("held_out"), weights_of("held_out_of_store")))
+    check(gap < 1e-3, f"samples are shared alike: {gap}")
 
 
 def check_top_k(teacher, data):

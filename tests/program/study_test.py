@@ -8,6 +8,7 @@ import signal
 import statistics
 import sys
 import time
+from pathlib import Path
 
 from small_task import (ENVIRONMENT, FOLDER, TINY, check, complaint_of, fails, finish, lines_of, make_vocabulary, names_in,
                         run, start, wait_until, write_task)
@@ -196,6 +197,21 @@ def training_plan(data, words):
         tasks=[{"name": "words"}], seeds=[1, 2])
 
 
+def check_plans():
+    """Every run of the plans in docs/studies is one that its verb understands: it ends for want of files, not of usage."""
+    plans = sorted((Path(__file__).parent.parent.parent / "docs" / "studies").glob("*.json"))
+    lines = set()
+    for plan in plans:
+        done = run("study", "--plan", plan, "--output", FOLDER / "planned", "--dry-run", "--json")
+        check(done.returncode == 0, f"{plan.name}: {done.stderr}")
+        for words in map(json.loads, done.stdout.splitlines()):
+            lines.add(tuple(word for word in words if not word.startswith("--seed=")))
+    check(len(plans) > 4 and len(lines) > 100 and not (FOLDER / "planned").exists(), f"{len(lines)} runs of {len(plans)} plans, and none was made")
+    for line in sorted(lines):
+        done = run(*line, "--output", FOLDER / "planned", folder=FOLDER)
+        check(done.returncode == 1, f"{' '.join(line)}\nended with {done.returncode}: {done.stderr}")
+
+
 def check_training():
     """A study of the program itself, stopped by Ctrl-C in the middle, has the results of one that was not."""
     words = make_vocabulary()
@@ -209,13 +225,13 @@ def check_training():
     def runs():
         return list(stopped.glob("cells/*/run.jsonl"))
     process = start(*line, stopped, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    wait_until(lambda: any(file.stat().st_size > 1000 for file in runs()), process, 60)
+    wait_until(lambda: any((file.parent / "checkpoint.safetensors").exists() for file in runs()), process, 60)
     process.send_signal(signal.SIGINT)
     text = complaint_of(process, 60)
     check(process.returncode == 130 and "the same command goes on" in text, f"stops: {process.returncode} {text}")
     left = {file: file.read_bytes() for file in runs() if (file.parent / "checkpoint.safetensors").exists()}
     print(f"stopped with {len(finished(stopped))} of 4 cells finished; {len(left)} left a checkpoint")
-    check(len(finished(stopped)) < 4, "the study was stopped before its end")
+    check(len(finished(stopped)) < 4 and left, "the study was stopped before its end, in the middle of a cell")
     done = run(*line, stopped, "--keep")
     check(done.returncode == 0, f"goes on: {done.stderr}")
     for file, record in left.items():
@@ -238,5 +254,6 @@ cells = sixty_cells(claims=claims)
 check_summary(*check_kills(cells, program))
 check_failures(cells, program)
 check_refusals(program)
+check_plans()
 check_training()
 finish()

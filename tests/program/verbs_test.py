@@ -28,7 +28,7 @@ def check_usage():
     version = succeeds("--version").stdout
     for word in ("limbeck ", "provider: ", "components: ", "SIMD level: "):
         check(word in version, f"--version tells {word}")
-    for wrong in ([], ["unknown"], ["fine-tune"], ["vocab", "--corpus", "x", "--size", "many", "--output", "y"],
+    for wrong in ([], ["unknown"], ["evaluate", "--model", "x", "--data", "y", "--task", "sst-2", "--seed", 1], ["fine-tune"], ["vocab", "--corpus", "x", "--size", "many", "--output", "y"],
                   ["evaluate", "--model", "x", "--data", "y", "--task", "sst-2", "--unknown"],
                   ["predict", "--model", "x", "--threads", 0],
                   ["fine-tune", "--data", "x", "--task", "sst-2", "--output", "y"],

@@ -143,31 +143,44 @@ TEST_CASE("a cell that was stopped goes on, one that is kept stays") {
   CHECK(study.cell_folders().empty());
 }
 
-TEST_CASE("kept cells are steps of a later plan in the same folder that has the same runs") {
+TEST_CASE("steps that another study made, and cells that it kept, are links of a study that reuses it") {
   const json run{{"verb", "pretrain"}, {"arguments", {{"corpus", "x"}, {"seed", "${seed}"}}}};
-  small_study study(json{{"factors", nullptr}, {"claims", nullptr}, {"prepare", nullptr}, {"base", nullptr}});
-  json plan = json::parse(get(study.options.plan));
+  small_study first(json{{"factors", nullptr}, {"claims", nullptr}, {"prepare", nullptr}, {"base", nullptr}});
+  json plan = json::parse(get(first.options.plan));
   plan["base"] = run;
   plan["tasks"] = {{{"name", "text"}, {"metric", "spearman"}}};
-  put(study.options.plan, plan.dump());
-  study.options.keep = true;
-  const std::size_t pretrained = study.run().summary.finished;
-  CHECK(study.calls().size() == pretrained);
+  put(first.options.plan, plan.dump());
+  first.options.keep = true;
+  const std::size_t pretrained = first.run().summary.finished;
+  CHECK(first.calls().size() == pretrained);
+
+  small_study second;
   plan["prepare"] = {run};
   plan["prepare"][0]["name"] = "student";
-  plan["base"] = {{"verb", "fine-tune"}, {"arguments", {{"model", "${student}"}}}};
+  plan["base"] = {{"verb", "fine-tune"}, {"arguments", {{"model", "${student}"}, {"task", "${task}"}}}};
   plan["tasks"] = {{{"name", "rte"}}};
-  put(study.options.plan, plan.dump());
-  study.options.keep = false;
-  const study_report tuned = study.run();
+  put(second.options.plan, plan.dump());
+  second.options.reuse = {first.options.output};
+  const auto cells = std::filesystem::directory_iterator(first.options.output / "cells");
+  bool torn = true;  // one of them is not whole
+  for (const auto& cell : cells) {
+    put(cell.path() / "run.jsonl", std::string(R"({"step":0,"event":")") + (torn ? "step" : "end") + "\"}\n");
+    torn = false;
+  }
+  const study_report tuned = second.run();
   CHECK(tuned.failures.empty());
   CHECK(tuned.summary.finished == pretrained);
-  REQUIRE(study.calls().size() == 2 * pretrained);
-  CHECK_THAT(study.calls().back(), Contains("prepared/student-"));
-  CHECK(
-      std::ranges::all_of(std::filesystem::directory_iterator(study.options.output / "prepared"), [](const auto& step) {
-        return std::filesystem::exists(step.path() / "left") && std::filesystem::exists(step.path() / "result.json");
-      }));
+  CHECK(tuned.summary.steps.empty());  // what they reached is of another task
+  CHECK(second.calls().size() == pretrained + 1);
+  CHECK_THAT(second.calls().back(), Contains("prepared/student-"));
+  for (const auto& step : std::filesystem::directory_iterator(second.options.output / "prepared"))
+    CHECK(std::filesystem::exists(step.path() / "left"));
+
+  std::filesystem::remove_all(first.options.output);  // links lead nowhere: the steps run again
+  std::filesystem::remove(second.options.output / "cells.jsonl");
+  second.options.reuse.clear();
+  CHECK(second.run().failures.empty());
+  CHECK(second.calls().size() == pretrained + 1 + pretrained - 1 + pretrained);
 }
 
 TEST_CASE("other cells of a plan that changed are run, and the finished ones stay in the record") {

@@ -124,6 +124,9 @@ TEST_CASE("the states of a set are those of its batches, of which no more are ke
   CHECK(numbers_of_a_token(small_run::sizes(8), states) == 8 * (1 + 2));
   CHECK(numbers_of_a_token(small_run::sizes(8), signal::of_layers | signal::embeddings) == 8 * (1 + 4 * 2));
   const std::vector<float> logits = logits_of(on, teacher.model, teacher.parameters(), set, {.samples = 3});
+  for (const signal_set wrong : {signal::none, signal::hidden | signal::scores})
+    CHECK_THROWS_WITH(states_of(on, teacher.model, teacher.parameters(), set, wrong),
+                      "states_of: can keep any of embeddings, hidden, queries, keys and values");
   const signals<const float> all = read.said.seen();
   CHECK((all.hidden.empty() && all.queries.empty() && all.keys.empty() && all.values.size() == 2));
   bert_classifier::pass<float> pass;

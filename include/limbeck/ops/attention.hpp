@@ -13,8 +13,8 @@ namespace limbeck::ops {
 /// arXiv:1706.03762, 3.2.1). q, k, v, context: [tokens, width], head h in columns h * d .. (h + 1) * d; log_sum
 /// [tokens, heads] receives each row's log of the softmax's denominator, for the backward pass. Works on blocks of
 /// query rows: no length x length memory is needed unless `scores` (before mask and softmax) or `probabilities`
-/// (before dropout) are not empty and keep the maps. A row without a key gives 0. `v` empty: the maps alone are wanted,
-/// nothing else is written. `queries` not empty: q, context and
+/// (before dropout) are not empty and keep the maps. A row without a key gives 0. `v`, context and log_sum empty: the
+/// maps alone are wanted. `queries` not empty: q, context and
 /// log_sum hold only the first queries(i).length rows of each sample, at queries(i).begin.
 template <launchable E, class T, backend B = backend_of<E>>
 void attention(const E& on, const attention_shape& shape, view<const sample_rows, 1, B> rows, view<const T, 2, B> q,
@@ -22,6 +22,8 @@ void attention(const E& on, const attention_shape& shape, view<const sample_rows
                const square_blocks<T, B>& scores, const square_blocks<T, B>& probabilities,
                view<const sample_rows, 1, B> queries = {}) {
   shape.check(q.extent(1));
+  expects(v.empty() == context.empty() && v.empty() == log_sum.empty(),
+          "attention: values, context and log_sum are all there, or none is");
   detail::attention_forward(B{}, on, shape, detail::attention_rows<B>{rows, queries},
                             detail::attention_input<T, B>{q, k, v}, context, log_sum, scores, probabilities);
 }

@@ -204,9 +204,10 @@ struct softmax_block_kernel {
   LIMBECK_HD static void run(const block_of_rows& b, const head_memory<T>& m, const view<T, 2>& log_sum) {
     using V = simd_of_bytes<T, Bytes>;
     const index columns = b.columns<V>();
-    for (index r = 0; r < b.count; ++r)
-      if (const T sum = softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns); !log_sum.empty())
-        log_sum(b.head.queries.begin + b.first + r, b.head.head) = sum;
+    for (index r = 0; r < b.count; ++r) {
+      const T sum = softmax_row<V>(m.scores + r * m.keys, b.visible(r), columns);
+      if (!log_sum.empty()) log_sum(b.head.queries.begin + b.first + r, b.head.head) = sum;
+    }
   }
 };
 

@@ -31,15 +31,16 @@ inline std::filesystem::path report_run(const std::filesystem::path& folder, con
   return detail::write_report(folder, output, report::run_page(report::read_story(folder)));
 }
 
-/// The same for a study, whose summary.json is in `folder`; beside the page differences-1.svg and so on, a plot a
-/// factor for other pages.
+/// The same for a study, whose summary.json is in `folder`; beside a page in the folder differences-1.svg and so on, a
+/// plot a factor for other pages.
 inline std::filesystem::path report_study(const std::filesystem::path& folder,
                                           const std::filesystem::path& output = {}) {
   const report::study_story study = report::read_study_story(folder);
   const std::filesystem::path page = detail::write_report(folder, output, report::study_page(study));
+  if (!output.empty()) return page;
   const std::vector<std::string> images = report::images_of_differences(study);
   for (std::size_t f = 0; f < images.size(); ++f)
-    write_file(page.parent_path() / ("differences-" + std::to_string(f + 1) + ".svg"), images[f]);
+    write_file(folder / ("differences-" + std::to_string(f + 1) + ".svg"), images[f]);
   return page;
 }
 

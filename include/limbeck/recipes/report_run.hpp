@@ -80,7 +80,10 @@ namespace limbeck::report {
   if (taught) heads.insert(heads.end(), {"teacher", "student / teacher"});
   return section(
       "Sizes and speeds",
-      "Samples a second are those of tokenised dev samples through the forward pass, on the machine of the run.",
+      run.speed && run.speed->has("student")
+          ? "Samples a second are those of tokenised dev samples through the forward pass, on the machine of the run."
+          : "",
+
       table("sizes", heads, rows), "wide");
 }
 
@@ -109,6 +112,8 @@ namespace limbeck::report {
 
 /// What a run did, in a sentence.
 [[nodiscard]] inline std::string course_text(const run_story& run) {
+  const evaluation_axis along(run);
+  const std::string judged = run.setting("verb") == "pretrain" ? "held-out text" : "dev";
   std::string text;
   const auto add = [&](const char* before, const std::string& said) { text += said.empty() ? "" : before + said; };
   add("", run.setting("verb"));
@@ -119,8 +124,8 @@ namespace limbeck::report {
   if (run.complete())
     text += ". Complete after " + updates + "; the state shown is that " +
             (run.final && run.final->optional<std::string>("state", "") == "last"
-                 ? "of the last epoch."
-                 : "after epoch " + grouped(run.end->required<double>("best_epoch") + 1) + ", the best on dev.");
+                 ? "of its end."
+                 : "of " + grouped(along.best()) + " " + along.what() + ", the best on " + judged + ".");
   else
     text += ". Not complete: " + updates + " so far.";
   return text;

@@ -40,20 +40,25 @@ struct estimated {
 class evaluation_axis {
  public:
   explicit evaluation_axis(const run_story& run) {
-    std::vector<double> updates;
+    for (const char* counted : {"steps", "evaluate-every"})
+      if (run.settings && run.settings->optional(counted, 0.0) > 0) by_epoch_ = false;
     for (const json_value& line : run.evaluations) {
-      by_epoch_ = by_epoch_ && line.required<double>("epoch") == static_cast<double>(at_.size());
-      at_.push_back(static_cast<double>(at_.size() + 1));
-      updates.push_back(line.required<double>("step") + 1);
+      const auto number = static_cast<double>(at_.size());
+      at_.push_back(1 + (by_epoch_ ? number : line.optional("step", number)));
+      if (line.optional("best", false)) best_ = at_.back();
     }
-    if (!by_epoch_) at_ = std::move(updates);
   }
   [[nodiscard]] std::string what() const { return by_epoch_ ? "epochs done" : "updates done"; }
   [[nodiscard]] double at(std::size_t evaluation) const { return at_[evaluation]; }
-  [[nodiscard]] axis drawn() const { return by_epoch_ ? counting_axis(at_.size()) : straight_axis(0, 1.03 * at_.back()); }
+  /// When the state was reached that the run kept; 0: none was the best.
+  [[nodiscard]] double best() const { return best_; }
+  [[nodiscard]] axis drawn() const {
+    return by_epoch_ ? counting_axis(at_.size()) : straight_axis(0, 1.03 * at_.back());
+  }
 
  private:
   std::vector<double> at_;
+  double best_ = 0;
   bool by_epoch_ = true;
 };
 

@@ -94,9 +94,8 @@ struct plotted_estimate {
   const json_value metrics = study.summary.at("metrics");
   std::map<std::string, std::vector<plotted_estimate>> of_task;
   for (const json_value& m : study.summary.at("means").elements()) {
-    plotted_estimate row{m.required<std::string>("levels"), m};
-    for (const json_value& x : m.at("single").elements()) row.single.push_back(x.raw().get<double>());
-    of_task[m.required<std::string>("task")].push_back(std::move(row));
+    of_task[m.required<std::string>("task")].push_back(
+        {m.required<std::string>("levels"), m, m.optional("single", std::vector<double>())});
   }
   std::string figures;
   for (const auto& [task, rows] : of_task)

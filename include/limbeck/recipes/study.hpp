@@ -17,6 +17,7 @@
 #include "limbeck/io/json.hpp"
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/recipes/report.hpp"
+#include "limbeck/recipes/run_folder.hpp"
 #include "limbeck/recipes/study_cells.hpp"
 #include "limbeck/recipes/study_plan.hpp"
 #include "limbeck/recipes/study_plan_file.hpp"
@@ -36,17 +37,19 @@ struct study_report {
 
 namespace detail {
 
-/// A kept cell of an earlier plan that is a step of this one, as a student that is trained on: its folder becomes the
-/// step's.
-inline void take_kept_cells_as_steps(const std::filesystem::path& output, const study_cells& all,
-                                     const study_results& finished) {
+/// Steps that another study has made, or a cell that it has kept, of the same run: a link to the folder there.
+inline void reuse_steps(const std::vector<std::filesystem::path>& others, const study_cells& all) {
   for (const study_step& step : all.steps) {
-    const auto kept = output / "cells" / step.run.key;
-    const auto found = finished.find(step.run.key);
-    if (found == finished.end() || !std::filesystem::exists(kept) || std::filesystem::exists(step.folder)) continue;
-    make_folder(step.folder.parent_path());
-    write_file(kept / "result.json", found->second.dump() + "\n");
-    std::filesystem::rename(kept, step.folder);
+    if (std::filesystem::exists(step.folder)) continue;
+    std::filesystem::remove(step.folder);  // a link to what is gone
+    for (const std::filesystem::path& other : others) {
+      const auto made = other / "prepared" / step.folder.filename(), kept = other / "cells" / step.run.key;
+      const auto& found = std::filesystem::exists(made) ? made : kept;
+      if (&found == &kept && !end_of_run(kept)) continue;
+      make_folder(step.folder.parent_path());
+      std::filesystem::create_directory_symlink(std::filesystem::canonical(found), step.folder);
+      break;
+    }
   }
 }
 
@@ -59,7 +62,7 @@ inline void remove_finished_cells(const std::filesystem::path& output, const stu
   }
 }
 
-/// What the steps reached of which the folders are there.
+/// What the steps reached of which the folders are there and that are of the task of the cells that need them.
 [[nodiscard]] inline std::vector<study_prepared> prepared_of(const study_cells& all,
                                                              const std::map<std::string, std::string>& metrics) {
   std::vector<study_prepared> reached;
@@ -68,8 +71,10 @@ inline void remove_finished_cells(const std::filesystem::path& output, const stu
     if (!std::filesystem::exists(file)) continue;
     const json result = read_json(file).raw();
     for (const auto& [task, metric] : metrics) {
+      const auto task_of = [](const study_run& run) { return run.what.at("arguments").value("task", json()); };
       const bool needed = std::ranges::any_of(all.cells, [&, &task = task](const study_cell& c) {
-        return c.task == task && std::ranges::find(c.run.needs, i) != c.run.needs.end();
+        return c.task == task && task_of(c.run) == task_of(all.steps[i].run) &&
+               std::ranges::find(c.run.needs, i) != c.run.needs.end();
       });
       if (needed && result.contains(metric) && result.at(metric).is_number())
         reached.push_back({all.steps[i].name, task, result.at(metric).get<double>()});
@@ -106,7 +111,7 @@ inline study_report run_study(const study_options& options, console& out) {
   detail::make_folder(options.output);
   const run_lock lock(options.output);
   study_record record(options.output / "cells.jsonl");
-  detail::take_kept_cells_as_steps(options.output, all, record.results());
+  detail::reuse_steps(options.reuse, all);
   if (!options.keep) detail::remove_finished_cells(options.output, record.results());
   detail::study_runner runner(options, all, record, out);
   study_report report;

@@ -34,6 +34,7 @@ struct study_options {
   index jobs = 1;                                    ///< cells at a time
   int threads = 1;                                   ///< of all of them together
   bool keep = false;                                 ///< the folders of finished cells
+  std::vector<std::filesystem::path> reuse{};  ///< folders of other studies, whose steps and kept cells serve here
 };
 
 namespace detail {

@@ -38,7 +38,7 @@ class task_teacher {
   }
   /// Throws file_error where the store has nothing for `train`.
   void expects_outputs_of(const sample_set& train) {
-    if (store_ && read_by_batch())
+    if (store_ && read_by_batch(*store_))
       (void)store_->rows_of(train);
     else if (store_)
       expects_logits_of(*store_, train);
@@ -48,7 +48,7 @@ class task_teacher {
   template <launchable E>
   void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
              console& out) {
-    if (store_ && read_by_batch()) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
+    if (store_ && read_by_batch(*store_)) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
     if (model_ == nullptr || !step.reads_teacher_logits() || top_k_temperature()) return;
     const index classes = model_->config.classes;
     if (logits_.empty())
@@ -65,11 +65,6 @@ class task_teacher {
   }
 
  private:
-  /// Whether the store has more than the logits of every class, which a step is given at once.
-  [[nodiscard]] bool read_by_batch() const {
-    return store_->is_top_k() || has(store_->holds(), signal::embeddings | signal::of_layers);
-  }
-
   const text_classifier* model_;
   std::shared_ptr<const teacher_store> store_;
   std::deque<stored_teacher> kept_;  // of training samples, or some; steps look at them

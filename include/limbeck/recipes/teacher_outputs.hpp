@@ -75,6 +75,12 @@ template <launchable E>
   return has(store.holds(), signal::logits) || store.last_hidden_width() > 0;
 }
 
+/// Whether a store has more than the logits of every class, which a step is given at once: it is read batch by batch,
+/// and has to have every sample.
+[[nodiscard]] inline bool read_by_batch(const teacher_store& store) {
+  return store.is_top_k() || has(store.holds(), signal::embeddings | signal::of_layers);
+}
+
 /// Throws file_error where the store has none of the samples, or keeps no logits.
 inline void expects_logits_of(const teacher_store& store, const sample_set& set) {
   const std::string file = store.path().string();

@@ -78,6 +78,21 @@ template <launchable E>
   return copies;
 }
 
+/// The store of which the stage on layers has a use: one that keeps states. Throws contract_error where the stages have
+/// samples that it cannot have.
+[[nodiscard]] inline std::filesystem::path store_of_layers(const distill_options& options,
+                                                           const text_classifier& teacher, const task_description& task,
+                                                           index copies) {
+  if (options.store.empty()) return {};
+  const teacher_store store = open_store(options.store, teacher, task);
+  expects(copies == 0 || !read_by_batch(store), [&] {
+    return message("tinybert: ", options.store.string(),
+                   " has states, or the likeliest classes, of the task's own texts, ", copies,
+                   " copies of each are wanted beside them");
+  });
+  return store.is_top_k() || !read_by_batch(store) ? std::filesystem::path() : options.store;
+}
+
 /// A stage on layers.
 [[nodiscard]] inline training_stage layer_stage(const std::string& name, const text_classifier& teacher,
                                                 const task_texts& texts, const distill_options& options, index epochs,
@@ -96,7 +111,8 @@ template <launchable E>
 
 /// Distils in the stages `general` (where a teacher for it is named), `intermediate` and `prediction`. The last one of
 /// a regression, whose own terms learn from labels, leaves out texts that have none. Throws as distill() does, and
-/// contract_error where one of general teacher and corpus is missing.
+/// contract_error where one of general teacher and corpus is missing, or where copies of texts are wanted beside a
+/// store that has to have every sample.
 template <launchable E>
 task_training_report tinybert(const E& on, distill_options options, const tinybert_options& recipe, console& out) {
   expects(recipe.general_teacher.empty() == recipe.corpus.empty(),
@@ -111,6 +127,7 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
                                               : recipe.intermediate_losses;
   };
 
+  const std::filesystem::path kept_layers = detail::store_of_layers(options, teacher, task, recipe.augmentation.copies);
   const bool labels_alone = task.regression() && options.losses.empty();
   if (options.losses.empty()) options.losses = prediction_terms(task);
   std::optional<task_texts> labelled;
@@ -129,6 +146,7 @@ task_training_report tinybert(const E& on, distill_options options, const tinybe
   texts.unlabelled = detail::copies_of(on, texts, teacher, recipe, options.training.seed, out);
   stages.push_back(detail::layer_stage("intermediate", teacher, texts, options, recipe.intermediate_epochs,
                                        recipe.intermediate_learning_rate, on_layers(teacher)));
+  stages.back().options.store = kept_layers;
   stages.push_back(
       {.name = "prediction", .teacher = &teacher, .texts = labelled ? &*labelled : &texts, .options = options});
   if (labels_alone) stages.back().options.transfer.clear();

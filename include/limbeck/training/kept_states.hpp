@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <vector>
 
+#include "limbeck/core/error.hpp"
 #include "limbeck/core/signals.hpp"
 #include "limbeck/models/model.hpp"
 #include "limbeck/training/evaluation.hpp"
@@ -29,19 +31,26 @@ struct kept_states {
 
 /// Runs the model over the batches of an evaluation and keeps its logits and `states`, any of embeddings, hidden,
 /// queries, keys and values, of all layers. Takes numbers_of_a_token() of memory for every token of the set. Throws
-/// std::runtime_error where a logit is not finite.
+/// contract_error for other states or none, std::runtime_error where a logit is not finite.
 template <launchable E>
 [[nodiscard]] kept_states states_of(const E& on, const bert_classifier& model, view<const float, 1> weights,
                                     const sample_set& set, signal_set states, const batch_limits& most = {},
                                     const progress_callback& progress = {}) {
+  constexpr signal_set possible = signal::embeddings | signal::hidden | signal::queries | signal::keys | signal::values;
+  expects((states & possible) == states && states != signal::none,
+          "states_of: can keep any of embeddings, hidden, queries, keys and values");
   const transformer_sizes& sizes = model.backbone().sizes();
+  const index tokens = std::accumulate(set.lengths.begin(), set.lengths.end(), index{0});
   kept_states out;
   kept_batch& said = out.said;
   said.layers = static_cast<std::size_t>(sizes.layers);
   said.samples = set.size();
   said.kept = model.head().classes();
   for (const detail::state_tensor& t : detail::state_tensors(said.layers))
-    if (has(states, t.what)) said.states.push_back({t.what, t.layer, sizes.width, {}});
+    if (has(states, t.what)) {
+      said.states.push_back({t.what, t.layer, sizes.width, {}});
+      said.states.back().numbers.reserve(static_cast<std::size_t>(tokens * sizes.width));
+    }
   const auto append = [](std::vector<float>& to, const view<const float, 2>& from) {
     for (index r = 0; r < from.extent(0); ++r) to.insert(to.end(), &from(r, 0), &from(r, 0) + from.extent(1));
   };

@@ -8,8 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/backend/arena.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/core/per_layer.hpp"
 #include "limbeck/core/signals.hpp"
+#include "limbeck/core/view.hpp"
 #include "limbeck/models/transformer.hpp"
 #include "limbeck/ops/attention.hpp"
 #include "limbeck/training/kept_batch.hpp"
