@@ -418,12 +418,7 @@ TEST_CASE("a run that shares its samples and is killed anywhere ends with the by
     for (const std::size_t at : {3U, 8U, 15U}) {
       const scratch_folder parts;
       small_run run = shared_run(rule);
-      run.stop_at = at;
-      run(parts.path);
-      REQUIRE(run.crashed);
-      run.stop_at = 0;
-      run.resume = true;
-      run(parts.path);
+      run.crash_in(at, parts.path).go_on(parts.path);
       CHECK(same_bits(run.weights, unbroken.weights));
       for (const char* file : {"run.jsonl", "sample_shares.jsonl", "checkpoint.safetensors"})
         CHECK(get(parts / file) == get(whole / file));

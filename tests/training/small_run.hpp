@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,6 +80,20 @@ struct small_run {
 
   [[nodiscard]] static limbeck::transformer_sizes sizes(limbeck::index width) {
     return {.vocabulary = 20, .positions = 12, .types = 2, .layers = 2, .width = width, .heads = 2, .inner = 10};
+  }
+
+  /// Runs until the batch, from 1, in which it crashes.
+  small_run& crash_in(std::size_t batch, const std::filesystem::path& folder) {
+    stop_at = batch;
+    (*this)(folder);
+    if (!crashed) throw std::logic_error("small_run: it came to its end before that batch");
+    stop_at = 0;
+    return *this;
+  }
+  /// Goes on from its checkpoint.
+  small_run& go_on(const std::filesystem::path& folder) {
+    resume = true;
+    return (*this)(folder);
   }
 
   /// Runs in `folder` from the beginning or, with `resume`, from its checkpoint.

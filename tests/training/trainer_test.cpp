@@ -257,11 +257,8 @@ TEST_CASE("a loss that is not finite in the first update does not promise a stat
 TEST_CASE("a checkpoint of another run is refused and nothing of the old run is touched") {
   const scratch_folder folder;
   small_run run;
-  run.stop_at = 6;
-  run(folder.path);
-  REQUIRE(run.crashed);
+  run.crash_in(6, folder.path);
   const std::string record = get(folder / "run.jsonl"), checkpoint = get(folder / "checkpoint.safetensors");
-  run.stop_at = 0;
   run.resume = true;
   run.settings["seed"] = 6;
   CHECK(message_of<file_error>([&] { run(folder.path); }) ==

@@ -181,28 +181,20 @@ TEST_CASE("bug_20b: five updates, a crash and five more leave the bits of ten, t
   const scratch_folder whole, parts;
   small_run unbroken, run;
   unbroken(whole.path);
-  run.stop_at = 6;
-  run(parts.path);
-  REQUIRE(run.crashed);
-  run.stop_at = 0;
-  run.resume = true;
-  run(parts.path);
+  run.crash_in(6, parts.path).go_on(parts.path);
   CHECK(same_bits(run.weights, unbroken.weights));
   CHECK(same_bits(projection_of(run).after, projection_of(unbroken).after));
   CHECK(get(whole / "checkpoint.safetensors") == get(parts / "checkpoint.safetensors"));
 
   const scratch_folder other;  // naive: the projection is not in the checkpoint, and starts anew
   small_run naive;
-  naive.stop_at = 6;
-  naive(other.path);
+  naive.crash_in(6, other.path);
   alter_checkpoint(other, [&](const std::string& name, std::vector<float>& numbers) {
     const std::vector<float> fresh = projection_of(naive).before;
     if (name == "weights")
       std::copy(fresh.begin(), fresh.end(), numbers.end() - static_cast<std::ptrdiff_t>(fresh.size()));
   });
-  naive.stop_at = 0;
-  naive.resume = true;
-  naive(other.path);
+  naive.go_on(other.path);
   CHECK_FALSE(same_bits(naive.weights, unbroken.weights));
 }
 TEST_CASE("bug_20d: a checkpoint without the projection is refused by a run that has one", "[bugs]") {
