@@ -148,17 +148,17 @@ TEST_CASE("steps that another study made, and cells that it kept, are links of a
   small_study first(json{{"factors", nullptr}, {"claims", nullptr}, {"prepare", nullptr}, {"base", nullptr}});
   json plan = json::parse(get(first.options.plan));
   plan["base"] = run;
-  plan["tasks"] = {{{"name", "text"}, {"metric", "spearman"}}};
+  plan["tasks"] = json::array({{{"name", "text"}, {"metric", "spearman"}}});
   put(first.options.plan, plan.dump());
   first.options.keep = true;
   const std::size_t pretrained = first.run().summary.finished;
   CHECK(first.calls().size() == pretrained);
 
   small_study second;
-  plan["prepare"] = {run};
+  plan["prepare"] = json::array({run});
   plan["prepare"][0]["name"] = "student";
   plan["base"] = {{"verb", "fine-tune"}, {"arguments", {{"model", "${student}"}, {"task", "${task}"}}}};
-  plan["tasks"] = {{{"name", "rte"}}};
+  plan["tasks"] = json::array({{{"name", "rte"}}});
   put(second.options.plan, plan.dump());
   second.options.reuse = {first.options.output};
   const auto cells = std::filesystem::directory_iterator(first.options.output / "cells");

@@ -53,7 +53,7 @@ TEST_CASE("the object has the same, and null for what is not known") {
   CHECK(all["prepared"] == json::parse(R"([{"step": "teacher", "task": "rte", "value": 0.75}])"));
   CHECK(all["means"][0] ==
         json::parse(R"({"task": "rte", "levels": "base", "n": 1, "mean": 0.5, "deviation": null, "low": null,
-                                "high": null, "detectable": null})"));
+                                "high": null, "detectable": null, "single": [0.5]})"));
   const json& difference = all["differences"][0];
   CHECK(difference["verdict"] == "better");
   CHECK(difference["low"].get<double>() == Approx(0.01 - 4.302653 * 0.001 / std::sqrt(3.0)));
