@@ -40,7 +40,7 @@ CLI::Option* add_run(CLI::App& verb, Options& o) {
   verb.add_option("--weight-decay", t.weight_decay, "Of weights; never of biases and norms")->capture_default_str();
   verb.add_option("--clip", t.clip, "Largest norm of the gradient; 0: any")->capture_default_str();
   verb.add_option("--dropout", t.dropout, "Share of numbers that are dropped in training")->capture_default_str();
-  verb.add_option("--early-stop", t.early_stop, "Epochs without a better score before the run ends; 0: never")
+  verb.add_option("--early-stop", t.early_stop, "Evaluations without a better score before the run ends; 0: never")
       ->capture_default_str();
   verb.add_option("--save-every", t.save_every, "Seconds between checkpoints")->capture_default_str();
   auto* losses = verb.add_option("--loss", o.losses,

@@ -151,14 +151,15 @@ recipe_options add_rw_kd(CLI::App& verb, rw_kd_arguments& o) {
 recipe_options add_tinybert(CLI::App& verb, limbeck::tinybert_options& o) {
   recipe_options all{verb, "tinybert"};
   all.add("--general-teacher", o.general_teacher, "folder with an encoder that no task has changed");
-  all.add("--corpus", o.corpus, "texts for it, one a line");
+  all.add("--corpus", o.corpus, "texts of the general stage, one a line");
   all.add("--general-epochs", o.general_epochs, "times that each of them is seen")->capture_default_str();
   all.add("--general-learning-rate", o.general_learning_rate, "in that stage")->capture_default_str();
   all.add("--intermediate-epochs", o.intermediate_epochs, "of the stage on layers")->capture_default_str();
   all.add("--intermediate-learning-rate", o.intermediate_learning_rate, "in that stage")->capture_default_str();
   all.add("--augment", o.augmentation.copies, "copies of each text in which words give way to like ones")
       ->capture_default_str();
-  all.add("--intermediate-loss", o.intermediate_losses, "term of these two; --loss is of the last");
+  all.add("--intermediate-loss", o.intermediate_losses,
+          "term of the stages general and intermediate; --loss is of the last");
   return all;
 }
 
