@@ -145,6 +145,7 @@ set(
   mappings/uniform.hpp
   mappings/without_last.hpp
   models.hpp
+  models/attention_maps.hpp
   models/classification_head.hpp
   models/initialise.hpp
   models/language_head.hpp

@@ -57,7 +57,7 @@ CLI::Option* add_run(CLI::App& verb, Options& o) {
 inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
   add_run(verb, o);
   verb.add_flag("--brief", o.brief,
-                "Leave out what only the report shows: the teacher on dev, the layers, report.html");
+                "Leave out what only the report shows: the teacher on dev, layers, calibration, report.html");
   verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");
   verb.add_option("--label-noise", o.task.noise.share, "Share of the training labels that become another class")
       ->capture_default_str();

@@ -1,6 +1,7 @@
 // Everything in limbeck/models.
 #pragma once
 
+#include "limbeck/models/attention_maps.hpp"
 #include "limbeck/models/classification_head.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/models/language_head.hpp"

@@ -1,6 +1,12 @@
 // FNV-1a against the test vectors of its authors.
 #include "limbeck/core/fnv.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "catch.hpp"
 
 namespace limbeck {
@@ -13,6 +19,27 @@ static_assert(fnv1a("foobar") == 0x85944171F73967E8u);
 TEST_CASE("a hash continues from that of the beginning, and a number counts as its bytes") {
   CHECK(fnv1a("bar", fnv1a("foo")) == fnv1a("foobar"));
   CHECK(fnv1a(0x6261, fnv1a_start) == fnv1a(std::string_view("ab\0\0\0\0\0\0", 8)));
+}
+
+TEST_CASE("a hash of words is that of numbers, then of the bytes that are left") {
+  const std::string text = "0123456789abcdefXYZ";
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+  CHECK(fnv1a_of_words(bytes.first(0)) == fnv1a_start);
+  CHECK(fnv1a_of_words(bytes.first(3)) == fnv1a("012"));
+  CHECK(fnv1a_of_words(bytes.first(8)) == (fnv1a_start ^ 0x3736353433323130u) * 0x100000001B3u);
+  CHECK(fnv1a_of_words(bytes) == fnv1a("XYZ", fnv1a_of_words(bytes.first(16))));
+  CHECK(fnv1a_of_words(bytes) == fnv1a_of_words(bytes.subspan(8), fnv1a_of_words(bytes.first(8))));
+}
+
+TEST_CASE("a hash of words shows each flipped bit") {
+  std::vector<std::byte> bytes(21, std::byte{0x5A});
+  const std::uint64_t whole = fnv1a_of_words(bytes);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes[i] ^= std::byte(1 << bit);
+      CHECK(fnv1a_of_words(bytes) != whole);
+      bytes[i] ^= std::byte(1 << bit);
+    }
 }
 
 }  // namespace

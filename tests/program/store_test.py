@@ -89,6 +89,8 @@ def check_layers(teacher, data):
     check(not (FOLDER / "brief/report.html").exists(), "and has no page")
     (final,) = [line for line in lines_of(FOLDER / "brief/run.jsonl") if line["event"] == "final"]
     check(set(final["models"]) == {"student"} and "layers" not in final and "agreement" not in final, f"nor says of its teacher: {final}")
+    (asked,) = [line for line in lines_of(FOLDER / "asked/run.jsonl") if line["event"] == "final"]
+    check(final["dev"]["student"] == asked["dev"]["student"], f"and has the scores of a look at its best state: {final}")
     check_parts(teacher, data, told["output"])
     done = run("store", "--teacher", teacher, *task_of(data), "--states", "hidden", "--output", FOLDER / "not_kept")
     check(done.returncode == 2 and "--what layers" in done.stderr and not (FOLDER / "not_kept").exists(),

@@ -62,7 +62,7 @@ struct small_run {
   bool resume = false, cached = true;
   limbeck::index teacher_layers = 2;
   limbeck::batch_limits kept_batch{.samples = 3};  ///< of the teacher whose logits are kept
-  limbeck::kept_teacher<float>* kept = nullptr;    ///< read instead of the teacher; not with `cached`
+  limbeck::kept_teacher<float>* kept = nullptr;    ///< read instead of the teacher; less logits that are `cached`
   /// Makes who decides the shares of samples; null: nobody is asked.
   std::function<std::unique_ptr<limbeck::sample_sharing<small_executor, float>>(
       const limbeck::bert_classifier&, limbeck::taught_by<limbeck::bert_classifier, float>,

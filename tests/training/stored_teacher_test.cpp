@@ -49,6 +49,7 @@ class watched_teacher final : public kept_teacher<float> {
   index samples() const override { return from_.samples(); }
   signals<const float> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted, int threads) override {
     asked.emplace_back(chosen.begin(), chosen.end());
+    signals_asked = signals_asked | wanted;
     return from_.of(chosen, wanted, threads);
   }
   void announce(std::span<const std::ptrdiff_t> chosen) override {
@@ -56,6 +57,7 @@ class watched_teacher final : public kept_teacher<float> {
     from_.announce(chosen);
   }
   std::vector<std::vector<std::ptrdiff_t>> asked, told;
+  signal_set signals_asked = signal::none;
 
  private:
   stored_teacher from_;
@@ -84,6 +86,21 @@ TEST_CASE("a run that reads logits, states and maps from a store ends where one 
   std::size_t told = 0;
   for (std::size_t b = 0; b < teacher.asked.size(); ++b)
     if (b % 8 != 0) CHECK(teacher.asked[b] == teacher.told[told++]);
+}
+
+TEST_CASE("a stored teacher is asked for what terms read, less logits that are given") {
+  const scratch_folder folder, one, two;
+  small_run run;
+  run.losses = {"logits_mse", "hidden_mse:projection=linear_bias"};
+  watched_teacher teacher(small_teacher().stored(folder / "s", run.train, signal::hidden | attention_states, 0));
+  run.kept = &teacher;
+  run.cached = false;
+  run(one.path);
+  CHECK(teacher.signals_asked == (signal::logits | signal::hidden));
+  teacher.signals_asked = signal::none;
+  run.cached = true;
+  run(two.path);
+  CHECK(teacher.signals_asked == signal::hidden);
 }
 
 TEST_CASE("a stored teacher gives what is wanted and kept, and makes maps only where it knows the heads") {

@@ -1,8 +1,12 @@
 // A hash of bytes that is the same on every machine and in every release.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +25,20 @@ inline constexpr std::uint64_t fnv1a_start = 0xCBF29CE484222325u;
 /// Of the number's eight bytes, the lowest first.
 [[nodiscard]] constexpr std::uint64_t fnv1a(std::uint64_t number, std::uint64_t hash) {
   for (int byte = 0; byte < 8; ++byte) hash = fnv1a_step(hash, static_cast<char>(number >> 8 * byte & 255));
+  return hash;
+}
+
+/// The same of eight bytes at a time, each eight as a number with the lowest byte first, and of those behind the last
+/// eight one by one: shows damage as surely, several times as fast. It continues from a beginning of whole eights.
+[[nodiscard]] inline std::uint64_t fnv1a_of_words(std::span<const std::byte> bytes, std::uint64_t hash = fnv1a_start) {
+  std::size_t at = 0;
+  for (; at + 8 <= bytes.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, 8);
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    hash = (hash ^ word) * 0x100000001B3u;
+  }
+  for (; at < bytes.size(); ++at) hash = fnv1a_step(hash, static_cast<char>(bytes[at]));
   return hash;
 }
 

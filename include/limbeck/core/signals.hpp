@@ -19,6 +19,10 @@ enum class signal_set : unsigned {};
 [[nodiscard]] constexpr signal_set operator&(signal_set a, signal_set b) {
   return signal_set{unsigned(a) & unsigned(b)};
 }
+/// What is in `a` and not in `b`.
+[[nodiscard]] constexpr signal_set operator-(signal_set a, signal_set b) {
+  return signal_set{unsigned(a) & ~unsigned(b)};
+}
 
 namespace signal {
 inline constexpr signal_set none{0}, logits{1}, embeddings{2}, hidden{4}, scores{8}, probabilities{16}, queries{32},

@@ -111,10 +111,8 @@ signals<T> model<Backbone, Head>::zero_like(const E& on, const signals<T>& seen,
   const auto maps = [&](const per_layer<square_blocks<T>>& like, per_layer<square_blocks<T>>& out) {
     out = per_layer<square_blocks<T>>(like.size());
     for (std::size_t l = 0; l < like.size(); ++l) {
-      const index count = detail::map_elements(like[l].at, like[l].heads);
-      out[l] = like[l];
-      out[l].data = memory.take<T>(count);
-      ops::fill(on, T(0), view<T, 1>(out[l].data, count));
+      out[l] = detail::in_memory(like[l], memory);
+      ops::fill(on, T(0), view<T, 1>(out[l].data, detail::map_elements(out[l])));
     }
   };
   zero.row_sample = seen.row_sample;

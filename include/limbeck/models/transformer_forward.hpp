@@ -1,28 +1,11 @@
 // The forward and backward pass of a transformer. Part of transformer.hpp.
 #pragma once
 
+#include "limbeck/models/attention_maps.hpp"
 #include "limbeck/models/transformer_class.hpp"
 
 namespace limbeck {
 namespace detail {
-
-/// Where the maps of every layer lie, one sample behind the other; all layers share it.
-inline view<const block, 1> map_places(const batch_layout<>& layout, index heads, arena& memory) {
-  const view<block, 1> at = memory.vector<block>(layout.rows.extent(0));
-  index offset = 0;
-  for (index i = 0; i < at.extent(0); ++i) {
-    at(i) = {offset, layout.rows(i).length};
-    offset += heads * at(i).side * at(i).side;
-  }
-  return at;
-}
-
-/// Elements of one layer's maps.
-inline index map_elements(view<const block, 1> at, index heads) {
-  if (at.extent(0) == 0) return 0;
-  const block last = at(at.extent(0) - 1);
-  return last.offset + heads * last.side * last.side;
-}
 
 /// What losses want of one layer; what is empty in `wanted` stays empty.
 template <class T>
@@ -93,14 +76,13 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
                                          const batch_layout<>& layout, const pass_mode& mode, signal_set reads,
                                          arena& memory, kept<T>& k, signals<T>& seen) const {
   const auto layers = static_cast<std::size_t>(sizes_.layers);
-  const view<const block, 1> places = has(reads, signal::scores | signal::probabilities)
-                                          ? detail::map_places(layout, sizes_.heads, memory)
-                                          : view<const block, 1>{};
+  square_blocks<T> places;
+  if (has(reads, signal::scores | signal::probabilities))
+    places = detail::maps_of<T>(layout.rows, sizes_.heads, M::causal, memory);
   const auto maps = [&](signal_set which, per_layer<square_blocks<T>>& all, std::size_t layer) {
     if (!has(reads, which)) return square_blocks<T>{};
     if (all.empty()) all = per_layer<square_blocks<T>>(layers);
-    all[layer] = {memory.take<T>(detail::map_elements(places, sizes_.heads)), sizes_.heads, places, M::causal};
-    return all[layer];
+    return all[layer] = detail::in_memory(places, memory);
   };
   k.input = per_layer<view<T, 2>>(layers);
   k.layer = per_layer<typename block_type::template kept<T>>(layers);

@@ -16,11 +16,13 @@
 #include "limbeck/core/version.hpp"
 #include "limbeck/io/atomic_file.hpp"
 #include "limbeck/io/json.hpp"
+#include "limbeck/io/run_record.hpp"
 #include "limbeck/losses/layer_alikeness.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/masked_text_model.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/console.hpp"
+#include "limbeck/training/dev_scores.hpp"
 #include "limbeck/training/evaluation.hpp"
 #include "limbeck/training/intervals.hpp"
 #include "limbeck/training/token_states.hpp"
@@ -118,7 +120,7 @@ template <class Model>
           {"parameters", parameters},
           {"bytes", parameters * static_cast<index>(sizeof(float))},
           {"model", hash_of_model(m.parameters(), config)},
-          {"vocabulary", hash_text(words.content_hash())}};
+          {"vocabulary", hash_of_words(words)}};
 }
 [[nodiscard]] inline json model_json(const text_classifier& m) {
   return model_json(m, config_text(m.config), m.pieces.pieces());
@@ -194,6 +196,36 @@ template <launchable E>
   std::optional<detail::timed_logits> theirs;
   if (teacher != nullptr) theirs = detail::timed(dev, [&] { return detail::teacher_logits(on, *teacher, dev, out); });
   detail::judge_models(dev, mine, theirs ? &*theirs : nullptr, student.config.classes, found);
+  return found;
+}
+
+/// The same for a run that is to be brief: of the student alone, and of its scores on the first of so many dev sets
+/// what the run noted when the best state was evaluated. Throws file_error where run.jsonl of the folder has no such
+/// line.
+[[nodiscard]] inline run_summary brief_summary(const std::filesystem::path& folder, const text_classifier& student,
+                                               const sample_set& dev, std::size_t dev_sets) {
+  run_summary found;
+  found.record = detail::final_line<text_classifier>(student, nullptr, true);
+  const auto file = folder / "run.jsonl";
+  std::optional<json_value> best;
+  for (const json_value& line : read_run_record(file))
+    if (line.optional<std::string>("event", "") == "evaluation" && line.required<bool>("best")) best = line;
+  if (!best) throw file_error(file.string(), "", "has no evaluation of a best state");
+  const std::string number = ending_of_dev_set(0, dev_sets);
+  const json_value values = best->at("dev" + number), intervals = best->at("interval" + number);
+  json scores = json::object();
+  for (const std::string& name : dev.task.metrics) {
+    std::optional<double> value;
+    std::optional<confidence_interval> around;
+    if (values.has(name)) value = values.required<double>(name);
+    if (intervals.has(name)) {
+      const auto ends = intervals.required<std::vector<double>>(name);
+      around = {ends.front(), ends.back()};
+    }
+    found.metrics.emplace_back(name, value);
+    scores[name] = detail::json_of(value, around);
+  }
+  found.record["dev"] = {{"samples", dev.size()}, {"student", std::move(scores)}};
   return found;
 }
 

@@ -29,7 +29,6 @@ class task_teacher {
     text_ = store.filename().string() + " " + store_->checksum();
   }
 
-  [[nodiscard]] const text_classifier* model() const { return model_; }
   /// What a resumed run's store must repeat; empty: none.
   [[nodiscard]] const std::string& store_text() const { return text_; }
   /// Where its likeliest classes alone are kept, the temperature that they are kept for.

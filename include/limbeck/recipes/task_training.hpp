@@ -1,17 +1,13 @@
 // Trains a classifier or regressor on a task, with a teacher or without: what fine-tuning and distilling share.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "limbeck/io/descriptor.hpp"
 #include "limbeck/io/run_lock.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/report.hpp"
@@ -41,7 +37,8 @@ struct task_training_options {
   sharing_options sharing;            ///< of samples, where terms share them
   std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
   kept_state keeps = kept_state::best;
-  bool brief = false;  ///< leaves out what only the report shows: the teacher on dev, the layers, report.html
+  bool brief = false;  ///< leaves out what only the report shows: the teacher on dev, the layers, calibration, speed on
+                       ///< dev, report.html
   bool resume = false;
 };
 
@@ -191,8 +188,11 @@ class task_run {
   }
   /// Looks at what the run left in its output folder, and tells the report of it.
   [[nodiscard]] run_summary summarise(task_training_report& report) {
-    run_summary found = summarise_run(on_, load_text_classifier(options_.output), options_.brief ? nullptr : teacher_,
-                                      dev_.front(), learner_.layer_pairs(), options_.keeps == kept_state::best, out_);
+    const bool scored = options_.keeps == kept_state::best;
+    const text_classifier kept = load_text_classifier(options_.output);
+    run_summary found = options_.brief && scored ? brief_summary(options_.output, kept, dev_.front(), dev_.size())
+                                                 : summarise_run(on_, kept, options_.brief ? nullptr : teacher_,
+                                                                 dev_.front(), learner_.layer_pairs(), scored, out_);
     report.metrics = found.metrics;
     report.teacher_agreement = found.teacher_agreement;
     return found;

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,17 +31,19 @@ template <launchable E>
 
 /// What a model is known by: a hash of its weights and of the text of its configuration.
 [[nodiscard]] inline std::string hash_of_model(view<const float, 1> weights, const std::string& config) {
-  return hash_text(fnv1a(std::string_view(reinterpret_cast<const char*>(weights.data()),
-                                          static_cast<std::size_t>(weights.count()) * sizeof(float)),
-                         fnv1a(config)));
+  const std::span<const float> numbers(weights.data(), static_cast<std::size_t>(weights.count()));
+  return hash_text(fnv1a_of_words(std::as_bytes(numbers), fnv1a(config)));
 }
+
+/// What its words are known by.
+[[nodiscard]] inline std::string hash_of_words(const vocabulary& words) { return hash_text(words.content_hash()); }
 
 /// What a store of the teacher's outputs for a task is known by.
 [[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
   std::string of_task = task.name;
   for (const std::string& label : task.label_names) of_task += "," + label;
-  return {hash_of_model(teacher.parameters(), config_text(teacher.config)),
-          hash_text(teacher.pieces.pieces().content_hash()), of_task};
+  return {hash_of_model(teacher.parameters(), config_text(teacher.config)), hash_of_words(teacher.pieces.pieces()),
+          of_task};
 }
 
 /// What the teacher kept for the task. Throws file_error where it is another's.

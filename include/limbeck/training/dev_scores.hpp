@@ -1,6 +1,7 @@
 // How good a state of a run is: what a training loop asks between epochs.
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -21,6 +22,11 @@ struct evaluation_result {
 };
 using evaluator = std::function<evaluation_result()>;
 
+/// What keys of an evaluation end with, for dev set `d` of `sets`.
+[[nodiscard]] inline std::string ending_of_dev_set(std::size_t d, std::size_t sets) {
+  return sets > 1 ? "_" + std::to_string(d + 1) : "";
+}
+
 /// The task's metrics on every dev set, with their intervals; the score is the first set's first.
 template <launchable E, class Model, class T>
 [[nodiscard]] evaluation_result dev_scores(const E& on, const Model& model, view<const T, 1> weights,
@@ -29,7 +35,7 @@ template <launchable E, class Model, class T>
   for (std::size_t d = 0; d < dev.size(); ++d) {
     const std::vector<T> logits = logits_of(on, model, weights, dev[d]);
     const judged_samples judged = judge<T>(dev[d], logits, model.head().classes());
-    const std::string number = dev.size() > 1 ? "_" + std::to_string(d + 1) : "";
+    const std::string number = ending_of_dev_set(d, dev.size());
     for (const auto& [name, interval] : intervals_of(dev[d].task.metrics, judged)) {
       const std::optional<double> value = metric_of(name, judged);
       char text[32] = "undefined";

@@ -199,15 +199,14 @@ class distiller {
                                 .epoch = epoch_});
   }
   signals<const T> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
-    signal_set known = teacher_.logits.empty() ? signal::none : signal::logits;
-    if (kept_ != nullptr) known = known | kept_->holds();
-    const signal_set fresh{unsigned(teacher_reads_) & ~unsigned(known)};
+    const signal_set given = teacher_reads_ & (teacher_.logits.empty() ? signal::none : signal::logits);
+    const signal_set kept = (teacher_reads_ - given) & (kept_ == nullptr ? signal::none : kept_->holds());
+    const signal_set fresh = teacher_reads_ - given - kept;
     signals<const T> shown;
     if (teacher_.model != nullptr && fresh != signal::none)
       shown = teacher_.model->forward(on, teacher_.weights, batch_.tokens(), fresh, inference, teacher_pass_);
-    if (kept_ != nullptr && has(teacher_reads_, kept_->holds()))
-      put_over(shown, kept_->of(chosen, teacher_reads_, on.threads));
-    if (!teacher_.logits.empty() && has(teacher_reads_, signal::logits)) shown.logits = kept_logits(chosen);
+    if (kept != signal::none) put_over(shown, kept_->of(chosen, kept, on.threads));
+    if (given != signal::none) shown.logits = kept_logits(chosen);
     return shown;
   }
   view<const T, 2> kept_logits(std::span<const std::ptrdiff_t> chosen) {

@@ -13,7 +13,7 @@
 #include "limbeck/core/per_layer.hpp"
 #include "limbeck/core/signals.hpp"
 #include "limbeck/core/view.hpp"
-#include "limbeck/models/transformer.hpp"
+#include "limbeck/models/attention_maps.hpp"
 #include "limbeck/ops/attention.hpp"
 #include "limbeck/training/kept_batch.hpp"
 #include "limbeck/training/kept_teacher.hpp"
@@ -61,10 +61,9 @@ class stored_teacher final : public kept_teacher<float> {
   void make_maps(signals<const float>& seen, signal_set wanted, int threads) {
     memory_.reset();
     const std::size_t layers = std::min(seen.queries.size(), seen.keys.size());
-    const view<const block, 1> places = detail::map_places({.rows = seen.rows}, heads_, memory_);
+    const auto places = detail::maps_of<float>(seen.rows, heads_, false, memory_);
     const auto room = [&](signal_set which) {
-      if (!has(wanted, which)) return square_blocks<float>{};
-      return square_blocks<float>{memory_.take<float>(detail::map_elements(places, heads_)), heads_, places};
+      return has(wanted, which) ? detail::in_memory(places, memory_) : square_blocks<float>{};
     };
     if (has(wanted, signal::scores)) seen.scores = per_layer<square_blocks<const float>>(layers);
     if (has(wanted, signal::probabilities)) seen.probabilities = per_layer<square_blocks<const float>>(layers);

@@ -30,7 +30,8 @@ class teacher_store_file {
   /// Throws file_error for a file that is no store, of another version, damaged, or at odds with itself.
   explicit teacher_store_file(const std::filesystem::path& file) : file_(file) {
     const std::string version = text("limbeck_teacher_store");
-    if (version != "1") refuse("is a teacher store of version " + version + ", expected 1");
+    if (version != teacher_store_version)
+      refuse("is a teacher store of version " + version + ", expected " + teacher_store_version);
     who = {text("model"), text("vocabulary"), text("task")};
     classes = number<index>("classes");
     temperature = number<double>("temperature");
@@ -86,7 +87,7 @@ class teacher_store_file {
     return *value;
   }
 
-  void count_in(const tensor_entry& tensor) { sum_ = checksum_of(file_.bytes(tensor), sum_); }
+  void count_in(const tensor_entry& tensor) { sum_ = fnv1a_of_words(file_.bytes(tensor), sum_); }
   [[noreturn]] void refuse(const tensor_entry& tensor, const std::string& expected) const {
     refuse("has " + tensor.name + " " + text_of(tensor.shape) + " of type " + std::string(name_of(tensor.type)) +
            ", expected " + expected);

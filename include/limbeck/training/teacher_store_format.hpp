@@ -1,7 +1,7 @@
 // The file that keeps what a teacher said of samples: how its tensors are called, how large it is, whose it is.
 //
 // A safetensors file, so that anything reads it: `sample_ids` [samples] I64, and some of these; the checksum takes them
-// in this order:
+// in this order (FNV-1a of eight bytes at a time, core/fnv.hpp):
 //   logits [samples, classes] of the storage type; or, of the k likeliest classes, logits and kept_classes [samples, k]
 //     I32 and log_rest [samples] F32
 //   last_hidden [samples, width] F32, what the head reads, and batch_begin [batches + 1] I64: it read the samples from
@@ -18,7 +18,6 @@
 #include <limits>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "limbeck/core/error.hpp"
@@ -28,6 +27,9 @@
 #include "limbeck/io/tensor_entry.hpp"
 
 namespace limbeck {
+
+/// The version of the file's format that is written and read.
+inline constexpr const char* teacher_store_version = "2";
 
 /// Who said it, and in what terms.
 struct teacher_identity {
@@ -117,10 +119,6 @@ template <class T>
   if (what == signal::embeddings) return all.embeddings;
   const auto& layers = layers_of(all, what);
   return layer < layers.size() ? layers[layer] : view<T, 2>{};
-}
-
-[[nodiscard]] inline std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t start) {
-  return fnv1a(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), start);
 }
 
 }  // namespace detail

@@ -61,7 +61,7 @@ class teacher_records {
   /// Of the bytes that the file will have.
   [[nodiscard]] std::uint64_t checksum() const {
     std::uint64_t sum = fnv1a_start;
-    const auto add = [&](std::span<const std::byte> bytes) { sum = checksum_of(bytes, sum); };
+    const auto add = [&](std::span<const std::byte> bytes) { sum = fnv1a_of_words(bytes, sum); };
     for (const tensor_record& tensor : all_) {
       std::uint64_t elements = 0;
       (void)multiply(tensor.shape, 1, elements);
@@ -194,7 +194,7 @@ inline void write_teacher_store(const std::filesystem::path& file, const teacher
   char temperature[32];
   std::snprintf(temperature, sizeof temperature, "%.17g", said.temperature);
   write_safetensors(file, records.tensors(),
-                    {{"limbeck_teacher_store", "1"},
+                    {{"limbeck_teacher_store", teacher_store_version},
                      {"model", who.model},
                      {"vocabulary", who.vocabulary},
                      {"task", who.task},
