@@ -27,7 +27,7 @@ extern "C" {
 size fused_linear_room(size width, size teacher_width, size classes) {
   const limbeck::linear_head<const float> student{.weight = view<const float, 2>(nullptr, classes, width)};
   const limbeck::linear_head<const float> teacher{.weight = view<const float, 2>(nullptr, classes, teacher_width)};
-  return limbeck::fused_linear_room(student, teacher);
+  return limbeck::fused_linear_room(limbeck::soft_target_kl{}, student, teacher);
 }
 
 /// The mean over rows of temperature^2 KL(teacher || student) of what two linear maps [classes, width] make of hidden

@@ -3,7 +3,7 @@
 torch.compile and limbeck in turn, in one process, and the memory that each takes.
 
 usage: fused_linear.py --library build/.../liblimbeck_peer_fused_linear.so [--shape ROWS WIDTH CLASSES] [--teacher-width WIDTH]
-                       [--rows-at-once 160] [--rounds 5] [--budget SECONDS] [--no-compile] [--no-memory] [--out FILE]
+                       [--rows-at-once 240] [--rounds 5] [--budget SECONDS] [--no-compile] [--no-memory] [--out FILE]
 
 Needs PyTorch, and LIMBECK_REFERENCE_DIR, a folder with peerbench. The shape is 2048 768 30522 where none is given; the teacher is as
 wide as the student. Value and gradients of all sides are compared first. Memory is the largest resident memory during a second call
@@ -141,7 +141,7 @@ def main():
     parser.add_argument("--library", required=True)
     parser.add_argument("--shape", type=int, nargs=3, default=(2048, 768, 30522))
     parser.add_argument("--teacher-width", type=int)
-    parser.add_argument("--rows-at-once", type=int, default=160)
+    parser.add_argument("--rows-at-once", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=120)
     parser.add_argument("--no-compile", action="store_true")

@@ -185,7 +185,11 @@ work add_distill(CLI::App& app) {
                   "Folder, or layers=3,from-teacher=0:2:4, or layers=2,width=128,heads=2,inner=512")
       ->required();
   verb.add_option("--transfer", o->transfer, "Texts, one a line, that the teacher labels");
-  verb.add_option("--store", o->store, "File in which limbeck store kept the teacher's outputs");
+  CLI::Option* const store =
+      verb.add_option("--store", o->store, "File in which limbeck store kept the teacher's outputs");
+  verb.add_option("--keep-logits", o->keep_logits,
+                  "Such a file to write, of the teacher's logits of all training samples")
+      ->excludes(store);
   std::vector<std::string> names;
   for (const auto& known : recipes()) names.push_back(known.first);
   verb.add_option("--recipe", o->recipe, "The paper to follow")->check(CLI::IsMember(names))->capture_default_str();

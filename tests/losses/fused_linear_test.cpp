@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <type_traits>
 
 #include "catch.hpp"
@@ -256,6 +257,33 @@ TEST_CASE("fused_linear adds to the gradients that are wanted, and to no others"
   call({.weight = weight.all()});
   CHECK(largest_gap(weight.seen(), whole.weight.seen()) < 1e-14);
   call({});
+}
+
+TEST_CASE("a gradient in the place of the logits is the same, from two thirds of the room") {
+  const index classes = classes_in_place + 88, slice = 4;
+  const matrix<double> hidden(rows, width, 1), weight(classes, width, 2), theirs(rows, teacher_width, 3),
+      their_weight(classes, teacher_width, 4);
+  const linear_head<const double> student{hidden.seen(), weight.seen()}, teacher{theirs.seen(), their_weight.seen()};
+  const soft_target_kl loss{.temperature = 2};
+  const auto sum_of_one = term(loss);  // which may not write in place
+  CHECK(fused_linear_room(loss, student, teacher) == 2 * classes + 2 * width + teacher_width);
+  CHECK(fused_linear_room(sum_of_one, student, teacher) == 3 * classes + 2 * width + teacher_width);
+  CHECK(fused_linear_room(sum_of_one, student, teacher) == fused_linear_room(student, teacher));
+  CHECK(fused_linear_room(cross_entropy{}, student, signals<const double>{}) == classes + 2 * width);
+  const auto gradients = [&](const auto& chosen) {
+    std::vector<double> room(static_cast<std::size_t>(slice * fused_linear_room(chosen, student, teacher)));
+    matrix<double> dhidden(rows, width), dweight(classes, width), value(1, rows);
+    fused_linear(chosen, cpu_executor<>{2}, student, teacher, targets<double>{},
+                 sink<double, cpu>{.value = value.flat()}, linear_head<double>{dhidden.all(), dweight.all()},
+                 view<double, 1>(room.data(), room.size()));
+    return std::tuple{dhidden, dweight, value};
+  };
+  const auto [dhidden, dweight, value] = gradients(loss);
+  const auto [want_hidden, want_weight, want_value] = gradients(sum_of_one);
+  CHECK(largest_gap(dhidden.seen(), want_hidden.seen()) == 0);
+  CHECK(largest_gap(dweight.seen(), want_weight.seen()) == 0);
+  CHECK(largest_gap(value.seen(), want_value.seen()) == 0);
+  CHECK(inner_product(dweight.seen(), dweight.seen()) > 0);
 }
 
 TEST_CASE("fused_linear refuses shapes that do not fit, by name") {

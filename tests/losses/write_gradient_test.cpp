@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "catch.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
@@ -29,6 +30,25 @@ struct written {
       for (limbeck::index c = 0; c < out.gradient.logits.extent(1); ++c)
         out.gradient.logits(i, c) = G(std::numeric_limits<float>::quiet_NaN());
     limbeck::write_gradient(loss, on, student, teacher, given, out);
+  }
+};
+
+/// The loss, whose gradient takes the place of the logits.
+template <class Loss>
+struct in_the_place_of_logits {
+  Loss loss;
+  limbeck::signal_set reads = loss.reads;
+
+  template <limbeck::launchable E, class S, class A>
+  void operator()(const E& on, const limbeck::signals<const S>& student, const limbeck::signals<const S>& teacher,
+                  const limbeck::targets<A>& given, const limbeck::sink<A, limbeck::cpu, S>& out) const {
+    static_assert(limbeck::writes_in_place<Loss>);
+    for (limbeck::index i = 0; i < out.gradient.logits.extent(0); ++i)
+      for (limbeck::index c = 0; c < out.gradient.logits.extent(1); ++c)
+        out.gradient.logits(i, c) = student.logits(i, c);
+    limbeck::signals<const S> moved = student;
+    moved.logits = limbeck::read_only(out.gradient.logits);
+    limbeck::write_gradient(loss, on, moved, teacher, given, out);
   }
 };
 
@@ -95,6 +115,36 @@ TEST_CASE("the first term of an objective writes the gradient and the others add
   check(c, 0.0 * limbeck::soft_target_kl{} + 0.3 * limbeck::cross_entropy{});
   check(c, limbeck::term(sum_of_logits{}) + 0.3 * limbeck::cross_entropy{});
   check(c, 0.5 * limbeck::term(sum_of_logits{}));
+}
+
+TEST_CASE("the gradient of a loss that writes in place may lie where the logits of many classes lay") {
+  using limbeck::classes_in_place;
+  const auto check_each = [](const auto& c, const auto&... losses) {
+    const auto check_one = [&](const auto& loss) {
+      const auto want = c(loss), got = c(in_the_place_of_logits<std::decay_t<decltype(loss)>>{loss});
+      CHECK(got.value == want.value);
+      limbeck::index wrong = 0;
+      for (limbeck::index i = 0; i < c.rows; ++i)
+        for (limbeck::index k = 0; k < c.valid_classes; ++k) {
+          const auto at = static_cast<std::size_t>(i * c.columns + k);
+          wrong += !(got.gradient[at] == want.gradient[at]);
+        }
+      CHECK(wrong == 0);
+    };
+    (check_one(losses), ...);
+  };
+  for (const limbeck::simd_level level : limbeck_test::simd_levels()) {
+    const limbeck::forced_simd_level forced(level);
+    for (const limbeck::index classes : {classes_in_place, classes_in_place + 5, limbeck::index{30522}})
+      for (const bool masked : {false, true}) {
+        INFO(limbeck::name_of(level) << ", " << classes << " classes, masked " << masked);
+        const auto c = case_of<float, float>(classes, 3, masked);
+        check_each(c, limbeck::soft_target_kl{.temperature = 2}, limbeck::soft_target<limbeck::jensen_shannon>{},
+                   limbeck::soft_target<limbeck::total_variation>{}, limbeck::cross_entropy{.label_smoothing = 0.1},
+                   limbeck::cross_entropy{}, limbeck::logits_mse{}, 0.5 * limbeck::soft_target_reverse_kl{});
+      }
+  }
+  static_assert(!limbeck::writes_in_place<decltype(limbeck::soft_target_kl{} + limbeck::cross_entropy{})>);
 }
 
 TEST_CASE("a strided gradient is written in its own places alone") {

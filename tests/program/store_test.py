@@ -27,6 +27,18 @@ def check_replay(teacher, data, texts):
           "the store is a file of tensors that anything reads")
     online = distilled(teacher, data, "online")
     check(distilled(teacher, data, "replayed", "--store", store) == online, "a student of the store has the same bits")
+    kept_beside = FOLDER / "kept_beside"
+    kept_beside.mkdir()
+    check(distilled(teacher, data, "keeps", "--keep-logits", kept_beside) == online, "a run that keeps logits trains the same student")
+    check((kept_beside / "teacher.safetensors").read_bytes() == store.read_bytes(), "and writes the store that limbeck store writes")
+    distilled(teacher, data, "keeps_unread", "--loss", "hidden_mse:mapping=last", "--keep-logits", FOLDER / "unread.safetensors")
+    check((FOLDER / "unread.safetensors").read_bytes() == store.read_bytes(), "where no term reads them, too")
+    done = run("distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / "both"), "--store", store,
+               "--keep-logits", FOLDER / "both.safetensors")
+    check(done.returncode == 2 and "--store excludes --keep-logits" in done.stderr and not (FOLDER / "both").exists(),
+          f"logits are asked for, or read: {done.stderr}")
+    fails(["missing/s"], "distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / "nowhere"),
+          "--keep-logits", FOLDER / "missing/s", leaves=FOLDER / "nowhere")
     succeeds("store", "--teacher", teacher, *task_of(data), "--transfer", texts, "--output", more)
     with_texts = distilled(teacher, data, "online_texts", "--transfer", texts)
     check(distilled(teacher, data, "replayed_texts", "--transfer", texts, "--store", more) == with_texts,

@@ -16,6 +16,7 @@ namespace limbeck {
 /// where shapes differ, label_smoothing is not in 0 .. 1, or, on the host, a label is neither a class nor ignore_index.
 struct cross_entropy {
   static constexpr signal_set reads = signal::logits;
+  static constexpr bool in_place = true;
   double label_smoothing = 0;
   std::int32_t ignore_index = -100;
   divisor over = divisor::rows;

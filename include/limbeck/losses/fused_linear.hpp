@@ -30,11 +30,23 @@ inline constexpr bool is_batch_loss<scaled<F, L>> = is_batch_loss<L>;
 template <class... L>
 inline constexpr bool is_batch_loss<sum<L...>> = (is_batch_loss<L> || ...);
 
-/// The numbers that fused_linear() needs for each row that it works on at one time: the logits of both models and their
-/// gradient, and the hidden states of both with the gradient of the student's.
+/// The numbers that fused_linear() needs for each row that it works on at one time, whatever the loss: the logits of
+/// both models and their gradient, and the hidden states of both with the gradient of the student's.
 template <class T>
 [[nodiscard]] index fused_linear_room(const linear_head<const T>& student, const linear_head<const T>& teacher = {}) {
   return 3 * student.weight.extent(0) + 2 * student.weight.extent(1) + teacher.weight.extent(1);
+}
+/// The same for one loss, whose gradient may take the place of the logits. teacher: as fused_linear() is given it.
+template <some_loss L, class T, class Teacher>
+[[nodiscard]] index fused_linear_room(const L&, const linear_head<const T>& student, const Teacher& teacher) {
+  const index all = student.weight.extent(0), classes = student.valid_classes > 0 ? student.valid_classes : all;
+  index room = classes + 2 * student.weight.extent(1);
+  if (!(writes_in_place<L> && classes >= classes_in_place)) room += classes;
+  if constexpr (requires { teacher.weight; })
+    room += teacher.weight.empty() ? 0 : classes + teacher.weight.extent(1);
+  else
+    room += teacher.logits.empty() ? 0 : classes;
+  return room;
 }
 
 namespace detail {
@@ -205,13 +217,7 @@ void fused_linear(const L& loss, const E& on, const linear_head<const T>& studen
   detail::expects_head("student's", student, classes);
   detail::expects_teacher(teacher, rows, classes);
   detail::expects_gradient(gradient, student);
-  index a_row = 3 * classes + 2 * width;
-  if constexpr (requires {
-                  teacher.hidden.extent(1);
-                  teacher.weight;
-                })
-    a_row += teacher.weight.extent(1);
-  const index slice = workspace.count() / a_row;
+  const index a_row = fused_linear_room(loss, student, teacher), slice = workspace.count() / a_row;
   expects(slice > 0,
           [&] { return message("fused_linear: a workspace of ", workspace.count(), " numbers, a row needs ", a_row); });
 
@@ -224,7 +230,8 @@ void fused_linear(const L& loss, const E& on, const linear_head<const T>& studen
     const view<const std::int32_t, 1> ids = counted.ids(first, count);
     detail::pieces_of<T> room(workspace);
     const view<const T, 2> hidden = detail::rows_at(on, head.hidden, ids, room.matrix(count, width));
-    const view<T, 2> logits = room.matrix(count, classes), dlogits = room.matrix(count, classes);
+    const view<T, 2> logits = room.matrix(count, classes);
+    const view<T, 2> dlogits = writes_in_place<L> && classes >= classes_in_place ? logits : room.matrix(count, classes);
     ops::linear(on, hidden, head.weight, head.bias, logits);
     sink<T, cpu> here = out;
     here.gradient = {};

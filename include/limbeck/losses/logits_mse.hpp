@@ -15,6 +15,7 @@ namespace limbeck {
 /// contract_error where the shapes or numbers of valid classes differ, or temperature <= 0.
 struct logits_mse {
   static constexpr signal_set reads = signal::logits;
+  static constexpr bool in_place = true;
   double temperature = 1;  ///< divides both; there is no factor temperature^2
   divisor over = divisor::elements;
   double teacher_scale = 1;  ///< as annealing has it

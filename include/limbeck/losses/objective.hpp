@@ -39,6 +39,9 @@ struct scaled {
   }
 };
 
+template <schedule F, some_loss L>
+inline constexpr bool writes_in_place<scaled<F, L>> = writes_in_place<L>;
+
 namespace detail {
 
 /// What a term is going to do on the host; nothing where its factor is 0 and it need not write.

@@ -20,6 +20,7 @@ namespace limbeck {
 template <separable D = forward_kl>
 struct soft_target {
   static constexpr signal_set reads = signal::logits;
+  static constexpr bool in_place = true;
   double temperature = 1;
   bool t_squared = true;  ///< false: no factor temperature^2, as in TinyBERT's code
   divisor over = divisor::rows;

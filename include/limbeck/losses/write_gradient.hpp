@@ -12,6 +12,13 @@ concept writes_gradient =
              const targets<A>& given,
              const sink<A, cpu, G>& out) { loss(on, student, teacher, given, out, gradient_holds::anything); };
 
+/// Whether write_gradient() of the loss reads each of the student's logits for the last time before it writes there, so
+/// that the gradient may take the place of the logits, rows having at least `classes_in_place`. Losses that do so say
+/// `static constexpr bool in_place = true`. Not of sums, whose second term reads the logits again.
+template <class L>
+inline constexpr bool writes_in_place = requires { requires L::in_place; };
+inline constexpr index classes_in_place = 512;  ///< fewer are taken many rows at a time
+
 /// Calls the loss for a gradient of the logits that holds anything; all of it is written. A loss that can only add
 /// finds zeros there. The other gradients are added to as ever. For one micro-batch of a caller's own: a model's pass
 /// hands out gradients of zeros.

@@ -78,6 +78,7 @@ template <launchable E>
   s.options.training.early_stop = 0;
   s.options.transfer.clear();
   s.options.store.clear();
+  s.options.keep_logits.clear();
   s.options.losses = {"cross_entropy"};
   return s;
 }

@@ -72,15 +72,6 @@ namespace detail {
   return sizes;
 }
 
-/// Writes rows [samples], `which` naming the samples whose they are.
-inline void write_outputs(const store_options& options, const text_classifier& teacher, const sample_set& samples,
-                          std::span<const std::ptrdiff_t> which, teacher_outputs said) {
-  std::vector<std::int64_t> ids;
-  for (const std::ptrdiff_t i : which) ids.push_back(sample_id(samples.tokens[static_cast<std::size_t>(i)]));
-  said.classes = teacher.config.classes;
-  write_teacher_store(options.output, identity_of(teacher, samples.task), ids, said, options.how);
-}
-
 template <launchable E>
 void keep_layers(const E& on, const store_options& options, const text_classifier& teacher, const sample_set& samples,
                  console& out) {
@@ -89,7 +80,7 @@ void keep_layers(const E& on, const store_options& options, const text_classifie
   out.clear();
   read.said.logits = in_label_order(std::move(read.said.logits), classes_by_label(teacher.config, samples.task));
   const signals<const float> said = read.said.seen();
-  write_outputs(options, teacher, samples, read.samples, {.logits = said.logits, .states = said});
+  write_store(options.output, teacher, samples, read.samples, {.logits = said.logits, .states = said}, options.how);
 }
 
 template <launchable E>
@@ -98,7 +89,7 @@ void keep_logits(const E& on, const store_options& options, const text_classifie
   const std::vector<float> logits = teacher_logits(on, teacher, samples, out);
   const view<const float, 2> all(logits.data(), sizes.samples, teacher.config.classes);
   const std::vector<std::ptrdiff_t> which = counted(samples.tokens.size());
-  if (!sizes.top_k) return write_outputs(options, teacher, samples, which, {.logits = all});
+  if (!sizes.top_k) return write_store(options.output, teacher, samples, which, {.logits = all}, options.how);
   const auto kept = static_cast<std::size_t>(sizes.samples * sizes.logits);
   std::vector<std::int32_t> classes(kept);
   std::vector<float> likeliest(kept), rest(samples.tokens.size());
@@ -106,8 +97,8 @@ void keep_logits(const E& on, const store_options& options, const text_classifie
   const view<float, 2> of(likeliest.data(), sizes.samples, sizes.logits);
   const view<float, 1> others(rest.data(), sizes.samples);
   keep_top_k(on, all, options.temperature, at, of, others);
-  write_outputs(options, teacher, samples, which,
-                {.logits = of, .kept_classes = at, .log_rest = others, .temperature = options.temperature});
+  write_store(options.output, teacher, samples, which,
+              {.logits = of, .kept_classes = at, .log_rest = others, .temperature = options.temperature}, options.how);
 }
 
 template <launchable E>
@@ -116,9 +107,10 @@ void keep_last_hidden(const E& on, const store_options& options, const text_clas
   const last_hidden_states read = last_hidden_of(on, teacher.model, teacher.parameters(), samples, {},
                                                  [&](index done) { out.progress("teacher", done, sizes.samples); });
   out.clear();
-  write_outputs(options, teacher, samples, read.samples,
-                {.last_hidden = view<const float, 2>(read.numbers.data(), sizes.samples, sizes.last_hidden),
-                 .batch_begin = view<const std::int64_t, 1>(read.batch_begin.data(), read.batch_begin.size())});
+  write_store(options.output, teacher, samples, read.samples,
+              {.last_hidden = view<const float, 2>(read.numbers.data(), sizes.samples, sizes.last_hidden),
+               .batch_begin = view<const std::int64_t, 1>(read.batch_begin.data(), read.batch_begin.size())},
+              options.how);
 }
 
 }  // namespace detail
@@ -128,7 +120,7 @@ void keep_last_hidden(const E& on, const store_options& options, const text_clas
 /// it may.
 template <launchable E>
 store_report keep_teacher(const E& on, store_options options, console& out) {
-  if (std::filesystem::is_directory(options.output)) options.output /= "teacher.safetensors";
+  options.output = detail::store_file(options.output);
   const task_texts texts = read_task(options.task);
   const text_classifier teacher = load_text_classifier(options.teacher);
   (void)classes_by_label(teacher.config, texts.train.task);

@@ -1,4 +1,4 @@
-// A run's teacher: asked, or read from a store.
+// A run's teacher: asked, and kept for others, or read from a store.
 #pragma once
 
 #include <deque>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/console.hpp"
@@ -20,10 +21,15 @@ namespace limbeck::detail {
 /// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
 class task_teacher {
  public:
-  /// Throws file_error where the store is of another teacher or task.
-  task_teacher(const text_classifier* model, const std::filesystem::path& store, const task_description& task)
-      : model_(model) {
-    expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
+  /// `keep_logits`: where to write a store of the logits of all training samples; empty: nowhere. Throws file_error
+  /// where the store is of another teacher or task, or the new one cannot be written.
+  task_teacher(const text_classifier* model, const std::filesystem::path& store,
+               const std::filesystem::path& keep_logits, const task_description& task)
+      : model_(model), keep_logits_(keep_logits.empty() ? keep_logits : store_file(keep_logits)) {
+    expects((store.empty() && keep_logits.empty()) || model != nullptr,
+            "train_on_task: a store is a teacher's, there is none");
+    expects(store.empty() || keep_logits.empty(), "train_on_task: logits to be kept are the teacher's, not a store's");
+    if (!keep_logits_.empty()) (void)atomic_file(keep_logits_);
     if (store.empty()) return;
     store_ = std::make_shared<const teacher_store>(open_store(store, *model, task));
     text_ = store.filename().string() + " " + store_->checksum();
@@ -48,11 +54,17 @@ class task_teacher {
   void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
              console& out) {
     if (store_ && read_by_batch(*store_)) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
-    if (model_ == nullptr || !step.reads_teacher_logits() || top_k_temperature()) return;
+    const bool asked = step.reads_teacher_logits() || !keep_logits_.empty();
+    if (model_ == nullptr || !asked || top_k_temperature()) return;
     const index classes = model_->config.classes;
-    if (logits_.empty())
+    if (logits_.empty()) {
       logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
                                                 : teacher_logits(on, *model_, all, out);
+      if (!keep_logits_.empty())
+        write_store(keep_logits_, *model_, all, counted(all.tokens.size()),
+                    {.logits = view<const float, 2>(logits_.data(), all.size(), classes)});
+    }
+    if (!step.reads_teacher_logits()) return;
     const float* here = logits_.data();
     if (&part != &all) {
       std::vector<float>& some = parts_.emplace_back();
@@ -65,6 +77,7 @@ class task_teacher {
 
  private:
   const text_classifier* model_;
+  std::filesystem::path keep_logits_;
   std::shared_ptr<const teacher_store> store_;
   std::deque<stored_teacher> kept_;  // of training samples, or some; steps look at them
   std::string text_;

@@ -32,6 +32,7 @@ struct task_training_options {
   std::filesystem::path output;
   std::filesystem::path transfer;     ///< texts that only the teacher labels; empty: none
   std::filesystem::path store;        ///< what the teacher said of all of them (teacher_store); empty: it is asked
+  std::filesystem::path keep_logits;  ///< a new store, for what the teacher says of all of them; empty: none
   std::filesystem::path learned;      ///< what terms of an earlier run learned (kept_state::last); empty: none
   std::vector<std::string> losses;    ///< terms; empty: the verb's default
   sharing_options sharing;            ///< of samples, where terms share them
@@ -118,7 +119,7 @@ class task_run {
         teacher_(teacher),
         options_(options),
         out_(out),
-        taught_(teacher, options.store, texts.train.task),
+        taught_(teacher, options.store, options.keep_logits, texts.train.task),
         learner_(student.model.parameters(), student.parameters(), options.losses,
                  context_of(student.config, teacher, taught_.top_k_temperature()), options.training.seed),
         train_(training_samples(texts, options.transfer, options.task.max_length, student.pieces, out)),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "limbeck/training/kept_batch.hpp"
 #include "limbeck/training/last_hidden.hpp"
 #include "limbeck/training/teacher_store.hpp"
+#include "limbeck/training/teacher_store_writer.hpp"
 
 namespace limbeck {
 namespace detail {
@@ -56,6 +58,21 @@ template <launchable E>
         file.string(), "",
         "is of " + std::to_string(store.classes()) + " classes, expected " + std::to_string(teacher.config.classes));
   return store;
+}
+
+/// Where a store is written that is asked for at `place`: there or, in a folder that is there already, in a file of it.
+[[nodiscard]] inline std::filesystem::path store_file(const std::filesystem::path& place) {
+  return std::filesystem::is_directory(place) ? place / "teacher.safetensors" : place;
+}
+
+/// Writes a store of what the teacher said of samples, `which` naming those whose rows [samples] they are.
+inline void write_store(const std::filesystem::path& file, const text_classifier& teacher, const sample_set& samples,
+                        std::span<const std::ptrdiff_t> which, teacher_outputs said,
+                        const teacher_store_options& how = {}) {
+  std::vector<std::int64_t> ids;
+  for (const std::ptrdiff_t i : which) ids.push_back(sample_id(samples.tokens[static_cast<std::size_t>(i)]));
+  said.classes = teacher.config.classes;
+  write_teacher_store(file, identity_of(teacher, samples.task), ids, said, how);
 }
 
 /// The logits of rows that the teacher kept, in the order of the task's labels.

@@ -103,6 +103,7 @@ template <launchable E>
   s.options.training.learning_rate = learning_rate;
   s.options.training.early_stop = 0;
   s.options.store.clear();
+  s.options.keep_logits.clear();
   s.options.losses = std::move(losses);
   return s;
 }
