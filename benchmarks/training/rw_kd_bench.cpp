@@ -34,7 +34,7 @@ sample_set random_texts(index count, std::uint32_t seed) {
   return set;
 }
 
-std::vector<limbeck::named_term<executor, float>> terms() {
+std::vector<limbeck::named_term<executor, float>> terms_with_shares() {
   using rule = limbeck::sample_weighting::rule;
   std::vector<limbeck::named_term<executor, float>> both;
   both.push_back({"soft_target_kl",
@@ -48,25 +48,27 @@ std::vector<limbeck::named_term<executor, float>> terms() {
 }
 
 /// TinyBERT-4L-312 with a teacher's logits kept: whole steps, dropout and AdamW among them.
-class training {
+class rw_kd_training {
  public:
-  explicit training(int threads) : on_{threads} {
+  explicit rw_kd_training(int threads) : on_{threads} {
     limbeck::initialise(student_.parameters(), 1, weights_.all());
     for (std::size_t i = 0; i < 2; ++i) shown_[i] = limbeck_bench::numbers<float>(2 * 512, static_cast<unsigned>(i));
     for (auto& step : steps_) {
-      auto wanted = terms();
+      auto wanted = terms_with_shares();
       if (&step == &steps_[0])
         for (auto& term : wanted) term.samples = {};
       step = std::make_unique<step_type>(student_, limbeck::taught_by<bert_classifier, float>{}, std::move(wanted));
       step->use_logits(view<const float, 2>(shown_[0].data(), 512, 2));
     }
     for (std::size_t s = 0; s < 2; ++s) {
-      ahead_[s] = std::make_unique<look_ahead>(student_, limbeck::taught_by<bert_classifier, float>{}, terms(),
-                                               held_out_, limbeck::meta_step_options{.batch_size = s == 0 ? 32 : 8});
+      ahead_[s] =
+          std::make_unique<look_ahead>(student_, limbeck::taught_by<bert_classifier, float>{}, terms_with_shares(),
+                                       held_out_, limbeck::meta_step_options{.batch_size = s == 0 ? 32 : 8});
       join(*ahead_[s], *steps_[s + 1]);
     }
-    network_ = std::make_unique<meta_network>(student_, limbeck::taught_by<bert_classifier, float>{}, terms(),
-                                              held_out_, limbeck::meta_step_options{.batch_size = 32});
+    network_ =
+        std::make_unique<meta_network>(student_, limbeck::taught_by<bert_classifier, float>{}, terms_with_shares(),
+                                       held_out_, limbeck::meta_step_options{.batch_size = 32});
     join(*network_, *steps_[3]);
   }
 
@@ -114,7 +116,7 @@ class training {
 
 /// Time: a plain step. Counters: the others in plain steps, by the medians of steps taken in turn.
 void rw_kd_step(benchmark::State& state) {
-  training run(static_cast<int>(state.range(0)));
+  rw_kd_training run(static_cast<int>(state.range(0)));
   std::array<std::vector<double>, 4> seconds;
   for (std::size_t which = 0; which < 4; ++which) run.seconds(which);  // memory is there from now on
   for (auto _ : state) {
