@@ -1,9 +1,9 @@
 // Losses through the last linear map in slices, against the dense losses and a chain rule written out.
 #include "limbeck/losses/fused_linear.hpp"
 
+#include <array>
 #include <cmath>
 #include <limits>
-#include <tuple>
 #include <type_traits>
 
 #include "catch.hpp"
@@ -11,6 +11,7 @@
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/dist_kd.hpp"
+#include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "losses/every_divergence.hpp"
 #include "losses/gradient_sweep.hpp"
@@ -259,31 +260,68 @@ TEST_CASE("fused_linear adds to the gradients that are wanted, and to no others"
   call({});
 }
 
-TEST_CASE("a gradient in the place of the logits is the same, from two thirds of the room") {
-  const index classes = classes_in_place + 88, slice = 4;
-  const matrix<double> hidden(rows, width, 1), weight(classes, width, 2), theirs(rows, teacher_width, 3),
-      their_weight(classes, teacher_width, 4);
-  const linear_head<const double> student{hidden.seen(), weight.seen()}, teacher{theirs.seen(), their_weight.seen()};
-  const soft_target_kl loss{.temperature = 2};
-  const auto sum_of_one = term(loss);  // which may not write in place
-  CHECK(fused_linear_room(loss, student, teacher) == 2 * classes + 2 * width + teacher_width);
-  CHECK(fused_linear_room(sum_of_one, student, teacher) == 3 * classes + 2 * width + teacher_width);
-  CHECK(fused_linear_room(sum_of_one, student, teacher) == fused_linear_room(student, teacher));
-  CHECK(fused_linear_room(cross_entropy{}, student, signals<const double>{}) == classes + 2 * width);
-  const auto gradients = [&](const auto& chosen) {
-    std::vector<double> room(static_cast<std::size_t>(slice * fused_linear_room(chosen, student, teacher)));
-    matrix<double> dhidden(rows, width), dweight(classes, width), value(1, rows);
-    fused_linear(chosen, cpu_executor<>{2}, student, teacher, targets<double>{},
-                 sink<double, cpu>{.value = value.flat()}, linear_head<double>{dhidden.all(), dweight.all()},
-                 view<double, 1>(room.data(), room.size()));
-    return std::tuple{dhidden, dweight, value};
+/// As fixture, with so many classes that a gradient may take the place of the logits.
+struct many_classes {
+  static constexpr index classes = classes_in_place + 88, padded = classes + 3;
+  matrix<double> hidden{rows, width, 1}, weight{padded, width, 2}, bias{1, padded, 3};
+  matrix<double> teacher_hidden{rows, teacher_width, 4}, teacher_weight{padded, teacher_width, 5};
+  matrix<double> teacher_logits{rows, padded, 6};
+  std::vector<std::int32_t> labels, row_sample;
+  std::vector<double> row_weight;
+
+  many_classes() {
+    for (index i = 0; i < rows; ++i) {
+      labels.push_back(static_cast<std::int32_t>((131 * i) % classes));
+      row_sample.push_back(static_cast<std::int32_t>(i / 3));
+      row_weight.push_back(i % 4 == 1 ? 0 : 1 + 0.1 * static_cast<double>(i));
+    }
+    for (index c = classes; c < padded; ++c)
+      for (matrix<double>* m : {&weight, &teacher_weight})
+        for (index k = 0; k < m->columns(); ++k) (*m)(c, k) = std::numeric_limits<double>::quiet_NaN();
+  }
+  [[nodiscard]] linear_head<const double> student() const {
+    return {hidden.seen(), weight.seen(), bias.seen_flat(), fixture::all(row_sample), classes};
+  }
+  [[nodiscard]] linear_head<const double> teacher() const { return {teacher_hidden.seen(), teacher_weight.seen()}; }
+
+  /// Values, d hidden, d weight and d bias, from a workspace for 4 rows and no more.
+  template <class Loss, class Teacher>
+  [[nodiscard]] std::array<matrix<double>, 4> operator()(const Loss& loss, const Teacher& shown) const {
+    std::array<matrix<double>, 4> got{matrix<double>(1, 4), matrix<double>(rows, width), matrix<double>(padded, width),
+                                      matrix<double>(1, padded)};
+    std::vector<double> room(static_cast<std::size_t>(4 * fused_linear_room(loss, student(), shown)));
+    fused_linear(
+        loss, cpu_executor<>{2}, student(), shown, targets<double>{fixture::all(labels), {}, fixture::all(row_weight)},
+        sink<double, cpu>{.value = got[0].flat()}, linear_head<double>{got[1].all(), got[2].all(), got[3].flat()},
+        view<double, 1>(room.data(), room.size()));
+    return got;
+  }
+};
+
+TEST_CASE("a gradient in the place of the logits is the same, and one matrix less") {
+  const many_classes f;
+  const soft_target_kl kl{.temperature = 2};
+  const index row = 2 * width, logits = many_classes::classes;
+  const linear_head<const double> by_shape{.weight =
+                                               view<const double, 2>(nullptr, many_classes::padded, teacher_width)};
+  for (const auto& teacher : {f.teacher(), by_shape}) {
+    CHECK(fused_linear_room(kl, f.student(), teacher) == 2 * logits + row + teacher_width);
+    CHECK(fused_linear_room(term(kl), f.student(), teacher) == 3 * logits + row + teacher_width);
+  }
+  CHECK(fused_linear_room(cross_entropy{}, f.student(), signals<const double>{}) == logits + row);
+  const auto same = [&](const auto& loss, const auto& teacher) {
+    const auto got = f(loss, teacher), want = f(term(loss), teacher);  // a sum may not write in place
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CHECK(largest_gap(got[i].seen(), want[i].seen()) == 0);
+      CHECK(inner_product(got[i].seen(), got[i].seen()) > 0);
+    }
   };
-  const auto [dhidden, dweight, value] = gradients(loss);
-  const auto [want_hidden, want_weight, want_value] = gradients(sum_of_one);
-  CHECK(largest_gap(dhidden.seen(), want_hidden.seen()) == 0);
-  CHECK(largest_gap(dweight.seen(), want_weight.seen()) == 0);
-  CHECK(largest_gap(value.seen(), want_value.seen()) == 0);
-  CHECK(inner_product(dweight.seen(), dweight.seen()) > 0);
+  const signals<const double> dense{.logits = f.teacher_logits.seen(), .valid_classes = many_classes::classes};
+  same(kl, f.teacher());
+  same(kl, dense);
+  same(0.5 * kl, f.teacher());
+  same(logits_mse{}, dense);
+  same(cross_entropy{.label_smoothing = 0.1}, signals<const double>{});
 }
 
 TEST_CASE("fused_linear refuses shapes that do not fit, by name") {

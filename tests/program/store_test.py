@@ -9,8 +9,8 @@ from small_task import (FOLDER, check, complaint_of, fails, finish, lines_of, ma
 STUDENT = "layers=1,width=16,heads=2,inner=32"
 
 
-def distilled(teacher, data, name, *more):
-    succeeds("distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / name), *more, "--quiet")
+def distilled(teacher, data, name, *more, student=()):
+    succeeds("distill", "--teacher", teacher, *(student or ["--student", STUDENT]), *training_of(data, FOLDER / name), *more, "--quiet")
     return (FOLDER / name / "model.safetensors").read_bytes()
 
 
@@ -27,18 +27,6 @@ def check_replay(teacher, data, texts):
           "the store is a file of tensors that anything reads")
     online = distilled(teacher, data, "online")
     check(distilled(teacher, data, "replayed", "--store", store) == online, "a student of the store has the same bits")
-    kept_beside = FOLDER / "kept_beside"
-    kept_beside.mkdir()
-    check(distilled(teacher, data, "keeps", "--keep-logits", kept_beside) == online, "a run that keeps logits trains the same student")
-    check((kept_beside / "teacher.safetensors").read_bytes() == store.read_bytes(), "and writes the store that limbeck store writes")
-    distilled(teacher, data, "keeps_unread", "--loss", "hidden_mse:mapping=last", "--keep-logits", FOLDER / "unread.safetensors")
-    check((FOLDER / "unread.safetensors").read_bytes() == store.read_bytes(), "where no term reads them, too")
-    done = run("distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / "both"), "--store", store,
-               "--keep-logits", FOLDER / "both.safetensors")
-    check(done.returncode == 2 and "--store excludes --keep-logits" in done.stderr and not (FOLDER / "both").exists(),
-          f"logits are asked for, or read: {done.stderr}")
-    fails(["missing/s"], "distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / "nowhere"),
-          "--keep-logits", FOLDER / "missing/s", leaves=FOLDER / "nowhere")
     succeeds("store", "--teacher", teacher, *task_of(data), "--transfer", texts, "--output", more)
     with_texts = distilled(teacher, data, "online_texts", "--transfer", texts)
     check(distilled(teacher, data, "replayed_texts", "--transfer", texts, "--store", more) == with_texts,
@@ -48,7 +36,34 @@ def check_replay(teacher, data, texts):
     succeeds("store", "--teacher", teacher, *task_of(data), "--output", half, "--storage", "bf16")
     check(read_safetensors(half)["logits"][0] == "BF16", "numbers of half the size")
     check(distilled(teacher, data, "rounded", "--store", half) != online, "rounded logits teach something else")
+    check_keeping(teacher, data, texts, store, more, online)
     return store, online
+
+
+def check_keeping(teacher, data, texts, store, more, online):
+    """Runs that ask their teacher leave the store that limbeck store writes of the same samples."""
+    there = FOLDER / "kept_beside"
+    there.mkdir()
+    check(distilled(teacher, data, "keeps", "--keep-logits", there) == online, "a run that keeps logits trains the same student")
+    check((there / "teacher.safetensors").read_bytes() == store.read_bytes(), "and writes them to a file of a folder that is there")
+    distilled(teacher, data, "in_itself", "--transfer", texts, "--keep-logits", FOLDER / "in_itself")
+    check((FOLDER / "in_itself/teacher.safetensors").read_bytes() == more.read_bytes(), "the run's own too, and of texts without labels")
+    for name, options in {"unread": ["--loss", "hidden_mse:mapping=last"], "rw-kd": ["--recipe", "rw-kd"],
+                          "pea-kd": ["--recipe", "pea-kd", "--ptp-epochs", 1],
+                          "tinybert": ["--recipe", "tinybert", "--intermediate-epochs", 1]}.items():
+        student = ["--student", "from-teacher=0:1"] if name == "pea-kd" else []
+        file = FOLDER / f"kept_by_{name}.safetensors"
+        distilled(teacher, data, f"keeps_{name}", *options, "--keep-logits", file, student=student)
+        check(file.read_bytes() == store.read_bytes(), f"{name}: the same file")
+
+    def line(output, *options):
+        return ["distill", "--teacher", teacher, "--student", STUDENT, *training_of(data, FOLDER / output), *options]
+    done = run(*line("both", "--store", store, "--keep-logits", FOLDER / "both.safetensors"))
+    check(done.returncode == 2 and "--store excludes --keep-logits" in done.stderr and not (FOLDER / "both").exists(),
+          f"logits are asked for, or read: {done.stderr}")
+    for recipe in ("none", "tinybert"):
+        fails(["missing/s"], *line("nowhere", "--recipe", recipe, "--keep-logits", FOLDER / "missing/s"), leaves=FOLDER / "nowhere")
+    fails(["holds a complete run", "late.safetensors"], *line("online", "--resume", "--keep-logits", FOLDER / "late.safetensors"))
 
 
 def check_last_hidden(teacher, data, texts, online):
@@ -101,6 +116,9 @@ def check_layers(teacher, data):
     check(not (FOLDER / "brief/report.html").exists(), "and has no page")
     (final,) = [line for line in lines_of(FOLDER / "brief/run.jsonl") if line["event"] == "final"]
     check(set(final["models"]) == {"student"} and "layers" not in final and "agreement" not in final, f"nor says of its teacher: {final}")
+    again = distilled(teacher, data, "brief", *terms, "--brief", "--resume")
+    check(again == brief and [line for line in lines_of(FOLDER / "brief/run.jsonl") if line["event"] == "final"] == [final],
+          "one that is complete stays as it is")
     (asked,) = [line for line in lines_of(FOLDER / "asked/run.jsonl") if line["event"] == "final"]
     check(final["dev"]["student"] == asked["dev"]["student"], f"and has the scores of a look at its best state: {final}")
     check_parts(teacher, data, told["output"])

@@ -146,7 +146,7 @@ TEST_CASE("a damaged teacher store is refused") {
     return s.refusal();
   };
   CHECK(altered(R"("limbeck_teacher_store":"2")", R"("limbeck_teacher_store":"1")") ==
-        file + ": is a teacher store of version 1, expected 2");
+        file + ": is a teacher store of version 1, expected 2; limbeck store makes it again");
   CHECK(altered("limbeck_teacher_store", "limbeck_teacher_stone") ==
         file + ": metadata: has no limbeck_teacher_store, expected a teacher store");
   CHECK(altered(R"("classes":"2")", R"("classes":"3")") == file + ": has 2 logits a sample of 3 classes");

@@ -37,15 +37,16 @@ template <class T>
   return 3 * student.weight.extent(0) + 2 * student.weight.extent(1) + teacher.weight.extent(1);
 }
 /// The same for one loss, whose gradient may take the place of the logits. teacher: as fused_linear() is given it.
+/// Looks at shapes alone.
 template <some_loss L, class T, class Teacher>
 [[nodiscard]] index fused_linear_room(const L&, const linear_head<const T>& student, const Teacher& teacher) {
   const index all = student.weight.extent(0), classes = student.valid_classes > 0 ? student.valid_classes : all;
   index room = classes + 2 * student.weight.extent(1);
   if (!(writes_in_place<L> && classes >= classes_in_place)) room += classes;
   if constexpr (requires { teacher.weight; })
-    room += teacher.weight.empty() ? 0 : classes + teacher.weight.extent(1);
+    room += teacher.weight.extent(0) == 0 ? 0 : classes + teacher.weight.extent(1);
   else
-    room += teacher.logits.empty() ? 0 : classes;
+    room += teacher.logits.extent(0) == 0 ? 0 : classes;
   return room;
 }
 
@@ -210,6 +211,8 @@ template <some_loss L, executor E, class T, class Teacher>
 void fused_linear(const L& loss, const E& on, const linear_head<const T>& student, const Teacher& teacher,
                   const targets<T>& given, const sink<T, cpu>& out, const linear_head<T>& gradient,
                   view<T, 1> workspace) {
+  static_assert(!writes_in_place<L> || writes_gradient<L, E, T, T, T, T>,
+                "fused_linear: a loss that says in_place must take gradient_holds");
   static_assert(!is_batch_loss<L>, "fused_linear: a loss that compares the rows of a batch must see all of them");
   expects(loss.reads == signal::logits, "fused_linear: the loss reads more than logits");
   const index classes = student.valid_classes > 0 ? student.valid_classes : student.weight.extent(0);

@@ -106,7 +106,7 @@ task_training_report pea_kd(const E& on, distill_options options, const pea_kd_o
   stages.front().texts = &relabelled;
   stages.push_back(
       {.name = "distillation", .teacher = &teacher, .texts = &texts, .options = options, .head = &student});
-  detail::expects_stages(stages, first);  // and not after the teacher has run
+  detail::expects_stages(stages, first, options.output);  // and not after the teacher has run
   for (const auto& folder : detail::folders_of(stages, options.output))
     detail::expects_free_folder(folder, options.resume);
 

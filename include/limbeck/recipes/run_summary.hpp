@@ -120,7 +120,7 @@ template <class Model>
           {"parameters", parameters},
           {"bytes", parameters * static_cast<index>(sizeof(float))},
           {"model", hash_of_model(m.parameters(), config)},
-          {"vocabulary", hash_of_words(words)}};
+          {"vocabulary", hash_of_vocabulary(words)}};
 }
 [[nodiscard]] inline json model_json(const text_classifier& m) {
   return model_json(m, config_text(m.config), m.pieces.pieces());
@@ -200,8 +200,7 @@ template <launchable E>
 }
 
 /// The same for a run that is to be brief: of the student alone, and of its scores on the first of so many dev sets
-/// what the run noted when the best state was evaluated. Throws file_error where run.jsonl of the folder has no such
-/// line.
+/// what the run noted when it last had a best state. Throws file_error where run.jsonl of the folder has no such line.
 [[nodiscard]] inline run_summary brief_summary(const std::filesystem::path& folder, const text_classifier& student,
                                                const sample_set& dev, std::size_t dev_sets) {
   run_summary found;

@@ -37,11 +37,15 @@ namespace detail {
   return folders;
 }
 
-/// Throws contract_error, naming the stage, where its settings or terms do not fit: known now, and not hours later.
-inline void expects_stages(const std::vector<training_stage>& stages, const text_classifier& student) {
+/// Throws contract_error, naming the stage, where its settings or terms do not fit, and file_error where it could not
+/// write what it keeps of its teacher: known now, and not hours later.
+inline void expects_stages(const std::vector<training_stage>& stages, const text_classifier& student,
+                           const std::filesystem::path& output) {
   expects(!stages.empty(), "run_stages: a recipe needs a stage");
+  const std::vector<std::filesystem::path> folders = folders_of(stages, output);
   for (const training_stage& s : stages) try {
       s.options.training.check();
+      (void)kept_logits_file(s.options, folders[static_cast<std::size_t>(&s - stages.data())], s.teacher != nullptr);
       parameter_table table = student.model.parameters();
       const std::vector<std::string>& losses = s.options.losses;
       const model_config config = config_for(student.config, s.texts->train.task);
@@ -95,7 +99,7 @@ template <launchable E>
 task_training_report run_stages(const E& on, const text_classifier& student, const std::vector<training_stage>& stages,
                                 const std::filesystem::path& output, bool resume, const std::string& verb,
                                 const std::string& student_text, console& out) {
-  detail::expects_stages(stages, student);
+  detail::expects_stages(stages, student, output);
   const std::vector<std::filesystem::path> folders = detail::folders_of(stages, output);
   const run_lock lock = detail::claim_folder(output, resume);
   detail::prepare_folders(folders, resume);

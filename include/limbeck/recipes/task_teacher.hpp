@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "limbeck/core/error.hpp"
-#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/console.hpp"
@@ -21,15 +20,12 @@ namespace limbeck::detail {
 /// Where a run's teacher says what it says: nowhere, asked at once for all samples, or kept in a file.
 class task_teacher {
  public:
-  /// `keep_logits`: where to write a store of the logits of all training samples; empty: nowhere. Throws file_error
-  /// where the store is of another teacher or task, or the new one cannot be written.
+  /// `keep_logits`: the file of a store to write, of the logits of all training samples; empty: none. Throws file_error
+  /// where the store to read is of another teacher or task.
   task_teacher(const text_classifier* model, const std::filesystem::path& store,
                const std::filesystem::path& keep_logits, const task_description& task)
-      : model_(model), keep_logits_(keep_logits.empty() ? keep_logits : store_file(keep_logits)) {
-    expects((store.empty() && keep_logits.empty()) || model != nullptr,
-            "train_on_task: a store is a teacher's, there is none");
-    expects(store.empty() || keep_logits.empty(), "train_on_task: logits to be kept are the teacher's, not a store's");
-    if (!keep_logits_.empty()) (void)atomic_file(keep_logits_);
+      : model_(model), keep_logits_(keep_logits) {
+    expects(store.empty() || model != nullptr, "train_on_task: a store is a teacher's, there is none");
     if (store.empty()) return;
     store_ = std::make_shared<const teacher_store>(open_store(store, *model, task));
     text_ = store.filename().string() + " " + store_->checksum();
@@ -60,9 +56,7 @@ class task_teacher {
     if (logits_.empty()) {
       logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
                                                 : teacher_logits(on, *model_, all, out);
-      if (!keep_logits_.empty())
-        write_store(keep_logits_, *model_, all, counted(all.tokens.size()),
-                    {.logits = view<const float, 2>(logits_.data(), all.size(), classes)});
+      if (!keep_logits_.empty()) keep(all, out);
     }
     if (!step.reads_teacher_logits()) return;
     const float* here = logits_.data();
@@ -76,6 +70,12 @@ class task_teacher {
   }
 
  private:
+  void keep(const sample_set& all, console& out) const {
+    write_store(keep_logits_, *model_, all, counted(all.tokens.size()),
+                {.logits = view<const float, 2>(logits_.data(), all.size(), model_->config.classes)});
+    out.say("the teacher's logits of " + std::to_string(all.size()) + " samples are in " + keep_logits_.string());
+  }
+
   const text_classifier* model_;
   std::filesystem::path keep_logits_;
   std::shared_ptr<const teacher_store> store_;

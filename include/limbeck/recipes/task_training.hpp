@@ -107,6 +107,16 @@ namespace detail {
   return context;
 }
 
+/// The file of the store that a run into `output` leaves; empty: none. Throws contract_error where there is no teacher
+/// to be asked, file_error where nothing can be written there.
+[[nodiscard]] inline std::filesystem::path kept_logits_file(const task_training_options& options,
+                                                            const std::filesystem::path& output, bool taught) {
+  if (options.keep_logits.empty()) return {};
+  expects(taught, "train_on_task: logits to be kept are a teacher's, there is none");
+  expects(options.store.empty(), "train_on_task: logits to be kept are the teacher's, not those of a store");
+  return store_file_of_run(options.keep_logits, output);
+}
+
 /// A run on a task, from what is asked for to what it leaves. Looks at what it is made from.
 template <launchable E>
 class task_run {
@@ -119,7 +129,8 @@ class task_run {
         teacher_(teacher),
         options_(options),
         out_(out),
-        taught_(teacher, options.store, options.keep_logits, texts.train.task),
+        keep_logits_(kept_logits_file(options, options.output, teacher != nullptr)),
+        taught_(teacher, options.store, keep_logits_, texts.train.task),
         learner_(student.model.parameters(), student.parameters(), options.losses,
                  context_of(student.config, teacher, taught_.top_k_temperature()), options.training.seed),
         train_(training_samples(texts, options.transfer, options.task.max_length, student.pieces, out)),
@@ -142,6 +153,9 @@ class task_run {
     const auto end = options_.resume ? end_of_run(options_.output) : std::nullopt;
     if (!end) return std::nullopt;
     expects_settings_of_run(options_.output, settings_);
+    if (!keep_logits_.empty() && !std::filesystem::exists(keep_logits_))
+      throw file_error(options_.output.string(), "",
+                       "holds a complete run, which asks its teacher nothing more for " + keep_logits_.string());
     out_.say("the run in " + options_.output.string() + " is complete");
     task_training_report report{.updates = end->template required<std::int64_t>("step"),
                                 .best_epoch = end->template required<std::int64_t>("best_epoch"),
@@ -213,6 +227,7 @@ class task_run {
   const text_classifier* teacher_;
   const task_training_options& options_;
   console& out_;
+  std::filesystem::path keep_logits_;
   task_teacher taught_;
   learned_parameters learner_;
   sample_set train_;

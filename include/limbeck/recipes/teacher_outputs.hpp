@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/io/atomic_file.hpp"
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/training/console.hpp"
 #include "limbeck/training/evaluation.hpp"
@@ -37,14 +38,14 @@ template <launchable E>
   return hash_text(fnv1a_of_words(std::as_bytes(numbers), fnv1a(config)));
 }
 
-/// What its words are known by.
-[[nodiscard]] inline std::string hash_of_words(const vocabulary& words) { return hash_text(words.content_hash()); }
+/// What a vocabulary is known by.
+[[nodiscard]] inline std::string hash_of_vocabulary(const vocabulary& words) { return hash_text(words.content_hash()); }
 
 /// What a store of the teacher's outputs for a task is known by.
 [[nodiscard]] inline teacher_identity identity_of(const text_classifier& teacher, const task_description& task) {
   std::string of_task = task.name;
   for (const std::string& label : task.label_names) of_task += "," + label;
-  return {hash_of_model(teacher.parameters(), config_text(teacher.config)), hash_of_words(teacher.pieces.pieces()),
+  return {hash_of_model(teacher.parameters(), config_text(teacher.config)), hash_of_vocabulary(teacher.pieces.pieces()),
           of_task};
 }
 
@@ -63,6 +64,19 @@ template <launchable E>
 /// Where a store is written that is asked for at `place`: there or, in a folder that is there already, in a file of it.
 [[nodiscard]] inline std::filesystem::path store_file(const std::filesystem::path& place) {
   return std::filesystem::is_directory(place) ? place / "teacher.safetensors" : place;
+}
+/// The same for a run that is going to make the folder `output`; empty for an empty place. Throws file_error where
+/// nothing can be written there.
+[[nodiscard]] inline std::filesystem::path store_file_of_run(const std::filesystem::path& place,
+                                                             const std::filesystem::path& output) {
+  if (place.empty()) return {};
+  const auto whole = [](const std::filesystem::path& folder) {
+    return std::filesystem::weakly_canonical(std::filesystem::current_path() / folder / "");
+  };
+  const auto is_output = [&](const std::filesystem::path& folder) { return whole(folder) == whole(output); };
+  const std::filesystem::path file = is_output(place) ? place / "teacher.safetensors" : store_file(place);
+  if (!is_output(file.parent_path())) (void)atomic_file(file);
+  return file;
 }
 
 /// Writes a store of what the teacher said of samples, `which` naming those whose rows [samples] they are.

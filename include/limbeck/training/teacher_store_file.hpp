@@ -31,7 +31,8 @@ class teacher_store_file {
   explicit teacher_store_file(const std::filesystem::path& file) : file_(file) {
     const std::string version = text("limbeck_teacher_store");
     if (version != teacher_store_version)
-      refuse("is a teacher store of version " + version + ", expected " + teacher_store_version);
+      refuse("is a teacher store of version " + version + ", expected " + teacher_store_version +
+             "; limbeck store makes it again");
     who = {text("model"), text("vocabulary"), text("task")};
     classes = number<index>("classes");
     temperature = number<double>("temperature");

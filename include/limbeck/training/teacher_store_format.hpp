@@ -1,7 +1,7 @@
 // The file that keeps what a teacher said of samples: how its tensors are called, how large it is, whose it is.
 //
 // A safetensors file, so that anything reads it: `sample_ids` [samples] I64, and some of these; the checksum takes them
-// in this order (FNV-1a of eight bytes at a time, core/fnv.hpp):
+// in this order (fnv1a_of_words, tensor by tensor):
 //   logits [samples, classes] of the storage type; or, of the k likeliest classes, logits and kept_classes [samples, k]
 //     I32 and log_rest [samples] F32
 //   last_hidden [samples, width] F32, what the head reads, and batch_begin [batches + 1] I64: it read the samples from
