@@ -27,13 +27,25 @@ struct named_loss {
 template <class S, class U, class A>
 using named_losses = std::vector<named_loss<S, U, A>>;
 
+/// How a loss is called: it adds to its gradient, or writes that of the logits.
+struct adding {
+  template <class Loss, class Batch>
+  static void call(const Loss& loss, const executor& on, Batch& b) {
+    loss(on, b.student, b.teacher, b.given, b.out);
+  }
+};
+struct writing {
+  template <class Loss, class Batch>
+  static void call(const Loss& loss, const executor& on, Batch& b) {
+    limbeck::write_gradient(loss, on, b.student, b.teacher, b.given, b.out);
+  }
+};
+
 /// One that needs nothing else.
-template <class S, class U, class A, class Loss>
+template <class S, class U, class A, class Calls = adding, class Loss>
 [[nodiscard]] named_loss<S, U, A> plain(std::string name, const Loss& loss, bool reads_teacher = true) {
   return {std::move(name),
-          [loss](batch<S, U, A>& b) {
-            return [loss, &b](const executor& on) { loss(on, b.student, b.teacher, b.given, b.out); };
-          },
+          [loss](batch<S, U, A>& b) { return [loss, &b](const executor& on) { Calls::call(loss, on, b); }; },
           reads_teacher,
           {}};
 }
@@ -49,12 +61,12 @@ template <class S, class U, class A>
 }
 
 /// The divergences.
-template <class S, class U, class A>
+template <class S, class U, class A, class Calls = adding>
 [[nodiscard]] named_losses<S, U, A> divergence_losses() {
   named_losses<S, U, A> all;
   const auto add = [&](const char* name, const auto& divergence) {
-    all.push_back(plain<S, U, A>(name, limbeck::soft_target<std::remove_cvref_t<decltype(divergence)>>{
-                                           .temperature = 2, .divergence = divergence}));
+    all.push_back(plain<S, U, A, Calls>(name, limbeck::soft_target<std::remove_cvref_t<decltype(divergence)>>{
+                                                  .temperature = 2, .divergence = divergence}));
   };
   add("forward_kl", limbeck::forward_kl{});
   add("soft_label_cross_entropy", limbeck::soft_label_cross_entropy{});
@@ -70,7 +82,7 @@ template <class S, class U, class A>
 }
 
 /// A teacher that kept 32 classes of each row, or half of them if that is fewer.
-template <class S, class U, class A>
+template <class S, class U, class A, class Calls = adding>
 [[nodiscard]] named_loss<S, U, A> top_k_loss() {
   struct kept {
     limbeck::buffer<std::int32_t> classes;
@@ -88,26 +100,24 @@ template <class S, class U, class A>
     b.teacher.logits = limbeck::read_only(logits);
     b.teacher.kept_classes = limbeck::read_only(classes);
     b.teacher.log_rest = std::as_const(b.log_rest).all();
-    return [held, &b](const executor& on) {
-      limbeck::top_k_kl{.temperature = 2}(on, b.student, b.teacher, b.given, b.out);
-    };
+    return [held, &b](const executor& on) { Calls::call(limbeck::top_k_kl{.temperature = 2}, on, b); };
   };
   return {"top_k_kl", prepare, false, {}};
 }
 
 /// The other losses on logits.
-template <class S, class U, class A>
+template <class S, class U, class A, class Calls = adding>
 [[nodiscard]] named_losses<S, U, A> logit_losses() {
-  return {plain<S, U, A>("cross_entropy", limbeck::cross_entropy{.label_smoothing = 0.1}, false),
-          plain<S, U, A>("cross_entropy_and_kl",
-                         0.5 * limbeck::cross_entropy{} + 0.5 * limbeck::soft_target_kl{.temperature = 2}),
-          top_k_loss<S, U, A>(),
-          plain<S, U, A>("logits_mse", limbeck::logits_mse{}),
-          plain<S, U, A>("standardised_logits_mse", limbeck::standardised_logits_mse{}),
-          plain<S, U, A>("decoupled_kd", limbeck::decoupled_kd{}),
-          plain<S, U, A>("normalised_kd", limbeck::normalised_kd{.temperature = 2}),
-          plain<S, U, A>("dist_kd", limbeck::dist_kd{.temperature = 2}),
-          plain<S, U, A>("margin_mse", limbeck::margin_mse{})};
+  return {plain<S, U, A, Calls>("cross_entropy", limbeck::cross_entropy{.label_smoothing = 0.1}, false),
+          plain<S, U, A, Calls>("cross_entropy_and_kl",
+                                0.5 * limbeck::cross_entropy{} + 0.5 * limbeck::soft_target_kl{.temperature = 2}),
+          top_k_loss<S, U, A, Calls>(),
+          plain<S, U, A, Calls>("logits_mse", limbeck::logits_mse{}),
+          plain<S, U, A, Calls>("standardised_logits_mse", limbeck::standardised_logits_mse{}),
+          plain<S, U, A, Calls>("decoupled_kd", limbeck::decoupled_kd{}),
+          plain<S, U, A, Calls>("normalised_kd", limbeck::normalised_kd{.temperature = 2}),
+          plain<S, U, A, Calls>("dist_kd", limbeck::dist_kd{.temperature = 2}),
+          plain<S, U, A, Calls>("margin_mse", limbeck::margin_mse{})};
 }
 
 /// Losses on hidden states of every token.

@@ -53,6 +53,14 @@ def loss_rows(found):
                   times[ours].get("fraction_of_probe"))
 
 
+def every_loss_rows(found):
+    for r in found["rows"]:
+        times = r["t"]
+        best = min((n for n in ("eager", "compiled") if n in times), key=lambda n: times[n]["median_ms"])
+        yield row("Every loss", f"{words(r['case'])} {r['shape']}", best, times[best]["median_ms"], times["fused"]["median_ms"], "ms",
+                  times["fused"][f"speedup_vs_{best}"])
+
+
 def fused_linear_rows(found):
     for r in found["rows"]:
         group, case, times = "Soft KL through the last linear map", f"of {r['shape']}", r["t"]
@@ -102,7 +110,7 @@ def memory_rows(found):
                   best["excess_MiB"], r["excess_MiB"], "MiB", best["excess_MiB"] / r["excess_MiB"])
 
 
-KINDS = {"step": step_rows, "losses": loss_rows, "fused_linear": fused_linear_rows, "adamw": adamw_rows,
+KINDS = {"step": step_rows, "losses": loss_rows, "every_loss": every_loss_rows, "fused_linear": fused_linear_rows, "adamw": adamw_rows,
          "products": product_rows, "tokeniser": tokeniser_rows, "memory": memory_rows}
 
 

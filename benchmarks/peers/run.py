@@ -2,7 +2,7 @@
 """Measures limbeck beside its peers, and writes one table and one plot of all that was measured.
 
 usage: run.py --build build/main/benchmarks [--results FOLDER] [--docs docs/measurements] [--vocabulary vocab.txt] [--quick]
-              [step] [losses] [fused_linear] [adamw] [products] [tokeniser] [memory]
+              [step] [losses] [every_loss] [fused_linear] [adamw] [products] [tokeniser] [memory]
 
 Build the target limbeck_peers first. Needs LIMBECK_REFERENCE_DIR, a folder with peerbench, and runs under a Python that has
 PyTorch, transformers and tokenizers. Each measurement runs both sides in turn in one process (memory: each configuration in its
@@ -22,7 +22,7 @@ import peerbench
 import report
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("step", "losses", "fused_linear", "adamw", "products", "tokeniser", "memory")
+NAMES = ("step", "losses", "every_loss", "fused_linear", "adamw", "products", "tokeniser", "memory")
 CONFIGS = ("eager_fp32_longest,eager_fp32_longest_grouped,compiled_fp32_longest_grouped,eager_bf16_longest_grouped,"
            "compiled_bf16_longest_grouped,eager_fp32_longest_cached,eager_bf16_longest_grouped_cached")
 
@@ -44,6 +44,8 @@ def commands(a):
                  "--rounds", quick_or(a, 1, 5), "--budget", quick_or(a, 30, 150)],
         "losses": [theirs / "kd_losses.py", *losses, "--only", "kl_soft,ce+kl,jsd,attn_mse,hid_mse,cosine,relation",
                    *quick_or(a, ["--no-compile", "--rounds", 5, "--budget", 1], ["--rounds", 20, "--budget", 20])],
+        "every_loss": [HERE / "every_loss.py", "--library", build / "liblimbeck_peer_every_loss.so",
+                       *quick_or(a, ["--quick", "--no-compile", "--rounds", 2], [])],
         "fused_linear": [HERE / "fused_linear.py", "--library", build / "liblimbeck_peer_fused_linear.so",
                          *quick_or(a, ["--no-compile", "--rounds", 2], ["--rounds", 9])],
         "adamw": [theirs / "adamw.py", *losses, "--rounds", quick_or(a, 3, 20)],
