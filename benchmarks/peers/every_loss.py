@@ -13,7 +13,6 @@ import argparse
 import ctypes
 import math
 import os
-import statistics
 import sys
 
 import torch
@@ -278,11 +277,6 @@ class Theirs:
         return loss.item()
 
 
-def errors(value, gradient, expected, of):
-    """Relative, of the value and in the norm of the gradient."""
-    return [abs(value - expected) / abs(expected), ((gradient - of).norm() / of.norm()).item()]
-
-
 def case(library, kind, name, sizes, arguments):
     function = KINDS[kind][0][name]
     ours = Ours(library, kind, name, sizes)
@@ -291,15 +285,11 @@ def case(library, kind, name, sizes, arguments):
     sides = {"eager": Theirs(name, function, ours)}
     if not arguments.no_compile:
         sides["compiled"] = Theirs(name, function, ours, compiled=True)
-    told = {side: errors(run(), run.leaf.grad, expected, exact.leaf.grad) for side, run in sides.items()}
-    told["fused"] = errors(ours(), ours.gradient, expected, exact.leaf.grad)
+    told = {side: peerbench.errors(run(), [run.leaf.grad], expected, [exact.leaf.grad]) for side, run in sides.items()}
+    told["fused"] = peerbench.errors(ours(), [ours.gradient], expected, [exact.leaf.grad])
     if max(told["fused"]) > 1e-4:
         sys.exit(f"{name} {sizes}: relative errors of value and gradient {told['fused']}")
-    times = peerbench.common("interleave")({**sides, "fused": ours}, arguments.rounds, 3, arguments.budget)
-    summary = peerbench.common("summary")(times, "eager")
-    for side in summary:
-        if "compiled" in times:
-            summary[side]["speedup_vs_compiled"] = statistics.median(b / a for b, a in zip(times["compiled"], times[side]))
+    summary = peerbench.timed({**sides, "fused": ours}, arguments.rounds, 3, arguments.budget)
     ours.free()
     print(f"{name:24s} {str(list(sizes)):22s} " + "  ".join(f"{side} {of['median_ms']:.3f} ms" for side, of in summary.items())
           + f"  x{summary['fused']['speedup_vs_eager']:.2f}, error of the gradient {told['fused'][1]:.0e}", flush=True)

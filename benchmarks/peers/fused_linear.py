@@ -14,7 +14,6 @@ import argparse
 import ctypes
 import json
 import os
-import statistics
 import subprocess
 import sys
 
@@ -95,11 +94,6 @@ class Ours:
         return self.made
 
 
-def errors(value, gradients, expected, of):
-    """Relative: of the value, and in the norm of the gradient that is further away."""
-    return [abs(value - expected) / abs(expected), max(((a - b).norm() / b.norm()).item() for a, b in zip(gradients, of))]
-
-
 def resident_bytes(field):
     with open("/proc/self/status", encoding="ascii") as status:
         return next(1024 * int(line.split()[1]) for line in status if line.startswith(field))
@@ -127,15 +121,6 @@ def memory(arguments, name):
     return json.loads(ran.stdout.strip().split("\n")[-1])
 
 
-def timed(sides, rounds, budget):
-    times = peerbench.common("interleave")(sides, rounds, 1, budget)
-    told = peerbench.common("summary")(times, "eager")
-    for name in told:
-        if "compiled" in times:
-            told[name]["speedup_vs_compiled"] = statistics.median(b / a for b, a in zip(times["compiled"], times[name]))
-    return told
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--library", required=True)
@@ -160,12 +145,12 @@ def main():
     sides = {name: make() for name, make in makers.items()}
     expected = sides["eager"]()
     of = [g.clone() for g in sides["eager"].gradients()]
-    wrong = {name: errors(side(), side.gradients(), expected, of) for name, side in sides.items() if name != "eager"}
+    wrong = {name: peerbench.errors(side(), side.gradients(), expected, of) for name, side in sides.items() if name != "eager"}
     for name, (value, gradient) in wrong.items():
         print(f"{name}: relative error of the value {value:.1e}, of the gradients {gradient:.1e}")
         if max(value, gradient) > 1e-3:
             sys.exit(f"{name} differs from autograd")
-    told = timed(sides, a.rounds, a.budget)
+    told = peerbench.timed(sides, a.rounds, 1, a.budget)
     row = {"case": "fused_linear_kl", "shape": list(a.shape), "rel_err_loss_grad": wrong["fused"], "t": told}
     if not a.no_memory:
         row["extra_bytes"] = {name: memory(a, name) for name in makers}
