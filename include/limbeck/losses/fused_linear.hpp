@@ -42,7 +42,7 @@ template <some_loss L, class T, class Teacher>
 [[nodiscard]] index fused_linear_room(const L&, const linear_head<const T>& student, const Teacher& teacher) {
   const index all = student.weight.extent(0), classes = student.valid_classes > 0 ? student.valid_classes : all;
   index room = classes + 2 * student.weight.extent(1);
-  if (!(writes_in_place<L> && classes >= classes_in_place)) room += classes;
+  if (!takes_place_of_logits<L>(classes)) room += classes;
   if constexpr (requires { teacher.weight; })
     room += teacher.weight.extent(0) == 0 ? 0 : classes + teacher.weight.extent(1);
   else
@@ -234,7 +234,7 @@ void fused_linear(const L& loss, const E& on, const linear_head<const T>& studen
     detail::pieces_of<T> room(workspace);
     const view<const T, 2> hidden = detail::rows_at(on, head.hidden, ids, room.matrix(count, width));
     const view<T, 2> logits = room.matrix(count, classes);
-    const view<T, 2> dlogits = writes_in_place<L> && classes >= classes_in_place ? logits : room.matrix(count, classes);
+    const view<T, 2> dlogits = takes_place_of_logits<L>(classes) ? logits : room.matrix(count, classes);
     ops::linear(on, hidden, head.weight, head.bias, logits);
     sink<T, cpu> here = out;
     here.gradient = {};

@@ -18,6 +18,11 @@ concept writes_gradient =
 template <class L>
 inline constexpr bool writes_in_place = requires { requires L::in_place; };
 inline constexpr index classes_in_place = 512;  ///< fewer are taken many rows at a time
+/// Whether the gradient of rows of so many classes may.
+template <class L>
+[[nodiscard]] constexpr bool takes_place_of_logits(index classes) {
+  return writes_in_place<L> && classes >= classes_in_place;
+}
 
 /// Calls the loss for a gradient of the logits that holds anything; all of it is written. A loss that can only add
 /// finds zeros there. The other gradients are added to as ever. For one micro-batch of a caller's own: a model's pass
