@@ -105,6 +105,7 @@ set(
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/relational.hpp
+  losses/relational_cpu.hpp
   losses/relations.hpp
   losses/relations_cpu.hpp
   losses/representation.hpp
@@ -128,6 +129,7 @@ set(
   losses/top_k_cpu.hpp
   losses/universal_kd.hpp
   losses/universal_kd_cpu.hpp
+  losses/vector_products_cpu.hpp
   losses/write_gradient.hpp
   mappings.hpp
   mappings/any_mapping.hpp

@@ -277,16 +277,36 @@ class Theirs:
         return loss.item()
 
 
+class Exact:
+    """Value and gradient of PyTorch in float64."""
+
+    def __init__(self, name, function, ours):
+        side = Theirs(name, function, ours, dtype=torch.float64)
+        self.value, self.gradient = side(), side.leaf.grad
+
+    def errors(self, value, gradient):
+        return peerbench.errors(value, [gradient], self.value, [self.gradient])
+
+    def errors_of(self, ours):
+        return self.errors(ours(), ours.gradient)
+
+
+def loaded(path):
+    library = ctypes.CDLL(os.path.abspath(path))
+    library.every_loss_make.restype = ctypes.c_void_p
+    library.every_loss_run.restype = ctypes.c_double
+    return library
+
+
 def case(library, kind, name, sizes, arguments):
     function = KINDS[kind][0][name]
     ours = Ours(library, kind, name, sizes)
-    exact = Theirs(name, function, ours, dtype=torch.float64)
-    expected = exact()
+    exact = Exact(name, function, ours)
     sides = {"eager": Theirs(name, function, ours)}
     if not arguments.no_compile:
         sides["compiled"] = Theirs(name, function, ours, compiled=True)
-    told = {side: peerbench.errors(run(), [run.leaf.grad], expected, [exact.leaf.grad]) for side, run in sides.items()}
-    told["fused"] = peerbench.errors(ours(), [ours.gradient], expected, [exact.leaf.grad])
+    told = {side: exact.errors(run(), run.leaf.grad) for side, run in sides.items()}
+    told["fused"] = exact.errors_of(ours)
     if max(told["fused"]) > 1e-4:
         sys.exit(f"{name} {sizes}: relative errors of value and gradient {told['fused']}")
     summary = peerbench.timed({**sides, "fused": ours}, arguments.rounds, 3, arguments.budget)
@@ -306,9 +326,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out")
     arguments = parser.parse_args()
-    library = ctypes.CDLL(os.path.abspath(arguments.library))
-    library.every_loss_make.restype = ctypes.c_void_p
-    library.every_loss_run.restype = ctypes.c_double
+    library = loaded(arguments.library)
     wanted = set(arguments.only.split(",")) - {""}
     rows = [case(library, kind, name, sizes, arguments)
             for kind, (losses, large, small, _) in KINDS.items() for name in losses if not wanted or name in wanted

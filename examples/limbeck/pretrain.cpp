@@ -50,8 +50,8 @@ work add_pretrain(CLI::App& app) {
   using first = limbeck::first_weights;
   static const std::map<std::string, first> starts{
       {"random", first::random}, {"remap", first::remap}, {"pad", first::pad}, {"net2wider", first::net2wider}};
-  auto* init = verb.add_option("--init", o->init, "First weights: random, or the teacher's by remap, pad or net2wider")
-                   ->transform(CLI::CheckedTransformer(starts))
+  auto* init = verb.add_option("--init", o->init, "First weights: random, or the teacher's, made to fit")
+                   ->transform(CLI::CheckedTransformer(starts).description("{random,remap,pad,net2wider}"))
                    ->default_str("random")
                    ->needs(teacher);
   verb.add_option("--init-layers", o->init_layers, "Mapping that names the teacher's layer for each of the student's")

@@ -10,6 +10,7 @@
 #include "limbeck/losses/write_gradient.hpp"
 #include "losses/gradient_sweep.hpp"
 #include "losses/logit_case.hpp"
+#include "simd_levels.hpp"
 
 namespace limbeck {
 namespace {
@@ -19,18 +20,29 @@ using limbeck_test::infinity, limbeck_test::logit_case, limbeck_test::random_log
 static_assert(loss_policy<margin_mse, cpu_executor<>>);
 static_assert(loss_policy<margin_mse, cpu_executor<>, bfloat16, float16>);
 
-double plain_margins(const logit_case<double>& c, index row, index relevant) {
-  const auto at = [&](const std::vector<double>& m, index k) {
-    return m[static_cast<std::size_t>(row * c.columns + k)];
-  };
-  double sum = 0, others = 0;
-  for (index k = 0; k < c.columns; ++k) {
-    if (k == relevant) continue;
-    sum += std::pow(at(c.student, relevant) - at(c.student, k) - (at(c.teacher, relevant) - at(c.teacher, k)), 2);
-    others += 1;
+/// A row by plain loops: the value, and the gradient of each candidate.
+struct plain_margins {
+  long double value = 0;
+  std::vector<long double> gradient;
+
+  template <class A>
+  plain_margins(const logit_case<A>& c, index row, index relevant) : gradient(static_cast<std::size_t>(c.columns)) {
+    const auto at = [&](const std::vector<A>& m, index k) -> long double {
+      return m[static_cast<std::size_t>(row * c.columns + k)];
+    };
+    if (std::isinf(at(c.teacher, relevant))) return;
+    std::vector<index> others;
+    for (index k = 0; k < c.columns; ++k)
+      if (k != relevant && !std::isinf(at(c.teacher, k))) others.push_back(k);
+    for (const index k : others) {
+      const long double share = 1.0L / static_cast<long double>(others.size());
+      const long double d = at(c.student, relevant) - at(c.student, k) - (at(c.teacher, relevant) - at(c.teacher, k));
+      value += share * d * d;
+      gradient[static_cast<std::size_t>(relevant)] += 2 * share * d;
+      gradient[static_cast<std::size_t>(k)] -= 2 * share * d;
+    }
   }
-  return sum / others;
-}
+};
 
 }  // namespace
 
@@ -43,17 +55,32 @@ TEST_CASE("margin_mse by hand, with one other candidate and with two") {
   CHECK(two.gradient == std::vector<double>{0.5, -1.5, 1});
 }
 
-TEST_CASE("margin_mse agrees with plain loops") {
-  for (unsigned seed = 1; seed <= 40; ++seed) {
-    auto c = random_logits<double>(1 + seed % 4, 2 + seed % 6, 3, seed);
+TEST_CASE("margin_mse agrees with plain loops at every level, for few candidates and many, ruled out or not") {
+  const auto check = [](auto c, unsigned seed, double tolerance) {
     c.per.rows = seed % 3 == 0 ? 1 : static_cast<double>(c.rows);
     for (index r = 0; r < c.rows && seed % 2 == 0; ++r)
       c.labels.push_back(static_cast<std::int32_t>((seed + 3 * static_cast<unsigned>(r)) % unsigned(c.columns)));
-    INFO("seed " << seed << ", [" << c.rows << ", " << c.columns << "]");
+    for (std::size_t i = seed; i < c.teacher.size() && seed % 4 < 2; i += 5) c.teacher[i] = -infinity;
     const auto got = c(margin_mse{});
     for (index r = 0; r < c.rows; ++r) {
-      const auto at = static_cast<std::size_t>(r);
-      CHECK(got.value[at] == Approx(plain_margins(c, r, c.labels.empty() ? 0 : c.labels[at]) / c.per.rows));
+      const auto at = static_cast<std::size_t>(r), columns = static_cast<std::size_t>(c.columns);
+      const plain_margins want(c, r, c.labels.empty() ? 0 : c.labels[at]);
+      INFO("row " << r << ", seed " << seed << ", [" << c.rows << ", " << c.columns << "]");
+      const double per = c.per.rows;
+      CHECK(static_cast<double>(got.value[at]) ==
+            Approx(static_cast<double>(want.value) / per).epsilon(tolerance).margin(tolerance));
+      for (std::size_t k = 0; k < columns; ++k)
+        CHECK(static_cast<double>(got.gradient[at * columns + k]) ==
+              Approx(static_cast<double>(want.gradient[k]) / per).epsilon(tolerance).margin(tolerance));
+    }
+  };
+  for (const auto level : limbeck_test::simd_levels()) {
+    const forced_simd_level forced(level);
+    INFO(name_of(level));
+    for (unsigned seed = 1; seed <= 24; ++seed) {
+      const index rows = 1 + seed % 19, columns = seed % 5 == 4 ? 130 + seed : 2 + seed % 41;
+      check(random_logits<double>(rows, columns, 3, seed), seed, 1e-13);
+      check(random_logits<float>(rows, columns, 3, seed), seed, 3e-6);
     }
   }
 }
@@ -105,10 +132,12 @@ TEST_CASE("margin_mse skips rows of weight 0, ignored labels, padding and candid
 }
 
 TEST_CASE("margin_mse has the same bits for any threads, and takes narrow storage") {
-  const auto c = random_logits<float>(3000, 9, 4, 5);
-  const auto one = c(margin_mse{}, 1), three = c(margin_mse{}, 3);
-  CHECK(one.value == three.value);
-  CHECK(one.gradient == three.gradient);
+  for (const index candidates : {9, 200}) {
+    const auto c = random_logits<float>(3000, candidates, 4, 5);
+    const auto one = c(margin_mse{}, 1), three = c(margin_mse{}, 3);
+    CHECK(one.value == three.value);
+    CHECK(one.gradient == three.gradient);
+  }
   logit_case<float, bfloat16, float16, bfloat16> narrow{
       1, 2, {bfloat16(3.0F), bfloat16(1.0F)}, {float16(5.0F), float16(4.5F)}};
   const auto got = narrow(margin_mse{});

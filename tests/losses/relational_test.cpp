@@ -176,11 +176,27 @@ TEST_CASE("relations of one sample are 0, and vectors that are one have no dista
   CHECK(got.gradient[0].data == std::vector<double>(6, 0));
 }
 
-TEST_CASE("relational_distance has the same bits for any number of threads, relations read nothing around a batch") {
+TEST_CASE("angles to vectors that nearly are one keep their digits") {
+  auto c = vector_batch_case<float>(6, 20, 12, 3);
+  for (auto* side : {&c.student, &c.teacher})
+    for (index i = 0; i < side->at(0).columns; ++i) {
+      auto& x = side->at(0);
+      for (index b = 0; b < 6; ++b) x(b, 0, 0, i) += 100;  // far from zero
+      x(4, 0, 0, i) = x(1, 0, 0, i) + (i % 3 == 0 ? 1e-3 : i % 3 == 1 ? -2e-3 : 5e-4);
+      for (index b = 0; b < 6; ++b) x(b, 0, 0, i) = static_cast<float>(x(b, 0, 0, i));
+    }
+  check_relation(c, relational_angle{}, angle_gaps, 1e-5);
+}
+
+TEST_CASE("relations have the same bits for any number of threads, and read nothing around a batch") {
   auto c = vector_batch_case<float>(40, 130, 70, 1);
-  const auto one = c(relational_distance{}, 1), three = c(relational_distance{}, 3);
-  CHECK(three.value == one.value);
-  CHECK(three.gradient[0].data == one.gradient[0].data);
+  const auto check_threads = [&](const auto& loss) {
+    const auto one = c(loss, 1), three = c(loss, 3);
+    CHECK(three.value == one.value);
+    CHECK(three.gradient[0].data == one.gradient[0].data);
+  };
+  check_threads(relational_distance{});
+  check_threads(relational_angle{});
   auto few = vector_batch_case(4, 3, 3, 1);
   const auto packed = few(relational_angle{});
   few.place = {.before = 2, .after = 1, .wider = 3};

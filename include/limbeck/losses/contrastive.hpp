@@ -17,7 +17,7 @@ namespace detail {
 template <class A>
 A make_unit(A* row, index width) {
   const A length = sqrt(dot(row, row, width));
-  for (index c = 0; c < width && length != A(0); ++c) row[c] /= length;
+  if (length != A(0)) divide(row, width, length);
   return length;
 }
 /// gradient += the slope by a row of that length, for the slope by its unit vector, which is spoilt.
@@ -118,22 +118,24 @@ struct info_nce {
     const detail::unit_vectors<A> unit(batch, n);
     const A sharpness = static_cast<A>(1 / temperature);
     parallel_for(threads, n, least, [&](index begin, index end) {
-      for (index i = begin; i < end; ++i)
-        for (index j = 0; j < n; ++j)
-          unit.scores[i * n + j] = sharpness * detail::dot(unit.own + i * width, unit.shown + j * width, width);
+      for (index i = begin; i < end; ++i) {
+        A* const scores = unit.scores + i * n;
+        simd_dispatch<detail::measure_rows_kernel<detail::dot_of>>(unit.own + i * width, unit.shown, n, width, scores);
+        for (index j = 0; j < n; ++j) scores[j] *= sharpness;
+      }
     });
     for (index i = 0; i < n; ++i) {
       const A factor = symmetric ? batch.factor[i] / 2 : batch.factor[i];
-      A sum = detail::pick_own(unit.scores + i * n, n, index{1}, i, factor, unit.slopes + i * n);
-      if (symmetric) sum += detail::pick_own(unit.scores + i, n, n, i, factor, unit.slopes + i);
+      A sum = detail::pick_own(unit.scores + i * n, n, index{1}, i, factor * sharpness, unit.slopes + i * n);
+      if (symmetric) sum += detail::pick_own(unit.scores + i, n, n, i, factor * sharpness, unit.slopes + i);
       if (!value.empty()) value(batch.sample[i]) += factor * sum;
     }
     if (batch.gradient == nullptr) return;
     parallel_for(threads, n, least, [&](index begin, index end) {
       for (index i = begin; i < end; ++i) {
         A* const slope = unit.slope + i * width;
-        for (index j = 0; j < n; ++j)
-          detail::add_multiple(unit.shown + j * width, width, sharpness * unit.slopes[i * n + j], slope);
+        simd_dispatch<detail::combine_rows_kernel<detail::row_itself>>(unit.own + i * width, unit.shown, n, width,
+                                                                       unit.slopes + i * n, slope);
         detail::through_unit(unit.own + i * width, unit.length[i], slope, width, batch.slope(i));
       }
     });

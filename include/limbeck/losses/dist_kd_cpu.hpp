@@ -5,6 +5,7 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/losses/logit_rows.hpp"
+#include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/ops/softmax_cpu.hpp"
 
 namespace limbeck::detail {
@@ -36,14 +37,15 @@ struct correlation {
 };
 
 /// Both distributions of the rows that count, [rows, padded classes], 0 behind the last class, and what is known of
-/// them.
+/// them. Rows begin `step` apart, an odd number of cache lines: a column's numbers would share a few places of the
+/// caches otherwise.
 template <class A>
 struct correlated_batch {
   A *student, *teacher;
   A *distance, *of_student, *of_teacher;                                                     // of rows
   A *column_distance, *column_of_student, *column_of_teacher, *student_mean, *teacher_mean;  // of columns
   const index* live;                                                                         // the row's number
-  index rows, classes, padded;
+  index rows, classes, padded, step;
 };
 
 /// Rows first .. last: distributions and correlations.
@@ -53,7 +55,7 @@ struct correlate_rows {
                              index first, index last) {
     using V = simd_of_bytes<A, Bytes>;
     for (index i = first; i < last; ++i) {
-      A *q = batch.student + i * batch.padded, *p = batch.teacher + i * batch.padded;
+      A *q = batch.student + i * batch.step, *p = batch.teacher + i * batch.step;
       soften<V>(rows.student, batch.live[i], terms, batch, q);
       soften<V>(rows.teacher, batch.live[i], terms, batch, p);
       const V mean(A(1) / static_cast<A>(batch.classes));
@@ -72,7 +74,9 @@ struct correlate_rows {
   template <class V, class S, class A>
   LIMBECK_HD static void soften(const view<const S, 2>& logits, index row, const correlation_terms<A>& terms,
                                 const correlated_batch<A>& batch, A* to) {
-    for (index c = 0; c < batch.classes; ++c) to[c] = static_cast<A>(logits(row, c)) * terms.inverse_temperature;
+    call_kernel<stage_row, sizeof(V)>(&logits(row, 0), logits.stride(1), index{0}, batch.classes, to);
+    for (index c = 0; c < batch.padded; c += V::width)
+      store(to + c, V(terms.inverse_temperature) * load<V>(static_cast<const A*>(to + c)));
     ops::detail::softmax_row<V>(to, batch.classes, batch.padded);
   }
   // The sum over the classes of (a * (x - mean) - b * (y - mean))^2; the mean of a distribution is that of 1.
@@ -95,12 +99,13 @@ struct correlate_columns {
                              index last) {
     using V = simd_of_bytes<A, Bytes>;
     for (index c = first; c < last; c += V::width) {
-      const V q = mean<V>(batch, batch.student + c), p = mean<V>(batch, batch.teacher + c);
-      const V s = sqrt(squares(batch, c, V(1), q, V(0), p)), t = sqrt(squares(batch, c, V(0), q, V(1), p));
-      const V apart = V(0.5) * squares(batch, c, correlation<V>::evened(s, t), q, correlation<V>::evened(t, s), p);
-      const auto found = correlation<V>::of(s, t, apart, V(terms.epsilon));
-      store(batch.student_mean + c, q);
-      store(batch.teacher_mean + c, p);
+      const both<V> mean = means<V>(batch, c), norm = norms(batch, c, mean);
+      const both<V> evened = {correlation<V>::evened(norm.student, norm.teacher),
+                              correlation<V>::evened(norm.teacher, norm.student)};
+      const V apart = V(0.5) * squares_apart(batch, c, mean, evened);
+      const auto found = correlation<V>::of(norm.student, norm.teacher, apart, V(terms.epsilon));
+      store(batch.student_mean + c, mean.student);
+      store(batch.teacher_mean + c, mean.teacher);
       store(batch.column_distance + c, found.distance);
       store(batch.column_of_student + c, found.of_student);
       store(batch.column_of_teacher + c, found.of_teacher);
@@ -108,22 +113,48 @@ struct correlate_columns {
   }
 
  private:
+  /// Of the student's columns and of the teacher's.
+  template <class V>
+  struct both {
+    V student, teacher;
+  };
+
   template <class V, class A>
-  LIMBECK_HD static V mean(const correlated_batch<A>& batch, const A* column) {
-    V sum(0);
-    for (index i = 0; i < batch.rows; ++i) sum += load<V>(column + i * batch.padded);
-    return sum * V(A(1) / static_cast<A>(batch.rows));
+  LIMBECK_HD static both<V> at(const correlated_batch<A>& batch, index row, index c) {
+    const index place = row * batch.step + c;
+    return {load<V>(static_cast<const A*>(batch.student + place)),
+            load<V>(static_cast<const A*>(batch.teacher + place))};
   }
-  // The sum over the rows of (a * (student - its mean) - b * (teacher - its mean))^2.
   template <class V, class A>
-  LIMBECK_HD static V squares(const correlated_batch<A>& batch, index c, const V& a, const V& student_mean, const V& b,
-                              const V& teacher_mean) {
+  LIMBECK_HD static both<V> means(const correlated_batch<A>& batch, index c) {
+    both<V> sum{V(0), V(0)};
+    for (index i = 0; i < batch.rows; ++i) {
+      const both<V> x = at<V>(batch, i, c);
+      sum.student += x.student;
+      sum.teacher += x.teacher;
+    }
+    const V share(A(1) / static_cast<A>(batch.rows));
+    return {sum.student * share, sum.teacher * share};
+  }
+  template <class V, class A>
+  LIMBECK_HD static both<V> norms(const correlated_batch<A>& batch, index c, const both<V>& mean) {
+    both<V> sum{V(0), V(0)};
+    for (index i = 0; i < batch.rows; ++i) {
+      const both<V> x = at<V>(batch, i, c);
+      const V q = x.student - mean.student, p = x.teacher - mean.teacher;
+      sum.student += q * q;
+      sum.teacher += p * p;
+    }
+    return {sqrt(sum.student), sqrt(sum.teacher)};
+  }
+  // The sum over the rows of the squared difference of both less their means, each brought to the same norm.
+  template <class V, class A>
+  LIMBECK_HD static V squares_apart(const correlated_batch<A>& batch, index c, const both<V>& mean,
+                                    const both<V>& evened) {
     V sum(0);
     for (index i = 0; i < batch.rows; ++i) {
-      const index at = i * batch.padded + c;
-      const V q = load<V>(static_cast<const A*>(batch.student + at)) - student_mean;
-      const V p = load<V>(static_cast<const A*>(batch.teacher + at)) - teacher_mean;
-      const V d = a * q - b * p;
+      const both<V> x = at<V>(batch, i, c);
+      const V d = evened.student * (x.student - mean.student) - evened.teacher * (x.teacher - mean.teacher);
       sum += d * d;
     }
     return sum;
@@ -137,10 +168,9 @@ struct correlation_gradient {
   LIMBECK_HD static void run(const Rows& rows, const correlation_terms<A>& terms, const correlated_batch<A>& batch,
                              A of_columns, index first, index last) {
     using V = simd_of_bytes<A, Bytes>;
-    using G = typename Rows::gradient_type;
     const V mean(A(1) / static_cast<A>(batch.classes));
     for (index i = first; i < last; ++i) {
-      A *q = batch.student + i * batch.padded, *p = batch.teacher + i * batch.padded;
+      A *q = batch.student + i * batch.step, *p = batch.teacher + i * batch.step;
       const V of_row(-terms.beta * rows.factor(batch.live[i])), in_columns(-of_columns);
       const V own_teacher(batch.of_teacher[i]), own_student(batch.of_student[i]);
       for (index c = 0; c < batch.padded; c += V::width) {
@@ -151,10 +181,7 @@ struct correlation_gradient {
         store(p + c, of_row * along + in_columns * across);
       }
       ops::detail::softmax_row_backward<V>(static_cast<const A*>(q), p, batch.padded);
-      for (index c = 0; c < batch.classes; ++c) {
-        G& place = rows.gradients(batch.live[i], c);
-        place = static_cast<G>((rows.fresh ? A(0) : static_cast<A>(place)) + terms.inverse_temperature * p[c]);
-      }
+      add_to_row(rows, batch.live[i], terms.inverse_temperature, static_cast<const A*>(p));
     }
   }
 
@@ -182,14 +209,16 @@ template <class S, class U, class A, class G>
   }
   batch.live = live;
   batch.classes = rows.classes;
-  batch.padded = (rows.classes + most - 1) / most * most;
-  A* memory = thread_scratch<correlation_scratch, A>(2 * batch.rows * batch.padded + 5 * batch.padded + 3 * batch.rows);
+  const index lines = (rows.classes + most - 1) / most;
+  batch.padded = lines * most;
+  batch.step = (lines | 1) * most;
+  A* memory = thread_scratch<correlation_scratch, A>(2 * batch.rows * batch.step + 5 * batch.padded + 3 * batch.rows);
   const auto take = [&](index count) {
     A* const begin = memory;
     memory += count;
     return begin;
   };
-  for (A** matrix : {&batch.student, &batch.teacher}) *matrix = take(batch.rows * batch.padded);
+  for (A** matrix : {&batch.student, &batch.teacher}) *matrix = take(batch.rows * batch.step);
   for (A** column : {&batch.column_distance, &batch.column_of_student, &batch.column_of_teacher, &batch.student_mean,
                      &batch.teacher_mean})
     *column = take(batch.padded);

@@ -256,10 +256,11 @@ class gradient_rows {
   index full_ = 0;  // vectors that lie in the gradient itself
 };
 
-/// The logits of the rows' labels: of the row in every lane, or of each lane's row (0 where there is none).
-template <class Layout, class V, class S>
+/// The logits of the rows' labels, given.labels(row): of the row in every lane, or of each lane's row (0 where there is
+/// none).
+template <class Layout, class V, class S, class Labels>
 [[nodiscard]] LIMBECK_HD V logits_of_labels(const view<const S, 2>& logits, const row_group<V>& group,
-                                            const label_rows<cpu>& given) {
+                                            const Labels& given) {
   using A = typename V::scalar;
   A found[V::width] = {};
   for (int lane = 0; lane < group.count; ++lane)
@@ -269,9 +270,8 @@ template <class Layout, class V, class S>
 }
 
 /// The gradient of each row's label += what its lane holds.
-template <class Rows, class V>
-LIMBECK_HD void add_to_labels(const Rows& rows, const row_group<V>& group, const label_rows<cpu>& given,
-                              const V& amount) {
+template <class Rows, class V, class Labels>
+LIMBECK_HD void add_to_labels(const Rows& rows, const row_group<V>& group, const Labels& given, const V& amount) {
   using G = typename Rows::gradient_type;
   using A = typename V::scalar;
   for (int lane = 0; lane < group.count; ++lane) {
@@ -297,6 +297,33 @@ LIMBECK_HD void add_values(const Rows& rows, const row_groups<V>& groups, const 
       const row_group<V>& group = groups[g++];
       for (int lane = 0; lane < group.count; ++lane) rows.values(rows.sample(group.row[lane])) += from[lane];
     }
+  }
+}
+
+/// to[c] += by * from[c], or = where the row is fresh.
+struct add_to_row_kernel {
+  template <int Bytes, class A, class G>
+  LIMBECK_HD static void run(const A* from, index classes, const A by, const bool fresh, G* to) {
+    using V = simd_of_bytes<A, Bytes>;
+    index c = 0;
+    for (; c + V::width <= classes; c += V::width) {
+      const V here = V(by) * load<V>(from + c);
+      store(to + c, fresh ? here : load<V>(static_cast<const G*>(to) + c) + here);
+    }
+    for (; c < classes; ++c) to[c] = static_cast<G>((fresh ? A(0) : static_cast<A>(to[c])) + by * from[c]);
+  }
+};
+/// The gradient of a row += by * from, class by class, or = where the rows are fresh.
+template <class Rows, class A>
+void add_to_row(const Rows& rows, index row, A by, const A* from) {
+  const auto& to = rows.gradients;
+  if (to.stride(1) == 1) {
+    simd_dispatch<add_to_row_kernel>(from, rows.classes, by, rows.fresh, to.data() + row * to.stride(0));
+    return;
+  }
+  for (index c = 0; c < rows.classes; ++c) {
+    auto& place = to(row, c);
+    place = static_cast<typename Rows::gradient_type>((rows.fresh ? A(0) : static_cast<A>(place)) + by * from[c]);
   }
 }
 

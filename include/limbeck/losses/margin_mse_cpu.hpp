@@ -3,63 +3,92 @@
 
 #include <limits>
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/label_rows.hpp"
+#include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 
-/// What a row's student lacks of its teacher's margin, in double.
+/// The relevant candidate of a row: its label, or the first where there are no labels. True of those rows that have
+/// one.
 template <class Rows>
-struct row_margins {
+struct relevant_candidates {
   const Rows& rows;
-  index row, relevant;
+  label_rows<cpu> given;
 
-  [[nodiscard]] bool is_candidate(index c) const {
-    return static_cast<double>(rows.teacher(row, c)) != -std::numeric_limits<double>::infinity();
-  }
-  [[nodiscard]] bool is_other(index c) const { return c != relevant && is_candidate(c); }
-  [[nodiscard]] double operator()(index c) const {
-    const auto margin = [&](const auto& logits) {
-      return static_cast<double>(logits(row, relevant)) - static_cast<double>(logits(row, c));
-    };
-    return margin(rows.student) - margin(rows.teacher);
+  [[nodiscard]] index labels(index row) const { return given.labels.empty() ? 0 : given.labels(row); }
+  [[nodiscard]] bool operator()(index row) const {
+    using A = decltype(rows.factor(row));
+    if (!given.labels.empty() && !given(row)) return false;
+    return static_cast<A>(rows.teacher(row, labels(row))) != -std::numeric_limits<A>::infinity();
   }
 };
 
-template <class S, class U, class A, class G>
-void margin_row(const logit_rows<S, U, A, cpu, G>& rows, index row, index relevant) {
-  const row_margins<logit_rows<S, U, A, cpu, G>> lacking{rows, row, relevant};
-  if (!lacking.is_candidate(relevant)) return;
-  double sum = 0, squares = 0;
-  index others = 0;
-  for (index c = 0; c < rows.classes; ++c) {
-    if (!lacking.is_other(c)) continue;
-    const double d = lacking(c);
-    sum += d;
-    squares += d * d;
-    ++others;
+/// What the student lacks of the margin between the relevant candidate and others, vector by vector: 0 of the relevant
+/// one itself, of those that are ruled out, and behind the last.
+template <class Layout, class V>
+struct lacking_margins {
+  const staged_logits<Layout, V>&student, &teacher;
+  V student_relevant, teacher_relevant;
+
+  [[nodiscard]] LIMBECK_HD auto ruled_out(index k) const {
+    return teacher[k] == V(-std::numeric_limits<typename V::scalar>::infinity());
   }
-  if (others == 0) return;
-  const double factor = static_cast<double>(rows.factor(row)) / static_cast<double>(others);
-  if (!rows.values.empty()) rows.values(rows.sample(row)) += static_cast<A>(factor * squares);
-  if (rows.gradients.empty()) return;
-  const auto add = [&](index c, double slope) {
-    G& place = rows.gradients(row, c);
-    place = static_cast<G>(static_cast<double>(place) + slope);
-  };
-  add(relevant, 2 * factor * sum);
-  for (index c = 0; c < rows.classes; ++c)
-    if (lacking.is_other(c)) add(c, -2 * factor * lacking(c));
-}
+  [[nodiscard]] LIMBECK_HD V operator[](index k) const {
+    return where(ruled_out(k), V(0), (student_relevant - student[k]) - (teacher_relevant - teacher[k]));
+  }
+};
+
+struct margin_group {
+  static constexpr bool takes_many = false;
+
+  template <class Layout, class Rows, class V, class A>
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const relevant_candidates<Rows>& relevant,
+                             A* const& room) {
+    const index size = Layout::padded(rows.classes);
+    const staged_logits<Layout, V> student(rows.student, rows.classes, groups, room);
+    const staged_logits<Layout, V> teacher(rows.teacher, rows.classes, groups, room + size);
+    const lacking_margins<Layout, V> lacking{student, teacher,
+                                             logits_of_labels<Layout, V>(rows.student, groups[0], relevant),
+                                             logits_of_labels<Layout, V>(rows.teacher, groups[0], relevant)};
+    long_sum<V> sum, squares, candidates;
+    for (index k = 0; k < student.count(); ++k) {
+      const V d = lacking[k];
+      sum.add(d);
+      squares.add(d * d);
+      candidates.add(where(lacking.ruled_out(k), V(0), V(1)));
+    }
+    const V others = Layout::summed(candidates.total()) - V(1);
+    const V share = where(others > V(0), V(1) / others, V(0));
+    const V value = share * Layout::summed(squares.total());
+    add_values<Layout>(rows, groups, &value);
+    if (rows.gradients.empty()) return;
+
+    const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, groups, room + 2 * size, room);
+    const V factor = V(2) * share * groups[0].template factors<Layout>();
+    for (index k = 0; k < student.count(); ++k) gradient.add(k, -factor * lacking[k]);
+    gradient.finish();
+    add_to_labels(rows, groups[0], relevant, factor * Layout::summed(sum.total()));
+  }
+};
+
+struct margin_kernel {
+  template <int Bytes, class Rows, class A>
+  LIMBECK_HD static void run(const Rows& rows, const relevant_candidates<Rows>& relevant, index begin, index end,
+                             A* room) {
+    for_row_groups<margin_group, simd_of_bytes<A, Bytes>>(rows, begin, end, relevant, relevant, room);
+  }
+};
+
+struct margin_scratch {};
 
 template <class S, class U, class A, class G>
-void margin_rows(cpu, const auto& on, const label_rows<cpu>& relevant, const logit_rows<S, U, A, cpu, G>& rows) {
+void margin_rows(cpu, const auto& on, const label_rows<cpu>& given, const logit_rows<S, U, A, cpu, G>& rows) {
   for_row_ranges(on, rows, [&](index begin, index end) {
-    for (index i = begin; i < end; ++i) {
-      if (rows.fresh) clear_row(rows.gradients, i, 0, rows.classes);
-      if (rows.factor(i) == A(0) || (!relevant.labels.empty() && !relevant(i))) continue;
-      margin_row(rows, i, relevant.labels.empty() ? index{0} : relevant.labels(i));
-    }
+    A* room = thread_scratch<margin_scratch, A>(3 * room_for<A>(rows.classes));
+    const relevant_candidates<logit_rows<S, U, A, cpu, G>> relevant{rows, given};
+    simd_dispatch<margin_kernel>(rows, relevant, begin, end, room);
   });
 }
 

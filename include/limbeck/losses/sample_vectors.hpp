@@ -7,6 +7,7 @@
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/directions_cpu.hpp"
 #include "limbeck/losses/hidden_states.hpp"
+#include "limbeck/losses/vector_products_cpu.hpp"
 
 namespace limbeck {
 
@@ -25,45 +26,6 @@ struct sample_vectors {
 };
 
 namespace detail {
-
-/// to += factor * from, element by element.
-struct add_multiple_kernel {
-  template <int Bytes, class A, class S, class G>
-  LIMBECK_HD static void run(const S* from, index count, const A factor, G* to) {
-    using V = simd_of_bytes<A, Bytes>;
-    const V all(factor);
-    index i = 0;
-    for (; i + V::width <= count; i += V::width)
-      store(to + i, multiply_add(all, load<V>(from + i), load<V>(static_cast<const G*>(to + i))));
-    for (; i < count; ++i) to[i] = static_cast<G>(static_cast<A>(to[i]) + factor * static_cast<A>(from[i]));
-  }
-};
-template <class A, class S, class G>
-void add_multiple(const S* from, index count, A factor, G* to) {
-  simd_dispatch<add_multiple_kernel>(from, count, factor, to);
-}
-
-struct dot_kernel {
-  template <int Bytes, class A>
-  LIMBECK_HD static void run(const A* a, const A* b, index count, A& product) {
-    using V = simd_of_bytes<A, Bytes>;
-    V even(0), odd(0);
-    index i = 0;
-    for (; i + 2 * V::width <= count; i += 2 * V::width) {
-      even = multiply_add(load<V>(a + i), load<V>(b + i), even);
-      odd = multiply_add(load<V>(a + i + V::width), load<V>(b + i + V::width), odd);
-    }
-    for (; i < count; i += V::width)
-      even = multiply_add(load_part<V>(a + i, count - i, 0), load_part<V>(b + i, count - i, 0), even);
-    product = horizontal_sum(even + odd);
-  }
-};
-template <class A>
-[[nodiscard]] A dot(const A* a, const A* b, index count) {
-  A product = 0;
-  simd_dispatch<dot_kernel>(a, b, count, product);
-  return product;
-}
 
 /// Memory of the calling thread, taken piece by piece.
 template <class A>
@@ -101,8 +63,7 @@ void pool_tokens(token_pooling by, const sample_rows& at, view<const S, 2> state
   const index width = states.extent(1), tokens = by == token_pooling::first_token ? 1 : at.keys;
   std::fill_n(to, width, A(0));
   for (index r = 0; r < tokens; ++r) add_multiple(&states(at.begin + r, 0), width, A(1), to);
-  if (tokens > 1)
-    for (index i = 0; i < width; ++i) to[i] /= static_cast<A>(tokens);
+  if (tokens > 1) divide(to, width, static_cast<A>(tokens));
 }
 /// Adds the gradient of a sample's vector to that of its tokens' states.
 template <class A, class G>

@@ -37,10 +37,11 @@ struct rest_of_row {
     V tops = lowest;
     for (index c = 0; c < columns; c += V::width) tops = max(tops, load<V>(p + c));
     const A top = horizontal_max(tops);
-    const V offset(is_finite(top) ? top : A(0)), scale(inverse_temperature);
+    const V offset(is_finite(top) ? top : A(0));
+    const exp_of_multiple<V> softened(inverse_temperature);
     long_sum<V> sums;
     for (index c = 0; c < columns; c += V::width) {
-      const V e = exp(scale * (load<V>(p + c) - offset));
+      const V e = softened(load<V>(p + c) - offset);
       store(p + c, e);
       sums.add(e);
     }
@@ -48,20 +49,6 @@ struct rest_of_row {
     log_sum = top * inverse_temperature + log(sum);
     const V share(sum == A(0) ? A(0) : A(1) / sum);
     for (index c = 0; c < columns; c += V::width) store(p + c, share * load<V>(p + c));
-  }
-};
-
-/// to[c] += by * p[c], or = where the rows are fresh.
-struct spread_over_rest {
-  template <int Bytes, class A, class G>
-  LIMBECK_HD static void run(const A* p, index classes, const A by, const bool fresh, G* to) {
-    using V = simd_of_bytes<A, Bytes>;
-    index c = 0;
-    for (; c + V::width <= classes; c += V::width) {
-      const V here = V(by) * load<V>(p + c);
-      store(to + c, fresh ? here : load<V>(static_cast<const G*>(to) + c) + here);
-    }
-    for (; c < classes; ++c) to[c] = static_cast<G>((fresh ? A(0) : static_cast<A>(to[c])) + by * p[c]);
   }
 };
 
@@ -183,22 +170,13 @@ class top_k_rows {
     const index kept = teacher_.classes.extent(1);
     const A* const mine = block.gradient + i * block.columns;
     if (mode_ == top_k_mode::tail_bucket)
-      spread(block.rest + i * block.rest_columns, mine[kept], row);
+      add_to_row(rows_, row, mine[kept], static_cast<const A*>(block.rest + i * block.rest_columns));
     else if (rows_.fresh)
       clear_row(gradients, row, 0, rows_.classes);
     for (index j = 0; j < kept; ++j) {
       G& to = gradients(row, teacher_.classes(row, j));
       to = static_cast<G>(static_cast<A>(to) + mine[j]);
     }
-  }
-  void spread(const A* rest, A by, index row) const {
-    const view<G, 2>& to = rows_.gradients;
-    if (to.stride(1) == 1) {
-      simd_dispatch<spread_over_rest>(rest, rows_.classes, by, rows_.fresh, to.data() + row * to.stride(0));
-      return;
-    }
-    for (index c = 0; c < rows_.classes; ++c)
-      to(row, c) = static_cast<G>((rows_.fresh ? A(0) : static_cast<A>(to(row, c))) + by * rest[c]);
   }
 
   const D& divergence_;
