@@ -173,7 +173,9 @@ set(
   ops/attention_shape.hpp
   ops/dropout.hpp
   ops/dropout_cpu.hpp
+  ops/dropping.hpp
   ops/elementwise.hpp
+  ops/elementwise_cpu.hpp
   ops/embedding.hpp
   ops/embedding_cpu.hpp
   ops/layer_norm.hpp
@@ -184,8 +186,10 @@ set(
   ops/matmul_cpu.hpp
   ops/maxsim.hpp
   ops/maxsim_cpu.hpp
+  ops/norm_input.hpp
   ops/small_product_cpu.hpp
   ops/softmax_cpu.hpp
+  ops/sweep.hpp
   ops/sweep_cpu.hpp
 )
 
@@ -353,7 +357,16 @@ set(
   backend/cuda_context.hpp
   backend/cuda_error.hpp
   backend/cuda_executor.hpp
+  backend/cuda_fours.hpp
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
   losses/soft_target_cuda.hpp
+  ops/activation_cuda.hpp
+  ops/column_sums_cuda.hpp
+  ops/dropout_cuda.hpp
+  ops/elementwise_cuda.hpp
+  ops/embedding_cuda.hpp
+  ops/layer_norm_cuda.hpp
+  ops/linear_cuda.hpp
+  ops/sweep_cuda.hpp
 )

@@ -66,4 +66,12 @@ __device__ T block_joined(T mine, const Join& join) {
   return mine;
 }
 
+/// Sums, for the joins above.
+struct summed_up {
+  template <class T>
+  __device__ T operator()(T a, const T& b) const {
+    return a += b;
+  }
+};
+
 }  // namespace limbeck::detail

@@ -3,6 +3,7 @@
 
 #include "limbeck/backend/cuda_error.hpp"
 #include "limbeck/backend/cuda_executor.hpp"
+#include "limbeck/core/view.hpp"
 
 namespace limbeck {
 
@@ -11,6 +12,12 @@ struct launch_shape {
   unsigned blocks = 1, threads = 1;
   std::size_t shared_bytes = 0;
 };
+
+/// Blocks for `count` things.
+[[nodiscard]] inline unsigned blocks_for(index count) {
+  constexpr index most = 0x7FFFFFFF;  // the driver takes no more; blocks take their rows in turn
+  return static_cast<unsigned>(count < most ? count : most);
+}
 
 /// Queues kernel(arguments...) on the executor's stream; no block, no launch. Throws backend_error, naming `what`,
 /// where the driver refuses; a failure of the kernel itself comes to light where somebody waits.

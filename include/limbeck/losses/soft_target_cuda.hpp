@@ -89,13 +89,6 @@ class device_row {
   S* room_;
 };
 
-struct summed_up {
-  template <class T>
-  __device__ T operator()(T a, const T& b) const {
-    return a += b;
-  }
-};
-
 /// Two rows as distributions, class by class.
 template <class A, class S, class U>
 class device_pair {
@@ -225,12 +218,6 @@ __global__ void __launch_bounds__(sample_threads)
     mine = block_joined(mine, summed_up{});
     if (threadIdx.x == 0 && begin < end) values(sample) += mine;
   }
-}
-
-/// Blocks for `count` things.
-[[nodiscard]] inline unsigned blocks_for(index count) {
-  constexpr index most = 0x7FFFFFFF;  // the driver takes no more; blocks take their rows in turn
-  return static_cast<unsigned>(count < most ? count : most);
 }
 
 /// Allocates nothing if every sample has one row or on.context has enough workspace; waits for nothing.

@@ -4,7 +4,12 @@
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/math.hpp"
 #include "limbeck/core/view.hpp"
+#include "limbeck/ops/sweep.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/ops/activation_cuda.hpp"
+#else
 #include "limbeck/ops/activation_cpu.hpp"
+#endif
 
 namespace limbeck {
 
@@ -64,13 +69,33 @@ struct hyperbolic_tangent {
 };
 
 namespace ops {
+namespace detail {
+
+template <class Activation>
+struct value_of {
+  Activation activation;
+  template <class V>
+  LIMBECK_HD V operator()(const V& x) const {
+    return activation.value(x);
+  }
+};
+template <class Activation>
+struct slope_times {
+  Activation activation;
+  template <class V>
+  LIMBECK_HD V operator()(const V& x, const V& dy) const {
+    return dy * activation.slope(x);
+  }
+};
+
+}  // namespace detail
 
 /// y = activation(x), element by element, for matrices of one shape whose rows have no gaps. y may be x.
 /// Throws contract_error where the shapes differ.
 template <launchable E, class Activation, class T, backend B = backend_of<E>>
 void transform(const E& on, const Activation& activation, view<const T, 2, B> x, view<T, 2, B> y) {
   expects_one_shape("transform", x, y);
-  detail::transform_rows(B{}, on, activation, x, y);
+  detail::sweep(on, detail::value_of<Activation>{activation}, y, x);
 }
 
 /// before += bias for each row, after = activation(before), in one sweep; bias [columns] may be empty. after may be
@@ -91,7 +116,7 @@ void transform_backward(const E& on, const Activation& activation, view<const T,
                         view<T, 2, B> dx) {
   expects_one_shape("transform_backward", x, dy);
   expects_one_shape("transform_backward", x, dx);
-  detail::transform_rows_backward(B{}, on, activation, x, dy, dx);
+  detail::sweep(on, detail::slope_times<Activation>{activation}, dx, x, dy);
 }
 
 }  // namespace ops

@@ -1,33 +1,12 @@
-// Activation functions on host matrices.
+// Bias and activation function in one sweep over a host matrix.
 #pragma once
 
+#include "limbeck/backend/simd.hpp"
+#include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
-#include "limbeck/ops/sweep_cpu.hpp"
+#include "limbeck/core/view.hpp"
 
 namespace limbeck::ops::detail {
-
-template <class Activation>
-struct value_of {
-  Activation activation;
-  template <class V>
-  LIMBECK_HD V operator()(const V& x) const {
-    return activation.value(x);
-  }
-};
-template <class Activation>
-struct slope_times {
-  Activation activation;
-  template <class V>
-  LIMBECK_HD V operator()(const V& x, const V& dy) const {
-    return dy * activation.slope(x);
-  }
-};
-
-template <class Provider, class Activation, class T>
-void transform_rows(cpu, const cpu_executor<Provider>& on, const Activation& activation, view<const T, 2> x,
-                    view<T, 2> y) {
-  sweep(on, value_of<Activation>{activation}, y, x);
-}
 
 struct biased_transform_kernel {
   template <int Bytes, class Activation, class T>
@@ -56,12 +35,6 @@ void transform_rows_biased(cpu, const cpu_executor<Provider>& on, const Activati
     simd_dispatch<biased_transform_kernel>(activation, bias.data(), row_block(before, begin, end - begin),
                                            row_block(after, begin, end - begin));
   });
-}
-
-template <class Provider, class Activation, class T>
-void transform_rows_backward(cpu, const cpu_executor<Provider>& on, const Activation& activation, view<const T, 2> x,
-                             view<const T, 2> dy, view<T, 2> dx) {
-  sweep(on, slope_times<Activation>{activation}, dx, x, dy);
 }
 
 }  // namespace limbeck::ops::detail

@@ -6,7 +6,11 @@
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/philox.hpp"
 #include "limbeck/core/view.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/ops/dropout_cuda.hpp"
+#else
 #include "limbeck/ops/dropout_cpu.hpp"
+#endif
 
 namespace limbeck::ops {
 

@@ -6,7 +6,11 @@
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/philox.hpp"
 #include "limbeck/core/view.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/ops/layer_norm_cuda.hpp"
+#else
 #include "limbeck/ops/layer_norm_cpu.hpp"
+#endif
 
 namespace limbeck::ops {
 
@@ -28,7 +32,7 @@ template <launchable E, class T, backend B = backend_of<E>>
 void layer_norm(const E& on, double epsilon, view<const T, 2, B> x, view<const T, 1, B> gain, view<const T, 1, B> bias,
                 view<T, 2, B> normalised, view<T, 1, B> spread, view<T, 2, B> y) {
   detail::expects_norm(gain, bias, x.extent(1));
-  detail::layer_norm_rows(B{}, on, detail::norm_input<T>{x}, static_cast<T>(epsilon), gain, bias, normalised, spread,
+  detail::layer_norm_rows(B{}, on, detail::norm_input<T, B>{x}, static_cast<T>(epsilon), gain, bias, normalised, spread,
                           y);
 }
 
@@ -40,7 +44,7 @@ void residual_layer_norm(const E& on, double rate, const random_stream& stream, 
                          view<T, 2, B> normalised, view<T, 1, B> spread, view<T, 2, B> y) {
   detail::expects_norm(gain, bias, x.extent(1));
   expects_one_shape("residual_layer_norm", x, residual);
-  detail::layer_norm_rows(B{}, on, detail::norm_input<T>{x, residual, detail::dropping<T>(rate, stream)},
+  detail::layer_norm_rows(B{}, on, detail::norm_input<T, B>{x, residual, detail::dropping<T>(rate, stream)},
                           static_cast<T>(epsilon), gain, bias, normalised, spread, y);
 }
 

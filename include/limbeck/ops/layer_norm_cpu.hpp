@@ -5,6 +5,7 @@
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/ops/dropout_cpu.hpp"
+#include "limbeck/ops/norm_input.hpp"
 
 namespace limbeck::ops::detail {
 
@@ -48,16 +49,9 @@ struct product_of_three {
   }
 };
 
-/// What is normalised: x, or residual + dropout(x) where a residual is given.
-template <class T>
-struct norm_input {
-  view<const T, 2> x, residual{};
-  dropping<T> drop{};
-};
-
 struct layer_norm_kernel {
   template <int Bytes, class T>
-  LIMBECK_HD static void run(const norm_input<T>& in, index begin, index end, const T epsilon, const T* gain,
+  LIMBECK_HD static void run(const norm_input<T, cpu>& in, index begin, index end, const T epsilon, const T* gain,
                              const T* bias, const view<T, 2>& normalised, const view<T, 1>& spread,
                              const view<T, 2>& y) {
     using V = simd_of_bytes<T, Bytes>;
@@ -151,8 +145,9 @@ struct layer_norm_parameter_kernel {
 inline constexpr index norm_elements_a_thread = 1 << 14;
 
 template <class Provider, class T>
-void layer_norm_rows(cpu, const cpu_executor<Provider>& on, const norm_input<T>& in, T epsilon, view<const T, 1> gain,
-                     view<const T, 1> bias, view<T, 2> normalised, view<T, 1> spread, view<T, 2> y) {
+void layer_norm_rows(cpu, const cpu_executor<Provider>& on, const norm_input<T, cpu>& in, T epsilon,
+                     view<const T, 1> gain, view<const T, 1> bias, view<T, 2> normalised, view<T, 1> spread,
+                     view<T, 2> y) {
   parallel_for(on.threads, y.extent(0), norm_elements_a_thread / (y.extent(1) + 1) + 1, [&](index begin, index end) {
     simd_dispatch<layer_norm_kernel>(in, begin, end, epsilon, gain.data(), bias.data(), normalised, spread, y);
   });

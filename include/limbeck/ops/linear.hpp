@@ -3,8 +3,12 @@
 
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/view.hpp"
-#include "limbeck/ops/linear_cpu.hpp"
 #include "limbeck/ops/matmul.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/ops/linear_cuda.hpp"
+#else
+#include "limbeck/ops/linear_cpu.hpp"
+#endif
 
 namespace limbeck::ops {
 

@@ -1,0 +1,55 @@
+// The CUDA kernels of operations on matrices, on the processor.
+#include "cuda_shim.hpp"
+
+// Before the operations, which look for the kernels of their own compiler only.
+#include "limbeck/ops/activation_cuda.hpp"
+#include "limbeck/ops/dropout_cuda.hpp"
+#include "limbeck/ops/elementwise_cuda.hpp"
+#include "limbeck/ops/embedding_cuda.hpp"
+#include "limbeck/ops/layer_norm_cuda.hpp"
+#include "limbeck/ops/sweep_cuda.hpp"
+
+#include "ops/device_ops_cases.hpp"
+
+namespace {
+
+using limbeck_test::index;
+
+TEST_CASE("CUDA kernels add, copy and fill matrices") {
+  limbeck_test::check_elementwise<float>();
+  limbeck_test::check_elementwise<double>();
+}
+
+TEST_CASE("CUDA kernels apply activations, with and without a bias, and their slopes") {
+  limbeck_test::check_activation<float>(limbeck::gelu{});
+  limbeck_test::check_activation<double>(limbeck::gelu_tanh{});
+  limbeck_test::check_activation<double>(limbeck::relu{});
+  limbeck_test::check_activation<float>(limbeck::hyperbolic_tangent{});
+}
+
+TEST_CASE("CUDA kernels drop what the stream says") {
+  limbeck_test::check_dropout<float>();
+  limbeck_test::check_dropout<double>();
+}
+
+TEST_CASE("CUDA kernels add a bias to rows and sum columns, in an order of their own") {
+  limbeck_test::check_bias<float>();
+  limbeck_test::check_bias<double>();
+}
+
+TEST_CASE("CUDA kernels normalise rows, with and without a residual, and find the gradients") {
+  limbeck_test::check_layer_norms<float>();
+  limbeck_test::check_layer_norms<double>();
+}
+
+TEST_CASE("CUDA kernels normalise rows that do not fit on chip") {
+  limbeck_test::check_layer_norm<float>(0.1, true, 2, 11000, {});
+}
+
+TEST_CASE("CUDA kernels pick rows of a table, and add to its gradient in the order of the rows") {
+  limbeck_test::check_embedding<float>();
+  limbeck_test::check_embedding<double>();
+  limbeck_test::check_embedding_outside();
+}
+
+}  // namespace

@@ -1,0 +1,313 @@
+// Operations on a device against plain loops in double: the cases that run on a device and, through the shim, without.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <type_traits>
+#include <vector>
+
+#include "catch.hpp"
+#include "device_memory.hpp"
+#include "limbeck/ops/activation.hpp"
+#include "limbeck/ops/dropout.hpp"
+#include "limbeck/ops/elementwise.hpp"
+#include "limbeck/ops/embedding.hpp"
+#include "limbeck/ops/layer_norm.hpp"
+#include "limbeck/ops/linear_cuda.hpp"
+
+namespace limbeck_test {
+
+using limbeck::cuda;
+using limbeck::cuda_executor;
+using limbeck::random_stream;
+
+/// A matrix in double, as it was before or as it has to be afterwards.
+struct plain_matrix {
+  index rows = 0, columns = 0;
+  std::vector<double> data;
+
+  /// Numbers between -2 and 2, which a float holds; the same ones for the same seed.
+  plain_matrix(index rows, index columns, unsigned seed)
+      : rows(rows), columns(columns), data(static_cast<std::size_t>(rows * columns)) {
+    unsigned state = seed * 2654435769U + 1;
+    for (double& x : data) {
+      state = state * 1664525U + 1013904223U;
+      x = static_cast<double>(state >> 16) / 16384.0 - 2;
+    }
+  }
+  template <std::invocable<index, index> F>
+  plain_matrix(index rows, index columns, const F& f) : rows(rows), columns(columns) {
+    for (index r = 0; r < rows; ++r)
+      for (index c = 0; c < columns; ++c) data.push_back(f(r, c));
+  }
+  double operator()(index r, index c) const { return data[static_cast<std::size_t>(r * columns + c)]; }
+};
+
+/// The same on a device, in rows that may lie apart.
+template <class T>
+class on_device_as {
+ public:
+  on_device_as(const plain_matrix& m, device_layout as)
+      : rows_(m.rows),
+        columns_(m.columns),
+        memory_({}, std::vector<T>(m.data.begin(), m.data.end()), rows_, columns_, as) {}
+
+  [[nodiscard]] limbeck::view<T, 2, cuda> all() { return memory_.all(); }
+  [[nodiscard]] limbeck::view<const T, 2, cuda> seen() { return memory_.all(); }
+  [[nodiscard]] limbeck::view<T, 1, cuda> flat() { return limbeck::view<T, 1, cuda>(memory_.all().data(), columns_); }
+  [[nodiscard]] limbeck::view<const T, 1, cuda> seen_flat() { return flat(); }
+  /// Every number is what it should be, and nothing beside was written to.
+  void check(const plain_matrix& want, double tolerance) {
+    const auto got = memory_.back({});
+    REQUIRE(got.has_value());
+    double furthest = 0;
+    for (std::size_t i = 0; i < got->size(); ++i) {
+      const double gap =
+          std::abs(static_cast<double>((*got)[i]) - want.data[i]) / std::max(1.0, std::abs(want.data[i]));
+      furthest = gap <= furthest ? furthest : gap;  // NaN is far
+    }
+    CHECK(furthest <= tolerance);
+  }
+
+ private:
+  index rows_, columns_;
+  device_matrix<T> memory_;
+};
+
+template <class T>
+inline constexpr double device_tolerance = std::is_same_v<T, float> ? 4e-6 : 1e-13;
+
+/// Calls body(rows, columns, layout) for shapes that fours do and do not divide, with and without gaps behind rows.
+template <class Body>
+void for_device_shapes(const Body& body) {
+  for (const auto& [rows, columns] : {std::pair<index, index>{1, 1}, {5, 7}, {2, 132}, {70, 33}})
+    for (const index gap : {0, 3}) {
+      INFO("[" << rows << ", " << columns << "], " << gap << " behind each row");
+      body(rows, columns, device_layout{1, gap});
+    }
+}
+
+template <class T>
+void check_elementwise() {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  for_device_shapes([&](index rows, index columns, device_layout as) {
+    const plain_matrix x(rows, columns, 1), y(rows, columns, 2);
+    on_device_as<T> from(x, as), to(y, as);
+    ops::add(on, from.seen(), to.all());
+    to.check({rows, columns, [&](index r, index c) { return x(r, c) + y(r, c); }}, 0);
+    ops::copy(on, from.seen(), to.all());
+    to.check(x, 0);
+    ops::fill(on, T(2.5), to.all());
+    to.check({rows, columns, [](index, index) { return 2.5; }}, 0);
+  });
+}
+
+template <class T, class Activation>
+void check_activation(const Activation& activation) {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  for_device_shapes([&](index rows, index columns, device_layout as) {
+    const plain_matrix x(rows, columns, 3), dy(rows, columns, 4), bias(1, columns, 5);
+    on_device_as<T> before(x, as), after(dy, as), slope(dy, as), plus(bias, {});
+    const auto value = [&](double at) { return activation.value(at); };
+    ops::transform(on, activation, before.seen(), after.all());
+    after.check({rows, columns, [&](index r, index c) { return value(x(r, c)); }}, device_tolerance<T>);
+    ops::transform_backward(on, activation, before.seen(), slope.seen(), slope.all());
+    slope.check({rows, columns, [&](index r, index c) { return dy(r, c) * activation.slope(x(r, c)); }},
+                device_tolerance<T>);
+    ops::transform_biased(on, activation, plus.seen_flat(), before.all(), after.all());
+    const plain_matrix sum(rows, columns, [&](index r, index c) { return x(r, c) + bias(0, c); });
+    before.check(sum, device_tolerance<T>);
+    after.check({rows, columns, [&](index r, index c) { return value(sum(r, c)); }}, device_tolerance<T>);
+    ops::transform_biased(on, activation, {}, before.all(), before.all());
+    before.check({rows, columns, [&](index r, index c) { return value(sum(r, c)); }}, device_tolerance<T>);
+  });
+}
+
+/// What dropout leaves of x at a place: by the words that the stream has there.
+inline double dropped_at(const random_stream& stream, double rate, double x, index r, index c, index columns) {
+  const auto place = static_cast<std::uint32_t>(r * ((columns + 3) / 4) + c / 4);
+  const bool drops = static_cast<double>(stream.at(place).word[c % 4]) < std::floor(rate * 0x1p32);
+  return drops ? 0 : x / (1 - rate);
+}
+
+template <class T>
+void check_dropout() {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  const random_stream stream{7, 11, 13};
+  for (const double rate : {0.0, 0.25})
+    for_device_shapes([&](index rows, index columns, device_layout as) {
+      const plain_matrix x(rows, columns, 6), residual(rows, columns, 7);
+      const plain_matrix want(rows, columns,
+                              [&](index r, index c) { return dropped_at(stream, rate, x(r, c), r, c, columns); });
+      on_device_as<T> from(x, as), under(residual, as), to(residual, as);
+      ops::dropout(on, rate, stream, from.seen(), to.all());
+      to.check(want, device_tolerance<T>);
+      ops::add_dropped(on, rate, stream, from.seen(), under.seen(), to.all());
+      to.check({rows, columns, [&](index r, index c) { return residual(r, c) + want(r, c); }}, device_tolerance<T>);
+      ops::dropout(on, rate, stream, from.all());
+      from.check(want, device_tolerance<T>);
+    });
+}
+
+template <class T>
+void check_bias() {
+  const cuda_executor on;
+  for_device_shapes([&](index rows, index columns, device_layout as) {
+    const plain_matrix y(rows, columns, 8), bias(1, columns, 9);
+    on_device_as<T> to(y, as), plus(bias, {}), sums(bias, {});
+    limbeck::ops::detail::add_column_sums(cuda{}, on, to.seen(), sums.flat());
+    sums.check({1, columns,
+                [&](index, index c) {
+                  double sum = bias(0, c);
+                  for (index r = 0; r < rows; ++r) sum += y(r, c);
+                  return sum;
+                }},
+               device_tolerance<T>);
+    limbeck::ops::detail::add_to_rows(cuda{}, on, plus.seen_flat(), to.all());
+    to.check({rows, columns, [&](index r, index c) { return y(r, c) + bias(0, c); }}, device_tolerance<T>);
+  });
+}
+
+/// Numbers of rows of a table, most of them among the first few.
+inline std::vector<std::int32_t> numbers_of_rows(index count, index entries) {
+  std::vector<std::int32_t> ids;
+  for (index i = 0; i < count; ++i)
+    ids.push_back(static_cast<std::int32_t>(i % 3 == 0 ? i * 7 % entries : i % std::min<index>(entries, 3)));
+  return ids;
+}
+
+template <class T>
+void check_embedding() {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  for (const index entries : {1, 2, 5, 40})
+    for_device_shapes([&, entries = entries](index rows, index columns, device_layout as) {
+      const plain_matrix table(entries, columns, 15), y(rows, columns, 16);
+      auto ids = numbers_of_rows(rows, entries);
+      device_copy<std::int32_t> numbers(on, ids);
+      const limbeck::view<const std::int32_t, 1, cuda> named = numbers.all();
+      const auto id = [&](index r) { return ids[static_cast<std::size_t>(r)]; };
+      on_device_as<T> from(table, as), to(y, as), gradient(table, as);
+      ops::gather_rows(on, from.seen(), named, to.all());
+      to.check({rows, columns, [&](index r, index c) { return table(id(r), c); }}, 0);
+      ops::gather_rows(on, from.seen(), named, to.all(), true);
+      to.check({rows, columns, [&](index r, index c) { return 2 * table(id(r), c); }}, 0);
+
+      ops::scatter_rows(on, to.seen(), named, gradient.all(), 1);
+      gradient.check({entries, columns,
+                      [&](index entry, index c) {
+                        double sum = table(entry, c);
+                        for (index r = 0; r < rows; ++r)
+                          if (id(r) == entry && entry != 1) sum += 2 * table(entry, c);
+                        return sum;
+                      }},
+                     device_tolerance<T>);
+    });
+}
+
+/// A number that is not in the table: NaN, no gradient, nothing else touched.
+inline void check_embedding_outside() {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  const plain_matrix table(6, 5, 1), zeros(6, 5, [](index, index) { return 0.0; });
+  device_copy<std::int32_t> numbers(on, {2, 6, -1, 2});
+  const limbeck::view<const std::int32_t, 1, cuda> named = numbers.all();
+  on_device_as<float> from(table, {}), gradient(zeros, {});
+  device_copy<float> rows(on, std::vector<float>(20, 1));
+  ops::gather_rows(on, from.seen(), named, limbeck::view<float, 2, cuda>(rows.all().data(), 4, 5));
+  const auto got = rows.back(on);
+  for (std::size_t i = 0; i < 20; ++i)
+    if (i < 5 || i >= 15)
+      CHECK(static_cast<double>(got[i]) == table(2, static_cast<index>(i % 5)));
+    else
+      CHECK(std::isnan(got[i]));
+  device_copy<float> ones(on, std::vector<float>(20, 1));
+  ops::scatter_rows(on, limbeck::view<const float, 2, cuda>(ones.all().data(), 4, 5), named, gradient.all());
+  gradient.check({6, 5, [](index entry, index) { return entry == 2 ? 2.0 : 0.0; }}, 0);
+}
+
+/// A normalised matrix by its formulas, and what flows back through it.
+struct plain_norm {
+  plain_matrix normalised, y, dx;
+  std::vector<double> spread;
+
+  plain_norm(const plain_matrix& x, const plain_matrix& gain, const plain_matrix& bias, const plain_matrix& dy)
+      : normalised(x), y(x), dx(x) {
+    const auto width = static_cast<double>(x.columns);
+    for (index r = 0; r < x.rows; ++r) {
+      double mean = 0, variance = 0, through = 0, along = 0;
+      for (index c = 0; c < x.columns; ++c) mean += x(r, c) / width;
+      for (index c = 0; c < x.columns; ++c) variance += std::pow(x(r, c) - mean, 2) / width;
+      spread.push_back(1 / std::sqrt(variance + 1e-5));
+      const auto n = [&](index c) { return (x(r, c) - mean) * spread.back(); };
+      for (index c = 0; c < x.columns; ++c) {
+        through += dy(r, c) * gain(0, c) / width;
+        along += dy(r, c) * gain(0, c) * n(c) / width;
+      }
+      for (index c = 0; c < x.columns; ++c) {
+        const auto at = static_cast<std::size_t>(r * x.columns + c);
+        normalised.data[at] = n(c);
+        y.data[at] = n(c) * gain(0, c) + bias(0, c);
+        dx.data[at] = (dy(r, c) * gain(0, c) - through - n(c) * along) * spread.back();
+      }
+    }
+  }
+};
+
+template <class T>
+void check_layer_norm(double rate, bool with_residual, index rows, index columns, device_layout as) {
+  namespace ops = limbeck::ops;
+  const cuda_executor on;
+  const random_stream stream{1, 2, 3};
+  const double tolerance = 20 * device_tolerance<T>;
+  const plain_matrix x(rows, columns, 10), residual(rows, columns, 11), gain(1, columns, 12), bias(1, columns, 13);
+  const plain_matrix dy(rows, columns, 14), none(rows, columns, [](index, index) { return 0.0; });
+  const plain_matrix input(rows, columns, [&](index r, index c) {
+    return with_residual ? residual(r, c) + dropped_at(stream, rate, x(r, c), r, c, columns) : x(r, c);
+  });
+  const plain_norm want(input, gain, bias, dy);
+  on_device_as<T> from(x, as), beside(residual, as), by(gain, {}), plus(bias, {}), y(none, as), normalised(none, as);
+  on_device_as<T> spread(plain_matrix(1, rows, 1), {}), back(dy, as), branch(none, as), dgain(gain, {}),
+      dbias(bias, {});
+  if (with_residual) {
+    ops::residual_layer_norm(on, rate, stream, 1e-5, from.seen(), beside.seen(), by.seen_flat(), plus.seen_flat(),
+                             normalised.all(), spread.flat(), y.all());
+    ops::residual_layer_norm_backward(on, rate, stream, normalised.seen(), spread.seen_flat(), by.seen_flat(),
+                                      back.seen(), dgain.flat(), dbias.flat(), back.all(), branch.all());
+    branch.check(
+        {rows, columns, [&](index r, index c) { return dropped_at(stream, rate, want.dx(r, c), r, c, columns); }},
+        tolerance);
+  } else {
+    ops::layer_norm(on, 1e-5, from.seen(), by.seen_flat(), plus.seen_flat(), normalised.all(), spread.flat(), y.all());
+    ops::layer_norm_backward(on, normalised.seen(), spread.seen_flat(), by.seen_flat(), back.seen(), dgain.flat(),
+                             dbias.flat(), back.all());
+  }
+  y.check(want.y, tolerance);
+  normalised.check(want.normalised, tolerance);
+  spread.check({1, rows, [&](index, index r) { return want.spread[static_cast<std::size_t>(r)]; }}, tolerance);
+  back.check(want.dx, tolerance);
+  const auto summed = [&](const plain_matrix& first, const auto& term) {
+    return plain_matrix(1, columns, [&](index, index c) {
+      double sum = first(0, c);
+      for (index r = 0; r < rows; ++r) sum += term(r, c);
+      return sum;
+    });
+  };
+  dgain.check(summed(gain, [&](index r, index c) { return dy(r, c) * want.normalised(r, c); }), tolerance);
+  dbias.check(summed(bias, [&](index r, index c) { return dy(r, c); }), tolerance);
+}
+
+template <class T>
+void check_layer_norms() {
+  for_device_shapes([](index rows, index columns, device_layout as) {
+    check_layer_norm<T>(0, false, rows, columns, as);
+    check_layer_norm<T>(0, true, rows, columns, as);
+    check_layer_norm<T>(0.25, true, rows, columns, as);
+  });
+}
+
+}  // namespace limbeck_test
