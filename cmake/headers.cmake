@@ -362,6 +362,10 @@ set(
   backend/cuda_runtime.hpp
   losses/soft_target_cuda.hpp
   ops/activation_cuda.hpp
+  ops/attention_backward_cuda.hpp
+  ops/attention_cuda.hpp
+  ops/attention_forward_cuda.hpp
+  ops/attention_tile_cuda.hpp
   ops/column_sums_cuda.hpp
   ops/dropout_cuda.hpp
   ops/elementwise_cuda.hpp

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -93,11 +94,17 @@ inline unsigned char* dynamic_shared() { return this_block->shared.get(); }
 inline std::atomic<long> allocations{0}, living_allocations{0};
 
 inline constexpr unsigned most_threads = 1024;
-inline constexpr std::size_t most_shared_bytes = 48 * 1024;
+inline constexpr std::size_t shared_bytes_without_asking = 48 * 1024, most_shared_bytes = 227 * 1024;
+inline std::map<const void*, std::size_t> shared_bytes_of_kernel;  ///< those that were asked for
 
 }  // namespace limbeck_cuda_shim
 
 inline void __syncthreads() { limbeck_cuda_shim::this_block->meet.arrive_and_wait(); }
+
+inline void __syncwarp() {
+  using namespace limbeck_cuda_shim;
+  this_block->warps[threadIdx.x / warp_size]->meet.arrive_and_wait();
+}
 
 inline unsigned __shfl_xor_sync(unsigned, unsigned value, int apart) {
   using namespace limbeck_cuda_shim;
@@ -167,6 +174,15 @@ inline cudaError_t cudaFreeAsync(void* data, cudaStream_t) {
 }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+template <class... Parameters>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+  using namespace limbeck_cuda_shim;
+  if (bytes < 0 || static_cast<std::size_t>(bytes) > most_shared_bytes) return cudaErrorInvalidValue;
+  shared_bytes_of_kernel[reinterpret_cast<const void*>(kernel)] = static_cast<std::size_t>(bytes);
+  return cudaSuccess;
+}
+
 struct cudaLaunchConfig_t {
   dim3 gridDim{}, blockDim{};
   std::size_t dynamicSmemBytes = 0;
@@ -181,7 +197,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   const unsigned blocks = config->gridDim.x, threads = config->blockDim.x;
   if (blocks == 0 || blocks > 0x7FFFFFFFU || threads == 0 || threads > most_threads)
     return cudaErrorInvalidConfiguration;
-  if (config->dynamicSmemBytes > most_shared_bytes) return cudaErrorInvalidValue;
+  const auto asked = shared_bytes_of_kernel.find(reinterpret_cast<const void*>(kernel));
+  if (config->dynamicSmemBytes > (asked == shared_bytes_of_kernel.end() ? shared_bytes_without_asking : asked->second))
+    return cudaErrorInvalidValue;
   block_state block(threads, config->dynamicSmemBytes);
   std::vector<std::thread> running;
   for (unsigned t = 0; t < threads; ++t)

@@ -25,6 +25,11 @@ template <class... Parameters, class... Arguments>
 void launch(const cuda_executor& on, const char* what, launch_shape shape, void (*kernel)(Parameters...),
             const Arguments&... arguments) {
   if (shape.blocks == 0) return;  // an empty grid is an error to the driver
+  constexpr std::size_t every_block_has = 48 * 1024;
+  if (shape.shared_bytes > every_block_has)
+    throw_on_failure(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes)),
+        what);
   cudaLaunchConfig_t config{};
   config.gridDim = {shape.blocks, 1, 1};
   config.blockDim = {shape.threads, 1, 1};

@@ -35,8 +35,8 @@ struct square_blocks {
   bool causal = false;           ///< a row holds only columns up to its own
 
   [[nodiscard]] LIMBECK_HD bool empty() const { return data == nullptr; }
-  /// The map of one head of one sample, [side, side]. Host memory only.
-  [[nodiscard]] view<T, 2, B> map(index sample, index head) const {
+  /// The map of one head of one sample, [side, side]. To be called where the memory is.
+  [[nodiscard]] LIMBECK_HD view<T, 2, B> map(index sample, index head) const {
     const block b = at(sample);
     return view<T, 2, B>(data + b.offset + head * b.side * b.side, b.side, b.side);
   }

@@ -5,7 +5,11 @@
 #include "limbeck/core/philox.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/view.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/ops/attention_cuda.hpp"
+#else
 #include "limbeck/ops/attention_cpu.hpp"
+#endif
 
 namespace limbeck::ops {
 

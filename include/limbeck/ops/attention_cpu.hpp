@@ -18,21 +18,6 @@ namespace limbeck::ops::detail {
 
 inline constexpr index attention_block = 64;  // query rows whose scores are held at a time
 
-template <class T, backend B>
-struct attention_input {
-  view<const T, 2, B> q, k, v;
-};
-template <class T, backend B>
-struct attention_gradient {
-  view<T, 2, B> dq, dk, dv;
-};
-
-/// Where keys and values lie, and queries; queries empty: at the same rows.
-template <backend B>
-struct attention_rows {
-  view<const sample_rows, 1, B> keys, queries;
-};
-
 /// One head of one sample: its rows and columns of any [tokens, width] matrix.
 struct head_of_sample {
   sample_rows rows, queries;  ///< of keys and values; of queries

@@ -1,4 +1,4 @@
-// The sizes and the mask of an attention, without its weights.
+// The sizes and the mask of an attention, without its weights, and where what it reads and writes lies.
 #pragma once
 
 #include <cmath>
@@ -7,6 +7,7 @@
 
 #include "limbeck/core/error.hpp"
 #include "limbeck/core/philox.hpp"
+#include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/view.hpp"
 
 namespace limbeck::ops {
@@ -17,7 +18,7 @@ struct attention_shape {
   bool causal = false;     ///< a row attends to itself and to what came before
   double dropout = 0;      ///< of probabilities, in training
   random_stream random{};  ///< of the dropout
-  index longest = 0;       ///< the longest sample's rows; a bound will do
+  index longest = 0;       ///< the longest sample's rows; a bound will do. For dropout, and on a device
 
   /// Throws contract_error unless the heads divide the width.
   void check(index width) const {
@@ -25,9 +26,27 @@ struct attention_shape {
             [&] { return message("attention: ", heads, " heads do not divide a width of ", width); });
   }
   /// Where in the random stream the words of a query row's probabilities start. `token`: the row in the batch.
-  [[nodiscard]] std::uint32_t first_word(index token, index head) const {
+  [[nodiscard]] LIMBECK_HD std::uint32_t first_word(index token, index head) const {
     return static_cast<std::uint32_t>((token * heads + head) * ((longest + 3) / 4));
   }
 };
 
+namespace detail {
+
+template <class T, backend B>
+struct attention_input {
+  view<const T, 2, B> q, k, v;
+};
+template <class T, backend B>
+struct attention_gradient {
+  view<T, 2, B> dq, dk, dv;
+};
+
+/// Where keys and values lie, and queries; queries empty: at the same rows.
+template <backend B>
+struct attention_rows {
+  view<const sample_rows, 1, B> keys, queries;
+};
+
+}  // namespace detail
 }  // namespace limbeck::ops
