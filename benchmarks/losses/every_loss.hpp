@@ -180,8 +180,8 @@ template <class S, class U, class A>
 [[nodiscard]] named_losses<S, U, A> vector_losses() {
   return {
       plain<S, U, A>("patience", limbeck::patience{}),
-      counted(plain<S, U, A>("relational_distance", limbeck::relational_distance{}), 9, 1),  // 2 distances, a slope
-      counted(plain<S, U, A>("relational_angle", limbeck::relational_angle{}), 4, 2),  // halves of 2 products, a slope
+      counted(plain<S, U, A>("relational_distance", limbeck::relational_distance{}), 6, 1),  // 2 distances, a slope
+      counted(plain<S, U, A>("relational_angle", limbeck::relational_angle{}), 6, 1),  // the same; angles not counted
       counted(plain<S, U, A>("info_nce", limbeck::info_nce{}), 4, 1),                  // a product, a slope
       counted(nce_loss<S, U, A>(), 6.0 * negatives_each, 0)};                          // a product, a length, a slope
 }

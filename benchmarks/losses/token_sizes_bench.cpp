@@ -32,11 +32,8 @@ void maxsim(benchmark::State& state) {
                  [](index n) { return std::make_unique<float_states>(2048 / n, n, 384, 768, true); });
   against("in_batch_maxsim", "length", lengths, maxsim);
 
-  for (const float_loss& loss : vector_losses<float, float, float>()) {
-    const bool cubic = loss.name == "relational_angle";
-    losses_against("samples", cubic ? std::vector<index>{16, 32, 64} : std::vector<index>{16, 64, 256, 1024}, {loss},
-                   [](index n) { return std::make_unique<float_states>(n, 1, 384, 384); });
-  }
+  losses_against("samples", {16, 64, 256, 1024}, vector_losses<float, float, float>(),
+                 [](index n) { return std::make_unique<float_states>(n, 1, 384, 384); });
   return true;
 }();
 

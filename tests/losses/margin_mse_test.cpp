@@ -103,6 +103,31 @@ TEST_CASE("margin_mse is nothing where the margins agree, however far the scores
   CHECK(huge.value[0] == Approx(1.6e9));
 }
 
+TEST_CASE("margin_mse keeps the digits of margins that nearly agree, and of no others") {
+  for (const index candidates : {5, 150}) {
+    auto c = random_logits<float>(3, candidates, 20, 7);
+    const auto noise = limbeck_test::random_numbers<float>(c.student.size(), -1e-4, 1e-4, 9);
+    for (std::size_t i = 0; i < noise.size(); ++i) c.student[i] = c.teacher[i] + noise[i];
+    const auto got = c(margin_mse{});
+    for (index r = 0; r < 3; ++r) {
+      const plain_margins want(c, r, 0);
+      CHECK(static_cast<double>(got.value[static_cast<std::size_t>(r)]) ==
+            Approx(static_cast<double>(want.value)).epsilon(1e-5));
+      for (index k = 1; k < candidates; ++k)
+        CHECK(static_cast<double>(got.gradient[static_cast<std::size_t>(r * candidates + k)]) ==
+              Approx(static_cast<double>(want.gradient[static_cast<std::size_t>(k)])).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("margin_mse skips rows without another candidate, whatever their scores hold") {
+  for (const double score : {undefined, infinity, -infinity}) {
+    const auto got = logit_case<double>{1, 3, {score, 1, 2}, {1, -infinity, -infinity}}(margin_mse{});
+    CHECK(got.value[0] == 0);
+    CHECK(got.gradient == std::vector<double>{0, 0, 0});
+  }
+}
+
 TEST_CASE("margin_mse skips rows of weight 0, ignored labels, padding and candidates that the teacher rules out") {
   logit_case<double> c{4, 4, {}, {}};
   c.student = {1, 2, 0, undefined, undefined, undefined, 1, undefined, 1, 2, 3, undefined, 5, undefined, 5, undefined};

@@ -121,6 +121,40 @@ TEST_CASE("relational_angle of a right angle that the student straightens agrees
   for (const std::size_t i : {1U, 2U}) CHECK(got.value[i] == Approx(gap * gap / 9));
 }
 
+namespace {
+
+/// The loss's gradients in float and in double are one, at every level: of numbers that a float holds.
+template <class Loss>
+void check_float_gradient(const representation_case<float>& narrow, const Loss& loss, double tolerance) {
+  representation_case<double> c{narrow.kind, narrow.sizes, narrow.student, narrow.teacher};
+  for (auto* side : {&c.student, &c.teacher})
+    for (double& x : side->at(0).data) x = static_cast<float>(x);
+  const std::vector<double> want = c(loss).gradient[0].data;
+  const double size = std::sqrt(std::inner_product(want.begin(), want.end(), want.begin(), 0.0));
+  for (const auto level : limbeck_test::simd_levels()) {
+    const forced_simd_level forced(level);
+    INFO(name_of(level));
+    const auto in_float = narrow(loss).gradient[0].data;
+    const auto in_double = c(loss).gradient[0].data;
+    double gap = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      gap += std::pow(in_float[i] - want[i], 2);
+      CHECK(in_double[i] == Approx(want[i]).epsilon(1e-10).margin(1e-12 * size));
+    }
+    CHECK(std::sqrt(gap) <= tolerance * size);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("relations have the same gradients in float and in double, at every level") {
+  for (const auto& [samples, width] : {std::pair<index, index>{9, 40}, {17, 33}, {4, 3}}) {
+    const auto c = vector_batch_case<float>(samples, width, 7, static_cast<unsigned>(width));
+    check_float_gradient(c, relational_distance{}, 1e-6);
+    check_float_gradient(c, relational_angle{}, 1e-6);
+  }
+}
+
 TEST_CASE("relations agree with the textbook at every level, whatever the widths, with and without weights") {
   for (const auto level : limbeck_test::simd_levels()) {
     const forced_simd_level forced(level);
@@ -186,6 +220,7 @@ TEST_CASE("angles to vectors that nearly are one keep their digits") {
       for (index b = 0; b < 6; ++b) x(b, 0, 0, i) = static_cast<float>(x(b, 0, 0, i));
     }
   check_relation(c, relational_angle{}, angle_gaps, 1e-5);
+  check_float_gradient(c, relational_angle{}, 1e-6);
 }
 
 TEST_CASE("relations have the same bits for any number of threads, and read nothing around a batch") {

@@ -7,7 +7,9 @@
 
 #include "catch.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/objective.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "losses/logit_case.hpp"
@@ -105,7 +107,8 @@ void check_all(const auto&... losses) {
 
 TEST_CASE("losses on logits write the gradient that they would have added to zeros") {
   check_all<float, float>(limbeck::soft_target_kl{.temperature = 2}, limbeck::soft_target_reverse_kl{},
-                          limbeck::cross_entropy{.label_smoothing = 0.1}, limbeck::logits_mse{});
+                          limbeck::cross_entropy{.label_smoothing = 0.1}, limbeck::logits_mse{}, limbeck::margin_mse{},
+                          limbeck::dist_kd{.temperature = 2});
   check_all<float, limbeck::bfloat16>(limbeck::logits_mse{});
 }
 
@@ -160,21 +163,32 @@ TEST_CASE("a strided gradient is written in its own places alone") {
     const auto size = static_cast<std::size_t>(rows * classes);
     const auto s = limbeck_test::random_numbers<float>(size, -3, 3, 1),
                t = limbeck_test::random_numbers<float>(size, -3, 3, 2);
-    const auto sums = logit_case<float>{rows, classes, s, t}(limbeck::soft_target_kl{});
-    std::vector<float> gradient(2 * size, 5.0F);
     const limbeck::dimensions<2> extents{{rows, classes}}, strides{{2, 2 * rows}};
-    limbeck::sink<float, limbeck::cpu> out;
-    out.gradient.logits = limbeck::view<float, 2>(gradient.data(), extents, strides);
-    const limbeck::signals<const float> student{limbeck::view<const float, 2>(s.data(), rows, classes)},
-        teacher{limbeck::view<const float, 2>(t.data(), rows, classes)};
-    limbeck::write_gradient(limbeck::soft_target_kl{}, limbeck::cpu_executor<>{2}, student, teacher,
-                            limbeck::targets<float>{}, out);
-    limbeck::index wrong = 0;
-    for (limbeck::index i = 0; i < rows; ++i)
-      for (limbeck::index k = 0; k < classes; ++k) {
-        wrong += !(out.gradient.logits(i, k) == sums.gradient[static_cast<std::size_t>(i * classes + k)]);
-        wrong += gradient[static_cast<std::size_t>(2 * (k * rows + i) + 1)] != 5;
-      }
-    CHECK(wrong == 0);
+    const auto apart = [&](const std::vector<float>& from) {  // every other number, a column after the other
+      std::vector<float> to(2 * size, 5.0F);
+      for (std::size_t i = 0; i < size; ++i)
+        to[2 * (i % std::size_t(classes) * std::size_t(rows) + i / std::size_t(classes))] = from[i];
+      return to;
+    };
+    const std::vector<float> strided_s = apart(s), strided_t = apart(t);
+    const auto check_strided = [&](const auto& loss) {
+      const auto sums = logit_case<float>{rows, classes, s, t}(loss);
+      std::vector<float> gradient(2 * size, 5.0F);
+      limbeck::sink<float, limbeck::cpu> out;
+      out.gradient.logits = limbeck::view<float, 2>(gradient.data(), extents, strides);
+      const limbeck::signals<const float> student{limbeck::view<const float, 2>(strided_s.data(), extents, strides)},
+          teacher{limbeck::view<const float, 2>(strided_t.data(), extents, strides)};
+      limbeck::write_gradient(loss, limbeck::cpu_executor<>{2}, student, teacher, limbeck::targets<float>{}, out);
+      limbeck::index wrong = 0;
+      for (limbeck::index i = 0; i < rows; ++i)
+        for (limbeck::index k = 0; k < classes; ++k) {
+          wrong += !(out.gradient.logits(i, k) == sums.gradient[static_cast<std::size_t>(i * classes + k)]);
+          wrong += gradient[static_cast<std::size_t>(2 * (k * rows + i) + 1)] != 5;
+        }
+      CHECK(wrong == 0);
+    };
+    check_strided(limbeck::soft_target_kl{});
+    check_strided(limbeck::margin_mse{});
+    check_strided(limbeck::dist_kd{});
   }
 }

@@ -8,7 +8,9 @@
 
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/math.hpp"
+#include "limbeck/losses/directions_cpu.hpp"
 #include "limbeck/losses/sample_vectors.hpp"
+#include "limbeck/losses/vector_products_cpu.hpp"
 
 namespace limbeck {
 namespace detail {

@@ -75,7 +75,7 @@ struct correlate_rows {
   LIMBECK_HD static void soften(const view<const S, 2>& logits, index row, const correlation_terms<A>& terms,
                                 const correlated_batch<A>& batch, A* to) {
     call_kernel<stage_row, sizeof(V)>(&logits(row, 0), logits.stride(1), index{0}, batch.classes, to);
-    for (index c = 0; c < batch.padded; c += V::width)
+    for (index c = 0; c < batch.classes; c += V::width)
       store(to + c, V(terms.inverse_temperature) * load<V>(static_cast<const A*>(to + c)));
     ops::detail::softmax_row<V>(to, batch.classes, batch.padded);
   }

@@ -8,7 +8,6 @@
 
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/simd_columns.hpp"
-#include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 

@@ -25,8 +25,21 @@ struct relevant_candidates {
   }
 };
 
-/// What the student lacks of the margin between the relevant candidate and others, vector by vector: 0 of the relevant
-/// one itself, of those that are ruled out, and behind the last.
+/// What a difference is, and what its rounding lost (Knuth's two-sum); nothing where it is not finite.
+template <class V>
+struct exact_difference {
+  V rounded, lost;
+
+  LIMBECK_HD exact_difference(const V& a, const V& b) : rounded(a - b) {
+    const V from_b = rounded - a;
+    const V both = (a - (rounded - from_b)) - (b + from_b);
+    lost = where(is_finite(rounded), both, V(0));
+  }
+};
+
+/// What the student lacks of the margin between the relevant candidate and others, vector by vector: 0 of those that
+/// are ruled out, behind the last, and of the relevant one itself where its scores are finite. Keeps its digits where
+/// both margins nearly agree.
 template <class Layout, class V>
 struct lacking_margins {
   const staged_logits<Layout, V>&student, &teacher;
@@ -36,7 +49,8 @@ struct lacking_margins {
     return teacher[k] == V(-std::numeric_limits<typename V::scalar>::infinity());
   }
   [[nodiscard]] LIMBECK_HD V operator[](index k) const {
-    return where(ruled_out(k), V(0), (student_relevant - student[k]) - (teacher_relevant - teacher[k]));
+    const exact_difference<V> mine(student_relevant, student[k]), theirs(teacher_relevant, teacher[k]);
+    return where(ruled_out(k), V(0), (mine.rounded - theirs.rounded) + (mine.lost - theirs.lost));
   }
 };
 
@@ -60,16 +74,17 @@ struct margin_group {
       candidates.add(where(lacking.ruled_out(k), V(0), V(1)));
     }
     const V others = Layout::summed(candidates.total()) - V(1);
-    const V share = where(others > V(0), V(1) / others, V(0));
-    const V value = share * Layout::summed(squares.total());
+    const auto any = others > V(0);  // without one a row is skipped, whatever its scores hold
+    const V share = where(any, V(1) / others, V(0));
+    const V value = where(any, share * Layout::summed(squares.total()), V(0));
     add_values<Layout>(rows, groups, &value);
     if (rows.gradients.empty()) return;
 
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(rows, groups, room + 2 * size, room);
     const V factor = V(2) * share * groups[0].template factors<Layout>();
-    for (index k = 0; k < student.count(); ++k) gradient.add(k, -factor * lacking[k]);
+    for (index k = 0; k < student.count(); ++k) gradient.add(k, where(any, -factor * lacking[k], V(0)));
     gradient.finish();
-    add_to_labels(rows, groups[0], relevant, factor * Layout::summed(sum.total()));
+    add_to_labels(rows, groups[0], relevant, where(any, factor * Layout::summed(sum.total()), V(0)));
   }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "limbeck/losses/relational_cpu.hpp"
+#include "limbeck/losses/sample_vectors.hpp"
 
 namespace limbeck {
 
@@ -34,7 +35,8 @@ struct relational_distance {
 /// pairs (j, k) of the batch's samples of huber(a_ijk - a_ijk of the teacher), divided by the count of `over`; a_ijk is
 /// the cosine of the angle at i between the directions to j and to k, 0 where one of them is none. With weights of 1
 /// and the batch's count of samples the values sum to the mean over all triples. A loss of the batch, of the same rules
-/// as relational_distance; costs samples^2 * width + samples^3.
+/// as relational_distance; costs samples^2 * width + samples^3, and room for 6 * samples^2 doubles that is kept from
+/// call to call.
 struct relational_angle {
   static constexpr signal_set reads = signal::hidden;
   static constexpr bool of_batch = true;

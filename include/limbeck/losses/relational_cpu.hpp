@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/math.hpp"
 #include "limbeck/losses/sample_vectors.hpp"
+#include "limbeck/losses/vector_products_cpu.hpp"
 
 namespace limbeck::detail {
 
@@ -47,8 +49,9 @@ struct widened_vectors {};
 
 /// The squared distances of all pairs of vectors, each computed once: of vector i and the half of the others that
 /// follows it, round the end. In double: what angles are made of nearly cancels where one side of a triangle is short.
+/// Returns the vectors in double, valid until the next call.
 template <class A>
-void square_distances(int threads, const A* vectors, index width, const pair_table& to) {
+const double* square_distances(int threads, const A* vectors, index width, const pair_table& to) {
   const index n = to.count, half = n / 2;
   double* const wide = thread_scratch<widened_vectors, double>(n * width);
   std::copy_n(vectors, n * width, wide);
@@ -65,22 +68,31 @@ void square_distances(int threads, const A* vectors, index width, const pair_tab
       measure(0, last - n);
     }
   });
+  return wide;
 }
 
-struct factor_row {};
+struct apart_memory {};
 
-/// The gradient of each vector i += the sum over j of factor(i, j) * (vector i - vector j).
+/// The gradient of each vector i += the sum over j of factor(i, j) * (vector i - vector j), summed in double from
+/// `wide`, the student's vectors.
 template <class A, class Factor>
-void push_apart(int threads, const vector_batch<A>& batch, const Factor& factor) {
+void push_apart(int threads, const vector_batch<A>& batch, const double* wide, const Factor& factor) {
   const index n = batch.count, width = batch.student_width;
   parallel_for(threads, n, pair_work_worth_a_thread / (n * width) + 1, [&](index begin, index end) {
-    A* const factors = thread_scratch<factor_row, A>(n);
+    memory_pieces<double> memory(thread_scratch<apart_memory, double>(n + width));
+    double *const factors = memory.take(n), *const slope = memory.take(width);
     for (index i = begin; i < end; ++i) {
-      for (index j = 0; j < n; ++j) factors[j] = i == j ? A(0) : static_cast<A>(factor(i, j));
-      simd_dispatch<combine_rows_kernel<away_from_row>>(batch.mine(i), batch.student, n, width, factors,
-                                                        batch.slope(i));
+      for (index j = 0; j < n; ++j) factors[j] = i == j ? 0 : factor(i, j);
+      std::fill_n(slope, width, 0.0);
+      simd_dispatch<combine_rows_kernel<away_from_row>>(wide + i * width, wide, n, width, factors, slope);
+      for (index c = 0; c < width; ++c) batch.slope(i)[c] += static_cast<A>(slope[c]);
     }
   });
+}
+
+inline void take_roots(const pair_table& of) {
+  for (index i = 0; i < of.count; ++i)
+    for (index j = 0; j < of.count; ++j) of[i][j] = std::sqrt(of[i][j]);
 }
 
 /// The mean of those distances that are not 0, and how many these are.
@@ -88,15 +100,12 @@ struct mean_distance {
   double mean = 0;
   index apart = 0;
 
-  /// Takes the root of every squared distance.
-  [[nodiscard]] static mean_distance of_roots(const pair_table& squares) {
+  [[nodiscard]] static mean_distance of(const pair_table& distances) {
     mean_distance found;
-    for (index i = 0; i < squares.count; ++i)
-      for (index j = 0; j < squares.count; ++j) {
-        double& d = squares[i][j];
-        d = std::sqrt(d);
-        found.mean += d;
-        found.apart += d != 0;
+    for (index i = 0; i < distances.count; ++i)
+      for (index j = 0; j < distances.count; ++j) {
+        found.mean += distances[i][j];
+        found.apart += distances[i][j] != 0;
       }
     if (found.apart > 0) found.mean /= static_cast<double>(found.apart);
     return found;
@@ -120,25 +129,28 @@ void compare_distances(int threads, const vector_batch<A>& batch, double delta, 
   const index n = batch.count;
   memory_pieces<double> memory(thread_scratch<pair_memory, double>(3 * pair_table::size(n)));
   const auto own = pair_table::of(n, memory), shown = pair_table::of(n, memory), slope = pair_table::of(n, memory);
-  square_distances(threads, batch.student, batch.student_width, own);
   square_distances(threads, batch.teacher, batch.teacher_width, shown);
-  const mean_distance of_own = mean_distance::of_roots(own), of_shown = mean_distance::of_roots(shown);
+  const double* const wide = square_distances(threads, batch.student, batch.student_width, own);
+  take_roots(own);
+  take_roots(shown);
+  const mean_distance of_own = mean_distance::of(own);
+  const double by = of_own.inverse(), by_shown = mean_distance::of(shown).inverse();
   const huber<double> compare{delta};
   double through_mean = 0;
   for (index i = 0; i < n; ++i) {
     const double share = static_cast<double>(batch.factor[i]) / static_cast<double>(n);
     double sum = 0;
     for (index j = 0; j < n; ++j) {
-      const double gap = own[i][j] * of_own.inverse() - shown[i][j] * of_shown.inverse();
+      const double gap = own[i][j] * by - shown[i][j] * by_shown;
       sum += compare.value(gap);
-      slope[i][j] = share * compare.slope(gap) * of_own.inverse();
-      through_mean += slope[i][j] * own[i][j] * of_own.inverse();
+      slope[i][j] = share * compare.slope(gap) * by;
+      through_mean += slope[i][j] * own[i][j] * by;
     }
     add(i, share * sum);
   }
   if (batch.gradient == nullptr || of_own.apart == 0) return;
   const double mean_slope = 2 * through_mean / static_cast<double>(of_own.apart);
-  push_apart(threads, batch, [&](index i, index j) {
+  push_apart(threads, batch, wide, [&](index i, index j) {
     return own[i][j] == 0 ? 0 : (slope[i][j] + slope[j][i] - mean_slope) / own[i][j];
   });
 }
@@ -212,8 +224,8 @@ void compare_all_angles(int threads, const vector_batch<A>& batch, double delta,
   const index n = batch.count;
   memory_pieces<double> memory(thread_scratch<pair_memory, double>(angle_tables::tables * pair_table::size(n)));
   const angle_tables tables(n, memory);
-  square_distances(threads, batch.student, batch.student_width, tables.own);
   square_distances(threads, batch.teacher, batch.teacher_width, tables.shown);
+  const double* const wide = square_distances(threads, batch.student, batch.student_width, tables.own);
   invert_distances(tables.own, tables.own_inverse);
   invert_distances(tables.shown, tables.shown_inverse);
   parallel_for(threads, n, pair_work_worth_a_thread / (n * n) + 1, [&](index first, index last) {
@@ -225,7 +237,7 @@ void compare_all_angles(int threads, const vector_batch<A>& batch, double delta,
     add(i, sum);
   }
   if (batch.gradient != nullptr)
-    push_apart(threads, batch, [&](index i, index j) { return 2 * (tables.slope[i][j] + tables.slope[j][i]); });
+    push_apart(threads, batch, wide, [&](index i, index j) { return 2 * (tables.slope[i][j] + tables.slope[j][i]); });
 }
 
 }  // namespace limbeck::detail

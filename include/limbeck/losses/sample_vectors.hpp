@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "limbeck/backend/scratch.hpp"
-#include "limbeck/losses/directions_cpu.hpp"
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/vector_products_cpu.hpp"
 
