@@ -174,6 +174,7 @@ set(
   ops/dropout.hpp
   ops/dropout_cpu.hpp
   ops/dropping.hpp
+  ops/element_formulas.hpp
   ops/elementwise.hpp
   ops/elementwise_cpu.hpp
   ops/embedding.hpp

@@ -19,14 +19,16 @@ struct launch_shape {
   return static_cast<unsigned>(count < most ? count : most);
 }
 
+/// The shared memory that a block gets without being asked for more.
+inline constexpr std::size_t shared_bytes_of_every_block = 48 * 1024;
+
 /// Queues kernel(arguments...) on the executor's stream; no block, no launch. Throws backend_error, naming `what`,
 /// where the driver refuses; a failure of the kernel itself comes to light where somebody waits.
 template <class... Parameters, class... Arguments>
 void launch(const cuda_executor& on, const char* what, launch_shape shape, void (*kernel)(Parameters...),
             const Arguments&... arguments) {
   if (shape.blocks == 0) return;  // an empty grid is an error to the driver
-  constexpr std::size_t every_block_has = 48 * 1024;
-  if (shape.shared_bytes > every_block_has)
+  if (shape.shared_bytes > shared_bytes_of_every_block)
     throw_on_failure(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes)),
         what);

@@ -6,6 +6,7 @@
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/losses/logit_rows.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/row_output_cpu.hpp"
 #include "limbeck/ops/softmax_cpu.hpp"
 
 namespace limbeck::detail {

@@ -299,33 +299,6 @@ LIMBECK_HD void add_values(const Rows& rows, const row_groups<V>& groups, const 
   }
 }
 
-/// to[c] += by * from[c], or = where the row is fresh.
-struct add_to_row_kernel {
-  template <int Bytes, class A, class G>
-  LIMBECK_HD static void run(const A* from, index classes, const A by, const bool fresh, G* to) {
-    using V = simd_of_bytes<A, Bytes>;
-    index c = 0;
-    for (; c + V::width <= classes; c += V::width) {
-      const V here = V(by) * load<V>(from + c);
-      store(to + c, fresh ? here : load<V>(static_cast<const G*>(to) + c) + here);
-    }
-    for (; c < classes; ++c) to[c] = static_cast<G>((fresh ? A(0) : static_cast<A>(to[c])) + by * from[c]);
-  }
-};
-/// The gradient of a row += by * from, class by class, or = where the rows are fresh.
-template <class Rows, class A>
-void add_to_row(const Rows& rows, index row, A by, const A* from) {
-  const auto& to = rows.gradients;
-  if (to.stride(1) == 1) {
-    simd_dispatch<add_to_row_kernel>(from, rows.classes, by, rows.fresh, to.data() + row * to.stride(0));
-    return;
-  }
-  for (index c = 0; c < rows.classes; ++c) {
-    auto& place = to(row, c);
-    place = static_cast<typename Rows::gradient_type>((rows.fresh ? A(0) : static_cast<A>(place)) + by * from[c]);
-  }
-}
-
 /// At least padded(classes), whatever the layout and the size of vectors.
 template <class A>
 [[nodiscard]] constexpr index room_for(index classes) {

@@ -1,4 +1,4 @@
-// Rows of gradients of maps and states on the host: added to, or written without being read.
+// Rows of gradients on the host: added to, or written without being read.
 #pragma once
 
 #include <algorithm>
@@ -85,6 +85,31 @@ void clear_run(G* from, index count, row_output how) {
     simd_dispatch<clear_past_caches>(from, end);
   else
     std::fill(from, end, G(0.0F));
+}
+
+struct add_to_row_kernel {
+  template <int Bytes, class A, class G>
+  LIMBECK_HD static void run(const A* from, index classes, const A by, const row_output how, G* to) {
+    using V = simd_of_bytes<A, Bytes>;
+    const output_row<V, G> row(to, how);
+    index c = 0;
+    for (; c + V::width <= classes; c += V::width) row.put(c, V(by) * load<V>(from + c));
+    for (; c < classes; ++c) row.put(c, by * from[c]);
+  }
+};
+/// The gradient of a row of logits += by * from, class by class, or = where the rows are fresh.
+template <class Rows, class A>
+void add_to_row(const Rows& rows, index row, A by, const A* from) {
+  const auto& to = rows.gradients;
+  if (to.stride(1) == 1) {
+    const row_output how = rows.fresh ? row_output::write : row_output::add;
+    simd_dispatch<add_to_row_kernel>(from, rows.classes, by, how, to.data() + row * to.stride(0));
+    return;
+  }
+  for (index c = 0; c < rows.classes; ++c) {
+    auto& place = to(row, c);
+    place = static_cast<typename Rows::gradient_type>((rows.fresh ? A(0) : static_cast<A>(place)) + by * from[c]);
+  }
 }
 
 }  // namespace limbeck::detail

@@ -224,11 +224,11 @@ __global__ void __launch_bounds__(sample_threads)
 template <class D, class A, class S, class U, class G>
 void soft_target_rows(cuda, const cuda_executor& on, const D& divergence, A temperature,
                       const logit_rows<S, U, A, cuda, G>& rows) {
-  constexpr std::size_t every_block_has = 48 * 1024 - 4 * 1024;  // 48 KiB without asking, less what reductions take
+  constexpr std::size_t most_room = shared_bytes_of_every_block - 4 * 1024;  // less what reductions take
   const index count = rows.count();
   if (count == 0 || (rows.values.empty() && rows.gradients.empty())) return;
   const std::size_t room = teacher_room<S>(rows.classes) + static_cast<std::size_t>(rows.classes) * sizeof(U);
-  const bool kept = room <= every_block_has;
+  const bool kept = room <= most_room;
   unsigned threads = warp_size;  // about eight classes a thread
   while (threads < row_threads && static_cast<index>(threads) * 8 < rows.classes) threads *= 2;
 

@@ -10,6 +10,7 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
+#include "limbeck/losses/row_output_cpu.hpp"
 #include "limbeck/losses/soft_target_cpu.hpp"
 
 namespace limbeck {

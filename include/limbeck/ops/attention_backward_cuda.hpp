@@ -49,47 +49,32 @@ __global__ void __launch_bounds__(attention_threads, 1)
     const tile_of_head h = of.tile(b);
     if (h.first >= h.queries.length) continue;
     const index left = h.queries.length - h.first, begin = h.queries.begin + h.first;
-    __syncthreads();
-    stage_head(of.in.q, h.head, begin, left, rows_of_tile, of.width, of.width, room.rows);
-    stage_head(back.dcontext, h.head, begin, left, rows_of_tile, of.width, of.width, room.more_rows);
+    of.queries(h, back.dcontext).stay(room, h.first);
     T through[rows_of_warp] = {}, sum[rows_of_warp][Parts] = {};
-    const auto over_keys = [&](const auto& body) {  // body(row, probability, query, key), then told is filled
+    const auto over_keys = [&](const auto& take, const auto& after_chunk) {
       for (index first = 0; first < h.keys.keys; first += rows_of_chunk) {
-        stage_keys(of, h, room, first, true);
+        of.keys(h, of.in.v).come(room, first);
         const index key = first + room.lane();
         const of_rows<T> s = products(room.own(room.rows), room.met(room.chunk), of.width);
         const of_rows<T> flow = products(room.own(room.more_rows), room.met(room.more_chunk), of.width);
         for (int r = 0; r < rows_of_warp; ++r) {
           const index query = h.first + room.row(r);
-          body.at(r, query, key, probability_back<T>::of(of, back, h, query, key, s.at[r], flow.at[r]));
+          take(r, query, key, probability_back<T>::of(of, back, h, query, key, s.at[r], flow.at[r]));
         }
-        body.chunk(in_chunk(first, h.keys.keys));
+        after_chunk(in_chunk(first, h.keys.keys));
       }
     };
-    struct first_pass {
-      T (&through)[rows_of_warp];
-      __device__ void at(int r, index, index, const probability_back<T>& x) const { through[r] += x.p * x.dp; }
-      __device__ void chunk(int) const {}
-    };
-    over_keys(first_pass{through});
+    over_keys([&](int r, index, index, const probability_back<T>& x) { through[r] += x.p * x.dp; }, [](int) {});
     for (int r = 0; r < rows_of_warp; ++r)
       through[r] = limbeck::detail::warp_joined(through[r], limbeck::detail::summed_up{});
-    struct second_pass {
-      const attention_on_device<T>& of;
-      const attention_backward<T>& back;
-      const tile_of_head& h;
-      const attention_room<T>& room;
-      T (&through)[rows_of_warp];
-      T (&sum)[rows_of_warp][Parts];
-      __device__ void at(int r, index query, index key, const probability_back<T>& x) const {
-        room.told[room.lane() * rows_of_warp + r] = x.dscore(of, back, h, query, key, through[r]);
-      }
-      __device__ void chunk(int count) const {
-        __syncwarp();
-        add_told(room.told, room.chunk, count, of.width, sum);
-      }
-    };
-    over_keys(second_pass{of, back, h, room, through, sum});
+    over_keys(
+        [&](int r, index query, index key, const probability_back<T>& x) {
+          room.told[room.lane() * rows_of_warp + r] = x.dscore(of, back, h, query, key, through[r]);
+        },
+        [&](int count) {
+          __syncwarp();
+          add_told(room.told, room.chunk, count, of.width, sum);
+        });
     for (int r = 0; r < rows_of_warp; ++r) {
       const int row = room.row(r);
       if (row >= left) continue;
@@ -107,19 +92,13 @@ __global__ void __launch_bounds__(attention_threads, 1)
   for (index b = blockIdx.x; b < of.count; b += gridDim.x) {
     const tile_of_head h = of.tile(b);
     if (h.first >= h.keys.length) continue;
-    const index valid = h.keys.keys - h.first, begin = h.keys.begin + h.first;
-    __syncthreads();
-    stage_head(of.in.k, h.head, begin, valid, rows_of_tile, of.width, of.width, room.rows);
-    stage_head(of.in.v, h.head, begin, valid, rows_of_tile, of.width, of.width, room.more_rows);
+    const index begin = h.keys.begin + h.first;
+    of.keys(h, of.in.v).stay(room, h.first);
     T dkey[rows_of_warp][Parts] = {}, dvalue[rows_of_warp][Parts] = {};
     for (index first = 0; first < h.queries.length; first += rows_of_chunk) {
-      const index left = h.queries.length - first, query = first + room.lane();
+      of.queries(h, back.dcontext).come(room, first);
+      const index query = first + room.lane();
       const int width = of.width;
-      __syncthreads();
-      stage_head(of.in.q, h.head, h.queries.begin + first, left, rows_of_chunk, width, width + 1, room.chunk);
-      stage_head(back.dcontext, h.head, h.queries.begin + first, left, rows_of_chunk, width, width + 1,
-                 room.more_chunk);
-      __syncthreads();
       const of_rows<T> s = products(room.own(room.rows), room.met(room.chunk), width);
       const of_rows<T> flow = products(room.own(room.more_rows), room.met(room.more_chunk), width);
       const T through =

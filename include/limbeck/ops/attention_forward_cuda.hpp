@@ -48,12 +48,11 @@ __global__ void __launch_bounds__(attention_threads, 1)
     const tile_of_head h = of.tile(b);
     if (h.first >= h.queries.length) continue;
     const index left = h.queries.length - h.first;
-    __syncthreads();  // the room may still be read for the last tile
-    stage_head(of.in.q, h.head, h.queries.begin + h.first, left, rows_of_tile, of.width, of.width, room.rows);
+    of.queries(h, {}).stay(room, h.first);
     streamed_softmax<T> softmax[rows_of_warp];
     T sum[rows_of_warp][Parts] = {};
     for (index first = 0; first < h.keys.keys; first += rows_of_chunk) {
-      stage_keys(of, h, room, first, !maps_alone);
+      of.keys(h, of.in.v).come(room, first);
       const index key = first + room.lane();
       const of_rows<T> s = scores_of(of, h, room, key);
       for (int r = 0; r < rows_of_warp; ++r) {
@@ -77,7 +76,7 @@ __global__ void __launch_bounds__(attention_threads, 1)
       if (room.lane() == 0) log_sum(token, h.head) = softmax[r].log_sum();
     }
     for (index first = 0; !maps.probabilities.empty() && first < h.keys.keys; first += rows_of_chunk) {
-      stage_keys(of, h, room, first, false);
+      of.keys(h, {}).come(room, first);
       const index key = first + room.lane();
       const of_rows<T> s = scores_of(of, h, room, key);
       for (int r = 0; r < rows_of_warp; ++r)

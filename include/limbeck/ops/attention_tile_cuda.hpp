@@ -28,6 +28,9 @@ struct tile_of_head {
   index sample, head, first;
 };
 
+template <class T>
+struct staged_pair;
+
 /// What all kernels of one call know.
 template <class T>
 struct attention_on_device {
@@ -60,6 +63,8 @@ struct attention_on_device {
     const sample_rows keys = rows.keys(sample);
     return {keys, rows.queries.empty() ? keys : rows.queries(sample), sample, head, b % tiles * rows_of_tile};
   }
+  [[nodiscard]] __device__ staged_pair<T> keys(const tile_of_head& h, const view<const T, 2, cuda>& values) const;
+  [[nodiscard]] __device__ staged_pair<T> queries(const tile_of_head& h, const view<const T, 2, cuda>& beside) const;
   [[nodiscard]] __device__ T scale() const { return T(1) / sqrt(static_cast<T>(width)); }
   [[nodiscard]] __device__ bool sees(const tile_of_head& h, index query, index key) const {
     return query < h.queries.length && key < visible_keys(h.keys, query, shape.causal);
@@ -155,17 +160,40 @@ struct kept_maps {
   square_blocks<T, cuda> scores, probabilities;
 };
 
-/// The 32 keys from `first` on, and their values where these are wanted; a barrier on both sides.
+/// Two matrices [tokens, width], of whose rows of one sample a head's columns are wanted; the second may be empty.
 template <class T>
-__device__ void stage_keys(const attention_on_device<T>& of, const tile_of_head& h, const attention_room<T>& room,
-                           index first, bool values) {
-  const index valid = h.keys.keys - first;
-  const int width = room.width;
-  __syncthreads();
-  stage_head(of.in.k, h.head, h.keys.begin + first, valid, rows_of_chunk, width, width + 1, room.chunk);
-  if (values)
-    stage_head(of.in.v, h.head, h.keys.begin + first, valid, rows_of_chunk, width, width + 1, room.more_chunk);
-  __syncthreads();
+struct staged_pair {
+  view<const T, 2, cuda> first, second;
+  index head, begin, end;  ///< the sample's rows
+
+  /// The 16 rows from `row` on stay with the block; a barrier before.
+  __device__ void stay(const attention_room<T>& room, index row) const {
+    __syncthreads();  // the room may still be read
+    stage(room, row, rows_of_tile, room.width, room.rows, room.more_rows);
+  }
+  /// The 32 rows from `row` on are the next ones that those meet; a barrier on both sides.
+  __device__ void come(const attention_room<T>& room, index row) const {
+    __syncthreads();
+    stage(room, row, rows_of_chunk, room.width + 1, room.chunk, room.more_chunk);
+    __syncthreads();
+  }
+
+ private:
+  __device__ void stage(const attention_room<T>& room, index row, int count, int step, T* to, T* more) const {
+    stage_head(first, head, begin + row, end - begin - row, count, room.width, step, to);
+    if (!second.empty()) stage_head(second, head, begin + row, end - begin - row, count, room.width, step, more);
+  }
+};
+
+template <class T>
+__device__ staged_pair<T> attention_on_device<T>::keys(const tile_of_head& h,
+                                                       const view<const T, 2, cuda>& values) const {
+  return {in.k, values, h.head, h.keys.begin, h.keys.begin + h.keys.keys};
+}
+template <class T>
+__device__ staged_pair<T> attention_on_device<T>::queries(const tile_of_head& h,
+                                                          const view<const T, 2, cuda>& beside) const {
+  return {in.q, beside, h.head, h.queries.begin, h.queries.begin + h.queries.length};
 }
 
 /// How many of the rows from `first` on are in a chunk.

@@ -16,16 +16,22 @@ template <class T>
   return kept;
 }
 
+/// The same of row r of x, added to that of `base` where this is not empty.
+template <class T>
+[[nodiscard]] LIMBECK_HD four<T> dropped_onto(const dropping<T>& d, const view<const T, 2, cuda>& x,
+                                              const view<const T, 2, cuda>& base, index r, index c, index here) {
+  four<T> made = dropped_four(d, r, c, x.extent(1), load_four(row_at(x, r, c), here));
+  if (base.empty()) return made;
+  const four<T> under = load_four(row_at(base, r, c), here);
+  for (int i = 0; i < 4; ++i) made.at[i] = under.at[i] + made.at[i];
+  return made;
+}
+
 struct dropout_fours {
   template <class T>
   __device__ void operator()(index r, index c, index here, const dropping<T>& d, const view<const T, 2, cuda>& x,
                              const view<const T, 2, cuda>& base, const view<T, 2, cuda>& y) const {
-    four<T> made = dropped_four(d, r, c, x.extent(1), load_four(row_at(x, r, c), here));
-    if (!base.empty()) {
-      const four<T> under = load_four(row_at(base, r, c), here);
-      for (int i = 0; i < 4; ++i) made.at[i] = under.at[i] + made.at[i];
-    }
-    store_four(row_at(y, r, c), here, made);
+    store_four(row_at(y, r, c), here, dropped_onto(d, x, base, r, c, here));
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/view.hpp"
+#include "limbeck/ops/element_formulas.hpp"
 #include "limbeck/ops/sweep.hpp"
 #if defined(__CUDACC__)
 #include "limbeck/ops/elementwise_cuda.hpp"
@@ -11,16 +12,6 @@
 #endif
 
 namespace limbeck::ops {
-namespace detail {
-
-struct sum_of_two {
-  template <class V>
-  LIMBECK_HD V operator()(const V& a, const V& b) const {
-    return a + b;
-  }
-};
-
-}  // namespace detail
 
 /// y += x, for matrices of one shape whose rows have no gaps. Throws contract_error where the shapes differ.
 template <launchable E, class T, backend B = backend_of<E>>

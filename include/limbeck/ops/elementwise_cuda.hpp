@@ -2,19 +2,14 @@
 #pragma once
 
 #include "limbeck/backend/cuda_fours.hpp"
+#include "limbeck/ops/element_formulas.hpp"
+#include "limbeck/ops/sweep_cuda.hpp"
 
 namespace limbeck::ops::detail {
 
-struct copy_fours {
-  template <class T>
-  __device__ void operator()(index r, index c, index here, const view<const T, 2, cuda>& x,
-                             const view<T, 2, cuda>& y) const {
-    store_four(row_at(y, r, c), here, load_four(row_at(x, r, c), here));
-  }
-};
 template <class T>
 void copy_rows(cuda, const cuda_executor& on, view<const T, 2, cuda> x, view<T, 2, cuda> y) {
-  for_fours(on, "copy", y.extent(0), y.extent(1), copy_fours{}, x, y);
+  sweep(on, itself{}, y, x);
 }
 
 struct fill_fours {

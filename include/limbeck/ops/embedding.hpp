@@ -26,8 +26,8 @@ void expects_row_shape(const char* what, const view<T, 2, B>& table, const view<
 }  // namespace detail
 
 /// y[i] = table[ids[i]], or y[i] += with `add`, for table [entries, width], ids [count], y [count, width]. Throws
-/// contract_error where the shapes do not fit, and, naming the place, where a number is not in the table (on a device such
-/// a row becomes NaN: nobody looks at it without waiting).
+/// contract_error where the shapes do not fit, and, naming the place, where a number is not in the table (on a device
+/// such a row becomes NaN: nobody looks at it without waiting).
 template <launchable E, class T, backend B = backend_of<E>>
 void gather_rows(const E& on, view<const T, 2, B> table, view<const std::int32_t, 1, B> ids, view<T, 2, B> y,
                  bool add = false) {

@@ -5,6 +5,7 @@
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/ops/dropout_cpu.hpp"
+#include "limbeck/ops/element_formulas.hpp"
 #include "limbeck/ops/norm_input.hpp"
 
 namespace limbeck::ops::detail {
@@ -22,12 +23,6 @@ LIMBECK_HD T row_sum(const F& f, index width, const T* x, const X*... more) {
   return horizontal_sum(sum);
 }
 
-struct itself {
-  template <class V>
-  LIMBECK_HD V operator()(const V& x) const {
-    return x;
-  }
-};
 template <class T>
 struct squared_distance {
   T from;

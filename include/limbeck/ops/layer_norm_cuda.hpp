@@ -24,16 +24,6 @@ __device__ void for_own_fours(index width, const Body& body) {
     body(c, width - c < 4 ? width - c : 4);
 }
 
-template <class T>
-[[nodiscard]] __device__ four<T> input_four(const norm_input<T, cuda>& in, index r, index c, index here) {
-  four<T> x = load_four(row_at(in.x, r, c), here);
-  if (in.residual.empty()) return x;
-  x = dropped_four(in.drop, r, c, in.x.extent(1), x);
-  const four<T> residual = load_four(row_at(in.residual, r, c), here);
-  for (int i = 0; i < 4; ++i) x.at[i] = residual.at[i] + x.at[i];
-  return x;
-}
-
 /// Where a row goes, and what the backward pass needs of it.
 template <class T>
 struct norm_output {
@@ -52,7 +42,7 @@ __global__ void __launch_bounds__(most_norm_threads)
     T* const row = kept ? reinterpret_cast<T*>(limbeck::detail::dynamic_shared()) : row_at(out.y, r, 0);
     T mine = 0;
     for_own_fours(width, [&](index c, index here) {  // a thread reads only what it wrote
-      const four<T> x = input_four(in, r, c, here);
+      const four<T> x = dropped_onto(in.drop, in.x, in.residual, r, c, here);
       store_four(row + c, here, x);
       for (int i = 0; i < 4; ++i) mine += x.at[i];
     });
@@ -79,9 +69,9 @@ template <class T>
 void layer_norm_rows(cuda, const cuda_executor& on, const norm_input<T, cuda>& in, T epsilon,
                      view<const T, 1, cuda> gain, view<const T, 1, cuda> bias, view<T, 2, cuda> normalised,
                      view<T, 1, cuda> spread, view<T, 2, cuda> y) {
-  constexpr std::size_t every_block_has = 40 * 1024;
+  constexpr std::size_t most_room = shared_bytes_of_every_block - 8 * 1024;  // less what reductions take
   const std::size_t room = static_cast<std::size_t>(y.extent(1)) * sizeof(T);
-  const bool kept = room <= every_block_has;
+  const bool kept = room <= most_room;
   launch(on, "layer_norm", {blocks_for(y.extent(0)), norm_threads(y.extent(1)), kept ? room : 0},
          layer_norm_kernel_cuda<T>, in, epsilon, gain.data(), bias.data(), norm_output<T>{normalised, spread, y}, kept);
 }

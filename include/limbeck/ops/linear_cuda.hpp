@@ -1,24 +1,17 @@
 // The bias of an affine map on a device, and its gradient.
 #pragma once
 
-#include "limbeck/backend/cuda_fours.hpp"
 #include "limbeck/ops/column_sums_cuda.hpp"
+#include "limbeck/ops/element_formulas.hpp"
+#include "limbeck/ops/sweep_cuda.hpp"
 
 namespace limbeck::ops::detail {
 
-struct bias_fours {
-  template <class T>
-  __device__ void operator()(index r, index c, index here, const view<const T, 1, cuda>& bias,
-                             const view<T, 2, cuda>& y) const {
-    four<T> sum = load_four(static_cast<const T*>(row_at(y, r, c)), here);
-    const four<T> more = load_four(bias.data() + c, here);
-    for (int i = 0; i < 4; ++i) sum.at[i] += more.at[i];
-    store_four(row_at(y, r, c), here, sum);
-  }
-};
+/// y += bias for each row: a matrix all of whose rows lie in one place.
 template <class T>
 void add_to_rows(cuda, const cuda_executor& on, view<const T, 1, cuda> bias, view<T, 2, cuda> y) {
-  for_fours(on, "linear: bias", y.extent(0), y.extent(1), bias_fours{}, bias, y);
+  const view<const T, 2, cuda> rows(bias.data(), {{y.extent(0), y.extent(1)}}, {{0, 1}});
+  sweep(on, sum_of_two{}, y, read_only(y), rows);
 }
 
 template <class T>
