@@ -353,6 +353,7 @@ set(
 set(
   limbeck_headers_cuda
   backend/copy_cuda.hpp
+  backend/cublas_lt.hpp
   backend/cuda_block.hpp
   backend/cuda_buffer.hpp
   backend/cuda_context.hpp
@@ -373,5 +374,6 @@ set(
   ops/embedding_cuda.hpp
   ops/layer_norm_cuda.hpp
   ops/linear_cuda.hpp
+  ops/matmul_cuda.hpp
   ops/sweep_cuda.hpp
 )

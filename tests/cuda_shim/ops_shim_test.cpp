@@ -1,4 +1,5 @@
 // The CUDA kernels of operations on matrices, on the processor.
+#include "cublas_lt_shim.hpp"
 #include "cuda_shim.hpp"
 
 // Before the operations, which look for the kernels of their own compiler only.
@@ -7,6 +8,8 @@
 #include "limbeck/ops/elementwise_cuda.hpp"
 #include "limbeck/ops/embedding_cuda.hpp"
 #include "limbeck/ops/layer_norm_cuda.hpp"
+#include "limbeck/ops/linear_cuda.hpp"
+#include "limbeck/ops/matmul_cuda.hpp"
 #include "limbeck/ops/sweep_cuda.hpp"
 
 #include "ops/device_ops_cases.hpp"
@@ -50,6 +53,34 @@ TEST_CASE("CUDA kernels pick rows of a table, and add to its gradient in the ord
   limbeck_test::check_embedding<float>();
   limbeck_test::check_embedding<double>();
   limbeck_test::check_embedding_outside();
+}
+
+TEST_CASE("matrix products are described as cuBLASLt wants them") {
+  limbeck::cuda_context context;
+  limbeck_test::check_matmul<float>({.context = &context});
+  limbeck_test::check_matmul<double>({.context = &context});
+  limbeck_test::check_linear<float>({.context = &context});
+  limbeck_test::check_linear<double>({.context = &context});
+}
+
+TEST_CASE("a matrix product is chosen once for its sizes, in the workspace that is allowed") {
+  limbeck::cuda_context context, narrow({.product_workspace = 8});
+  const limbeck_test::plain_matrix numbers(4, 4, 1);
+  limbeck_test::on_device_as<float> a(numbers, {}), c(numbers, {});
+  const auto multiply = [&](limbeck::cuda_context* in) {
+    limbeck::ops::matmul(limbeck::cuda_executor{.context = in}, a.seen(), a.seen(), c.all());
+  };
+  limbeck_cuda_shim::heuristics = 0;
+  multiply(&context);
+  multiply(&context);
+  CHECK(limbeck_cuda_shim::heuristics == 1);
+  CHECK(context.library<limbeck::cublas_lt>().choices() == 1);
+  const long before = limbeck_cuda_shim::allocations;
+  multiply(&context);
+  CHECK(limbeck_cuda_shim::allocations == before);
+  CHECK_THROWS_WITH(multiply(&narrow),
+                    "cublasLtMatmulAlgoGetHeuristic: no way to multiply [4, 4] by [4, 4] in 8 bytes of workspace");
+  CHECK_THROWS_WITH(multiply(nullptr), "matmul: the executor has no cuda_context, which keeps what cuBLASLt needs");
 }
 
 }  // namespace

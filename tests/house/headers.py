@@ -11,6 +11,7 @@ from pathlib import Path
 COMPONENTS = ["limbeck", "blas", "onednn", "xtensor", "text", "io", "training", "torch", "cuda"]
 OF_FOLDER = {"data": "text", "io": "io", "training": "training", "recipes": "training"}  # others: limbeck
 OF_HEADER = {"backend/blas.hpp": "blas", "backend/onednn.hpp": "onednn", "backend/onednn_bf16.hpp": "onednn",
+             "backend/cublas_lt.hpp": "cuda",
              "interop/torch.hpp": "torch", "interop/xtensor.hpp": "xtensor"}
 OPENING = """\
 # The headers of every component, under include/limbeck, each named once: this installs them and compiles each alone.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <type_traits>
@@ -14,7 +15,8 @@
 #include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/embedding.hpp"
 #include "limbeck/ops/layer_norm.hpp"
-#include "limbeck/ops/linear_cuda.hpp"
+#include "limbeck/ops/linear.hpp"
+#include "limbeck/ops/matmul.hpp"
 
 namespace limbeck_test {
 
@@ -169,6 +171,75 @@ void check_bias() {
                device_tolerance<T>);
     limbeck::ops::detail::add_to_rows(cuda{}, on, plus.seen_flat(), to.all());
     to.check({rows, columns, [&](index r, index c) { return y(r, c) + bias(0, c); }}, device_tolerance<T>);
+  });
+}
+
+/// alpha a b + beta before.
+inline plain_matrix product_of(const plain_matrix& a, const plain_matrix& b, double alpha, double beta,
+                               const plain_matrix& before) {
+  return {a.rows, b.columns, [&](index r, index c) {
+            double sum = 0;
+            for (index i = 0; i < a.columns; ++i) sum += a(r, i) * b(i, c);
+            return alpha * sum + (beta == 0 ? 0 : beta * before(r, c));
+          }};
+}
+inline plain_matrix turned(const plain_matrix& m) {
+  return {m.columns, m.rows, [&](index r, index c) { return m(c, r); }};
+}
+
+/// Products of every form: factors and result by rows and by columns, with gaps, one row or column, nothing to sum.
+template <class T>
+void check_matmul(const cuda_executor& on) {
+  namespace ops = limbeck::ops;
+  const double tolerance = 50 * device_tolerance<T>;
+  for (const auto& [rows, inner, columns] :
+       {std::array<index, 3>{1, 1, 1}, {5, 7, 3}, {1, 9, 6}, {8, 1, 5}, {33, 64, 1}})
+    for (const unsigned form : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U})
+      for (const index gap : {0, 3}) {
+        INFO("[" << rows << ", " << inner << "] by [" << inner << ", " << columns << "], form " << form << ", gap "
+                 << gap);
+        const plain_matrix a(rows, inner, 20), b(inner, columns, 21), c(rows, columns, 22);
+        const auto stored = [&](const plain_matrix& m, unsigned bit) {
+          return on_device_as<T>((form & bit) != 0 ? turned(m) : m, {1, gap});
+        };
+        on_device_as<T> left = stored(a, 1), right = stored(b, 2), out = stored(c, 4);
+        const auto seen = [&](auto& of, unsigned bit) { return (form & bit) != 0 ? transposed(of.seen()) : of.seen(); };
+        const auto to = (form & 4) != 0 ? transposed(out.all()) : out.all();
+        const auto as_stored = [&](const plain_matrix& m) { return (form & 4) != 0 ? turned(m) : m; };
+        ops::matmul(on, seen(left, 1), seen(right, 2), to, T(0.5), T(-2));
+        const plain_matrix first = product_of(a, b, 0.5, -2, c);
+        out.check(as_stored(first), tolerance);
+        ops::matmul(on, seen(left, 1), seen(right, 2), to);
+        out.check(as_stored(product_of(a, b, 1, 0, c)), tolerance);
+      }
+  const plain_matrix c(3, 4, 23), none(3, 0, [](index, index) { return 0.0; });
+  on_device_as<T> out(c, {}), nothing(plain_matrix(3, 1, 1), {});
+  const limbeck::view<const T, 2, cuda> left(nothing.all().data(), 3, 0), right(nothing.all().data(), 0, 4);
+  ops::matmul(on, left, right, out.all(), T(1), T(3));
+  out.check({3, 4, [&](index r, index k) { return 3 * c(r, k); }}, tolerance);
+  ops::matmul(on, left, right, out.all());
+  out.check({3, 4, [](index, index) { return 0.0; }}, 0);
+}
+
+template <class T>
+void check_linear(const cuda_executor& on) {
+  namespace ops = limbeck::ops;
+  const double tolerance = 50 * device_tolerance<T>;
+  for_device_shapes([&](index rows, index out, device_layout as) {
+    const index in = 6;
+    const plain_matrix x(rows, in, 30), weight(out, in, 31), bias(1, out, 32), dy(rows, out, 33);
+    on_device_as<T> from(x, as), by(weight, as), plus(bias, {}), y(dy, as), slope(dy, as);
+    on_device_as<T> dx(x, as), dweight(weight, as), dbias(bias, {});
+    ops::linear(on, from.seen(), by.seen(), plus.seen_flat(), y.all());
+    const plain_matrix product = product_of(x, turned(weight), 1, 0, x);
+    y.check({rows, out, [&](index r, index c) { return product(r, c) + bias(0, c); }}, tolerance);
+    ops::linear(on, from.seen(), by.seen(), {}, y.all());
+    y.check(product, tolerance);
+    ops::linear_backward(on, from.seen(), by.seen(), slope.seen(), dweight.all(), dbias.flat(), dx.all(), true);
+    dx.check(product_of(dy, weight, 1, 1, x), tolerance);
+    dweight.check(product_of(turned(dy), x, 1, 1, weight), tolerance);
+    const plain_matrix ones(1, rows, [](index, index) { return 1.0; });
+    dbias.check(product_of(ones, dy, 1, 1, bias), tolerance);
   });
 }
 

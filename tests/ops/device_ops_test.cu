@@ -38,6 +38,15 @@ TEST_CASE("a bias is added and columns are summed on a device") {
   limbeck_test::check_bias<double>();
 }
 
+TEST_CASE("matrices of every form are multiplied on a device, and rows mapped, with their gradients") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck::cuda_context context;
+  limbeck_test::check_matmul<float>({.context = &context});
+  limbeck_test::check_matmul<double>({.context = &context});
+  limbeck_test::check_linear<float>({.context = &context});
+  limbeck_test::check_linear<double>({.context = &context});
+}
+
 TEST_CASE("rows are normalised on a device, in shared memory and outside") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_layer_norms<float>();

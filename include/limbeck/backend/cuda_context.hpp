@@ -1,13 +1,41 @@
-// What a stream keeps from call to call: workspace.
+// What a stream keeps from call to call: workspace, and what libraries need.
 #pragma once
+
+#include <memory>
+#include <typeindex>
+#include <unordered_map>
 
 #include "limbeck/backend/cuda_buffer.hpp"
 
 namespace limbeck {
 
+/// What the factors of a product of float matrices are rounded to; sums are float always.
+enum class product_precision {
+  full,  ///< not at all
+  tf32,  ///< 10 bits behind the point, by tensor cores
+  bf16   ///< 7 bits, by tensor cores, or tf32 where the library thinks that faster
+};
+
+struct cuda_options {
+  product_precision products = product_precision::full;
+  index product_workspace = index{32} << 20;  ///< bytes that a matrix product may use beside its matrices
+};
+
 /// Belongs to one stream: calls on it share the workspace, one after another. Must outlive the executors that name it.
 class cuda_context {
  public:
+  explicit cuda_context(cuda_options options = {}) : options_(options) {}
+
+  [[nodiscard]] const cuda_options& options() const { return options_; }
+
+  /// What a library keeps (a handle, choices): made at the first use.
+  template <class Library>
+  [[nodiscard]] Library& library() {
+    std::shared_ptr<void>& here = libraries_[typeid(Library)];
+    if (here == nullptr) here = std::make_shared<Library>();
+    return *static_cast<Library*>(here.get());
+  }
+
   /// At least `count` elements, holding anything, until the next call. Grows to the largest count asked for, so a
   /// second call of the same size allocates nothing (a step that is captured as a graph has to run once before).
   template <class T, bool Launches>
@@ -21,7 +49,9 @@ class cuda_context {
   }
 
  private:
+  cuda_options options_;
   buffer<std::byte, cuda> kept_;
+  std::unordered_map<std::type_index, std::shared_ptr<void>> libraries_;
 };
 
 /// Workspace of one call: the context's, or for an executor without one a piece of the device's memory pool that goes

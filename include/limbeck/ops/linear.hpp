@@ -17,8 +17,9 @@ template <launchable E, class T, backend B = backend_of<E>>
 void linear(const E& on, view<const T, 2, B> x, view<const T, 2, B> weight, view<const T, 1, B> bias, view<T, 2, B> y) {
   expects(bias.empty() || bias.extent(0) == y.extent(1),
           [&] { return message("linear: bias ", shape_text(bias), " does not fit the result ", shape_text(y)); });
-  matmul(on, x, transposed(weight), y);
-  if (!bias.empty()) detail::add_to_rows(B{}, on, bias, y);
+  if (bias.empty()) return matmul(on, x, transposed(weight), y);
+  detail::expects_product(x, transposed(weight), y);
+  if (y.count() > 0) detail::multiply_biased(B{}, on, x, transposed(weight), bias, y);
 }
 
 /// What flows back through linear(): dx = dy W (or dx += dy W with `add`; skipped where dx is empty), dW += dy' x,

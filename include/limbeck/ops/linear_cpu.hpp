@@ -4,6 +4,7 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
+#include "limbeck/ops/matmul_cpu.hpp"
 #include "limbeck/ops/sweep_cpu.hpp"
 
 namespace limbeck::ops::detail {
@@ -45,6 +46,14 @@ void add_to_rows(cpu, const cpu_executor<Provider>& on, view<const T, 1> bias, v
     view<T, 2> part = row_block(y, begin, end - begin);
     simd_dispatch<bias_kernel>(part, bias.data());
   });
+}
+
+/// y = x w + bias.
+template <class Provider, class T>
+void multiply_biased(cpu, const cpu_executor<Provider>& on, view<const T, 2> x, view<const T, 2> w,
+                     view<const T, 1> bias, view<T, 2> y) {
+  multiply(cpu{}, on, T(1), x, w, T(0), y);
+  add_to_rows(cpu{}, on, bias, y);
 }
 
 template <class Provider, class T>
