@@ -149,6 +149,7 @@ set(
   models.hpp
   models/attention_maps.hpp
   models/classification_head.hpp
+  models/head_rows.hpp
   models/initialise.hpp
   models/language_head.hpp
   models/model.hpp
@@ -156,6 +157,7 @@ set(
   models/names.hpp
   models/parameter_sharing.hpp
   models/parameter_table.hpp
+  models/placed_batch.hpp
   models/remapping.hpp
   models/student_spec.hpp
   models/token_batch.hpp
@@ -354,6 +356,7 @@ set(
   limbeck_headers_cuda
   backend/copy_cuda.hpp
   backend/cublas_lt.hpp
+  backend/cuda_arena.hpp
   backend/cuda_block.hpp
   backend/cuda_buffer.hpp
   backend/cuda_context.hpp
@@ -362,7 +365,9 @@ set(
   backend/cuda_fours.hpp
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
+  backend/cuda_upload.hpp
   losses/soft_target_cuda.hpp
+  models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp
   ops/attention_backward_cuda.hpp
   ops/attention_cuda.hpp

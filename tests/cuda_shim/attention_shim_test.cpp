@@ -1,14 +1,5 @@
 // The CUDA kernels of attention, on the processor.
-#include "cuda_shim.hpp"
-
-// Before the operations, which look for the kernels of their own compiler only.
-#include "limbeck/ops/activation_cuda.hpp"
-#include "limbeck/ops/attention_cuda.hpp"
-#include "limbeck/ops/dropout_cuda.hpp"
-#include "limbeck/ops/elementwise_cuda.hpp"
-#include "limbeck/ops/embedding_cuda.hpp"
-#include "limbeck/ops/layer_norm_cuda.hpp"
-#include "limbeck/ops/sweep_cuda.hpp"
+#include "shimmed_ops.hpp"
 
 #include "ops/device_attention_cases.hpp"
 

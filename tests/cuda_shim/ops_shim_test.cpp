@@ -1,16 +1,5 @@
 // The CUDA kernels of operations on matrices, on the processor.
-#include "cublas_lt_shim.hpp"
-#include "cuda_shim.hpp"
-
-// Before the operations, which look for the kernels of their own compiler only.
-#include "limbeck/ops/activation_cuda.hpp"
-#include "limbeck/ops/dropout_cuda.hpp"
-#include "limbeck/ops/elementwise_cuda.hpp"
-#include "limbeck/ops/embedding_cuda.hpp"
-#include "limbeck/ops/layer_norm_cuda.hpp"
-#include "limbeck/ops/linear_cuda.hpp"
-#include "limbeck/ops/matmul_cuda.hpp"
-#include "limbeck/ops/sweep_cuda.hpp"
+#include "shimmed_ops.hpp"
 
 #include "ops/device_ops_cases.hpp"
 

@@ -84,7 +84,7 @@ TEST_CASE("logits alone cost the last layer its first tokens only, and are the s
     matrix<> logits(3, t.model.head().classes());
     const auto layers = t.model.backbone().sizes().layers;
     const double value = t.differentiate(batch, signal::logits | signal::embeddings);
-    CHECK(t.pass.layout.answers() == 3);
+    CHECK(t.pass.batch.layout.answers() == 3);
     CHECK(t.pass.backbone.layer[static_cast<std::size_t>(layers - 1)].middle.extent(0) == 3);
     ops::copy(t.on, read_only(t.pass.seen.logits), logits.all());
     const matrix<> gradient = t.gradient;
@@ -92,7 +92,7 @@ TEST_CASE("logits alone cost the last layer its first tokens only, and are the s
     // The same objective with the layers read as well, and nothing wanted of them.
     t.gradient.fill(0);
     const auto seen = t.forward(batch, signal::logits | signal::embeddings | signal::hidden, {.keeps = true});
-    CHECK(t.pass.layout.answers() == batch.seen().ids.extent(0));
+    CHECK(t.pass.batch.layout.answers() == batch.seen().ids.extent(0));
     CHECK(largest_gap(seen.logits, logits.seen()) < 1e-13);
     signals<const double> read = seen;
     read.hidden = {};
@@ -109,7 +109,7 @@ TEST_CASE("logits alone cost the last layer its first tokens only, and are the s
 TEST_CASE("a language model reads every token, whatever else is read") {
   trial t(make_gpt2_language_model(sizes));
   (void)t.forward(without_types(packed), signal::logits, inference);
-  CHECK(t.pass.layout.answers() == 7);
+  CHECK(t.pass.batch.layout.answers() == 7);
 }
 
 TEST_CASE("a sample without rows has the logits of a first token of zeros, and passes nothing back") {

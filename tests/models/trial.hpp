@@ -10,37 +10,13 @@
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/models/model.hpp"
+#include "models/owned_batch.hpp"
 
 namespace limbeck_test {
 
-using limbeck::index, limbeck::signal_set, limbeck::view;
+using limbeck::signal_set;
 
-inline constexpr signal_set every_signal =
-    limbeck::signal::logits | limbeck::signal::embeddings | limbeck::signal::hidden | limbeck::signal::scores |
-    limbeck::signal::probabilities | limbeck::signal::queries | limbeck::signal::keys | limbeck::signal::values;
-
-/// A batch that owns its arrays.
-struct owned_batch {
-  std::vector<std::int32_t> ids, types{}, positions{};
-  std::vector<limbeck::sample_rows> rows;
-  std::vector<std::int32_t> logit_tokens{};
-
-  [[nodiscard]] limbeck::token_batch<> seen() const {
-    const auto one = [](const auto& v) {
-      using T = typename std::remove_cvref_t<decltype(v)>::value_type;
-      return v.empty() ? view<const T, 1>{} : view<const T, 1>(v.data(), v.size());
-    };
-    return {.ids = one(ids),
-            .types = one(types),
-            .positions = one(positions),
-            .rows = one(rows),
-            .logit_tokens = one(logit_tokens)};
-  }
-};
-
-/// Three samples of 4, 2 and 1 tokens.
-inline const owned_batch packed{
-    .ids = {1, 2, 3, 4, 5, 6, 7}, .types = {0, 1, 1, 0, 1, 0, 0}, .rows = {{0, 4, 4}, {4, 2, 2}, {6, 1, 1}}};
+inline constexpr signal_set every_signal = limbeck::signal::all;
 
 /// The sum of f x^2 / 2 over every entry x of every signal that belongs to a sample, f another number for each; adds
 /// f x to `gradient` unless that is null. The order is that of the samples, so packed and padded batches agree.

@@ -2,17 +2,37 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <vector>
 
 #include "limbeck/backend/buffer.hpp"
+#include "limbeck/core/executors.hpp"
 
 namespace limbeck {
 
+/// Where the blocks of an arena come from. backend/cuda_arena.hpp has those of a device.
+template <backend B>
+struct arena_source;
+template <>
+struct arena_source<cpu> {
+  arena_source() = default;
+  template <class Provider>
+  explicit arena_source(const cpu_executor<Provider>&) {}
+  [[nodiscard]] buffer<std::byte, cpu> block(index bytes) const { return buffer<std::byte, cpu>(bytes); }
+};
+
 /// Hands out aligned pieces of a block that grows to the largest pass seen and then never allocates again. Pieces stay
 /// valid until reset() or rewind() below them. Not for several threads at once.
-class arena {
+template <backend B>
+class basic_arena {
  public:
+  basic_arena() = default;
+  /// In the memory that `on` works on.
+  template <class E>
+    requires std::same_as<backend_of<E>, B>
+  explicit basic_arena(const E& on) : source_(on) {}
+
   /// Where the arena stands; rewind() returns there.
   struct mark {
     std::size_t block, used;
@@ -26,12 +46,12 @@ class arena {
     return reinterpret_cast<T*>(take_bytes(bytes));
   }
   template <class T>
-  [[nodiscard]] view<T, 1> vector(index count) {
-    return view<T, 1>(take<T>(count), count);
+  [[nodiscard]] view<T, 1, B> vector(index count) {
+    return view<T, 1, B>(take<T>(count), count);
   }
   template <class T>
-  [[nodiscard]] view<T, 2> matrix(index rows, index columns) {
-    return view<T, 2>(take<T>(rows * columns), rows, columns);
+  [[nodiscard]] view<T, 2, B> matrix(index rows, index columns) {
+    return view<T, 2, B>(take<T>(rows * columns), rows, columns);
   }
 
   [[nodiscard]] mark here() const { return {current_, used_}; }
@@ -46,7 +66,7 @@ class arena {
     if (blocks_.size() > 1) {
       const index total = capacity();
       blocks_.clear();
-      blocks_.emplace_back(total);
+      blocks_.push_back(source_.block(total));
     }
     current_ = used_ = 0;
   }
@@ -64,15 +84,19 @@ class arena {
       ++current_;
       used_ = 0;
     }
-    if (current_ == blocks_.size()) blocks_.emplace_back(std::max<index>(static_cast<index>(bytes), first_block));
+    if (current_ == blocks_.size())
+      blocks_.push_back(source_.block(std::max<index>(static_cast<index>(bytes), first_block)));
     std::byte* const at = blocks_[current_].data() + used_;
     used_ += bytes;
     return at;
   }
 
   static constexpr index first_block = index{1} << 20;
-  std::vector<buffer<std::byte>> blocks_;
+  [[no_unique_address]] arena_source<B> source_;
+  std::vector<buffer<std::byte, B>> blocks_;
   std::size_t current_ = 0, used_ = 0;
 };
+
+using arena = basic_arena<cpu>;
 
 }  // namespace limbeck

@@ -26,10 +26,10 @@ struct feed_forward {
     view<T, 2, B> before, after;
   };
   /// Without `keeps` the hidden row has one place: an inference needs no more.
-  template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, index tokens, bool keeps = true) const {
-    const view<T, 2> before = memory.matrix<T>(tokens, inner);
-    return {before, keeps ? memory.matrix<T>(tokens, inner) : before};
+  template <class T, backend B>
+  [[nodiscard]] kept<T, B> keep(basic_arena<B>& memory, index tokens, bool keeps = true) const {
+    const view<T, 2, B> before = memory.template matrix<T>(tokens, inner);
+    return {before, keeps ? memory.template matrix<T>(tokens, inner) : before};
   }
 
   /// x, y: [tokens, width]; they may be the same memory.
@@ -44,10 +44,10 @@ struct feed_forward {
   /// dx [tokens, width] is written, or, with `add`, added to; gradients of the parameters are added to `d`.
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, view<const T, 2, B> x, const kept<T, B>& k,
-                view<const T, 2, B> dy, const parameters<T, B>& d, arena& memory, view<T, 2, B> dx,
+                view<const T, 2, B> dy, const parameters<T, B>& d, basic_arena<B>& memory, view<T, 2, B> dx,
                 bool add = false) const {
     const auto mark = memory.here();
-    const view<T, 2, B> dhidden = memory.matrix<T>(dy.extent(0), inner);
+    const view<T, 2, B> dhidden = memory.template matrix<T>(dy.extent(0), inner);
     ops::linear_backward(on, read_only(k.after), p.w2, dy, d.w2, d.b2, dhidden);
     ops::transform_backward(on, activation, read_only(k.before), read_only(dhidden), dhidden);
     ops::linear_backward(on, x, p.w1, read_only(dhidden), d.w1, d.b1, dx, add);

@@ -27,10 +27,10 @@ struct norm {
     view<T, 1, B> spread;      ///< [tokens]
   };
   /// Without `keeps` nothing is kept.
-  template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, index tokens, bool keeps = true) const {
+  template <class T, backend B>
+  [[nodiscard]] kept<T, B> keep(basic_arena<B>& memory, index tokens, bool keeps = true) const {
     if (!keeps) return {};
-    return {memory.matrix<T>(tokens, width), memory.vector<T>(tokens)};
+    return {memory.template matrix<T>(tokens, width), memory.template vector<T>(tokens)};
   }
 
   /// x, y: [tokens, width]; they may be the same memory.

@@ -67,18 +67,18 @@ struct self_attention {
       return at < 0 ? q : column_block(qkv, at * width, width);
     }
   };
-  template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, const batch_layout<>& batch) const {
+  template <class T, backend B>
+  [[nodiscard]] kept<T, B> keep(basic_arena<B>& memory, const batch_layout<B>& batch) const {
     const index answers = batch.answers();
-    kept<T> k{memory.matrix<T>(batch.tokens, (batch.narrowed() ? 2 : 3) * width),
-              memory.matrix<T>(answers, width),
-              memory.matrix<T>(answers, heads),
-              {},
-              {},
-              exchanged};
+    kept<T, B> k{memory.template matrix<T>(batch.tokens, (batch.narrowed() ? 2 : 3) * width),
+                 memory.template matrix<T>(answers, width),
+                 memory.template matrix<T>(answers, heads),
+                 {},
+                 {},
+                 exchanged};
     if (batch.narrowed()) {
-      k.asked = memory.matrix<T>(answers, width);
-      k.q = memory.matrix<T>(answers, width);
+      k.asked = memory.template matrix<T>(answers, width);
+      k.q = memory.template matrix<T>(answers, width);
     }
     return k;
   }
@@ -111,8 +111,8 @@ struct self_attention {
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                 std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, view<const T, 2, B> dy,
-                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, arena& memory, view<T, 2, B> dx,
-                bool add = false) const {
+                const attention_wishes<T, B>& wanted, const parameters<T, B>& d, basic_arena<B>& memory,
+                view<T, 2, B> dx, bool add = false) const {
     const auto before = memory.here();
     const kept<T, B> dk = keep<T>(memory, batch);
     ops::linear_backward(on, read_only(k.context), p.out, dy, d.out, d.out_bias, dk.context);

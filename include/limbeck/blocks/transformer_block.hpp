@@ -44,16 +44,16 @@ struct transformer_block {
     norm::kept<T, B> attention_norm, output_norm;
     view<T, 2, B> normed_input;  ///< [tokens, width], pre-norm only: what the attention reads
   };
-  template <class T>
-  [[nodiscard]] kept<T> keep(arena& memory, const batch_layout<>& batch, bool keeps = true) const {
+  template <class T, backend B>
+  [[nodiscard]] kept<T, B> keep(basic_arena<B>& memory, const batch_layout<B>& batch, bool keeps = true) const {
     const index answers = batch.answers();
-    kept<T> k{attention.template keep<T>(memory, batch),
-              memory.matrix<T>(answers, attention.width),
-              forward_net.template keep<T>(memory, answers, keeps),
-              attention_norm.keep<T>(memory, Placement::first ? batch.tokens : answers, keeps),
-              output_norm.keep<T>(memory, answers, keeps),
-              {}};
-    if constexpr (Placement::first) k.normed_input = memory.matrix<T>(batch.tokens, attention.width);
+    kept<T, B> k{attention.template keep<T>(memory, batch),
+                 memory.template matrix<T>(answers, attention.width),
+                 forward_net.template keep<T>(memory, answers, keeps),
+                 attention_norm.template keep<T>(memory, Placement::first ? batch.tokens : answers, keeps),
+                 output_norm.template keep<T>(memory, answers, keeps),
+                 {}};
+    if constexpr (Placement::first) k.normed_input = memory.template matrix<T>(batch.tokens, attention.width);
     return k;
   }
 
@@ -64,14 +64,14 @@ struct transformer_block {
   template <launchable E, class T, backend B = backend_of<E>>
   void forward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_maps<T, B>& maps,
-               arena& memory, view<T, 2, B> y) const {
+               basic_arena<B>& memory, view<T, 2, B> y) const {
     if constexpr (Placement::first) {
       attention_norm.forward(on, p.attention_norm, x, k.attention_norm, k.normed_input);
       attention.forward(on, p.attention, batch, mode, site, read_only(k.normed_input), k.attention, maps, y);
       ops::add_dropped(on, mode.dropout, mode.at(site + 1), read_only(y), gather_answers(on, batch, x, k.middle), y);
       output_norm.forward(on, p.output_norm, read_only(y), k.output_norm, k.middle);
       const auto mark = memory.here();
-      const view<T, 2, B> fed = memory.matrix<T>(y.extent(0), y.extent(1));
+      const view<T, 2, B> fed = memory.template matrix<T>(y.extent(0), y.extent(1));
       forward_net.forward(on, p.forward_net, read_only(k.middle), k.forward_net, fed);
       ops::add_dropped(on, mode.dropout, mode.at(site + 2), read_only(fed), read_only(y), y);
       memory.rewind(mark);
@@ -90,12 +90,12 @@ struct transformer_block {
   template <launchable E, class T, backend B = backend_of<E>>
   void backward(const E& on, const parameters<const T, B>& p, const batch_layout<B>& batch, const pass_mode& mode,
                 std::uint32_t site, view<const T, 2, B> x, const kept<T, B>& k, const attention_wishes<T, B>& wanted,
-                const parameters<T, B>& dp, arena& memory, view<T, 2, B> d) const {
+                const parameters<T, B>& dp, basic_arena<B>& memory, view<T, 2, B> d) const {
     const auto mark = memory.here();
     const index answers = batch.answers();
-    const view<T, 2, B> branch = memory.matrix<T>(answers, d.extent(1)), dy = row_block(d, 0, answers);
+    const view<T, 2, B> branch = memory.template matrix<T>(answers, d.extent(1)), dy = row_block(d, 0, answers);
     if constexpr (Placement::first) {
-      const view<T, 2, B> beside = memory.matrix<T>(answers, d.extent(1));  // what goes past the sublayers
+      const view<T, 2, B> beside = memory.template matrix<T>(answers, d.extent(1));  // what goes past the sublayers
       ops::dropout(on, mode.dropout, mode.at(site + 2), read_only(dy), branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,
                            memory, beside);
@@ -108,7 +108,7 @@ struct transformer_block {
       scatter_answers(on, batch, read_only(beside), d);
     } else {
       const bool apart = batch.narrowed();  // else it stays in d, and the attention adds to it there
-      const view<T, 2, B> beside = apart ? memory.matrix<T>(answers, d.extent(1)) : d;
+      const view<T, 2, B> beside = apart ? memory.template matrix<T>(answers, d.extent(1)) : d;
       output_norm.backward_residual(on, p.output_norm, mode, site + 2, k.output_norm, read_only(dy), dp.output_norm,
                                     beside, branch);
       forward_net.backward(on, p.forward_net, read_only(k.middle), k.forward_net, read_only(branch), dp.forward_net,

@@ -7,32 +7,28 @@
 
 namespace limbeck::detail {
 
-/// Maps of every head of the samples, one sample behind the other, that have no memory yet: all layers share their
-/// places, which lie in `memory`.
-template <class T>
-[[nodiscard]] square_blocks<T> maps_of(view<const sample_rows, 1> samples, index heads, bool causal, arena& memory) {
+/// The places of every head's maps in a buffer, one sample behind the other: all layers share them.
+template <backend B = cpu>
+struct map_places {
+  view<const block, 1, B> at{};  ///< [samples]
+  index elements = 0;            ///< of the whole buffer
+};
+
+[[nodiscard]] inline map_places<cpu> places_of_maps(view<const sample_rows, 1> samples, index heads, arena& memory) {
   const view<block, 1> at = memory.vector<block>(samples.extent(0));
   index offset = 0;
   for (index i = 0; i < at.extent(0); ++i) {
     at(i) = {offset, samples(i).length};
     offset += heads * at(i).side * at(i).side;
   }
-  return {nullptr, heads, at, causal};
+  return {at, offset};
 }
 
-/// How many numbers such maps are.
-template <class T>
-[[nodiscard]] index map_elements(const square_blocks<T>& maps) {
-  if (maps.at.extent(0) == 0) return 0;
-  const block last = maps.at(maps.at.extent(0) - 1);
-  return last.offset + maps.heads * last.side * last.side;
-}
-
-/// The same maps in memory of their own.
-template <class T>
-[[nodiscard]] square_blocks<T> in_memory(square_blocks<T> maps, arena& memory) {
-  maps.data = memory.take<T>(map_elements(maps));
-  return maps;
+/// Maps at these places, in memory of their own.
+template <class T, backend B>
+[[nodiscard]] square_blocks<T, B> maps_at(const map_places<B>& places, index heads, bool causal,
+                                          basic_arena<B>& memory) {
+  return {memory.template take<T>(places.elements), heads, places.at, causal};
 }
 
 }  // namespace limbeck::detail

@@ -6,35 +6,15 @@
 #include "limbeck/blocks/pass.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/core/signals.hpp"
+#include "limbeck/models/head_rows.hpp"
 #include "limbeck/models/names.hpp"
 #include "limbeck/models/parameter_table.hpp"
-#include "limbeck/models/token_batch.hpp"
 #include "limbeck/ops/activation.hpp"
 #include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/embedding.hpp"
 #include "limbeck/ops/linear.hpp"
 
 namespace limbeck {
-namespace detail {
-
-/// The hidden rows whose logits are wanted: all of them, or a copy of some.
-template <class E, class T>
-view<const T, 2> wanted_rows(const E& on, const token_batch<>& batch, view<const T, 2> hidden, arena& memory) {
-  if (batch.logit_tokens.empty()) return hidden;
-  const view<T, 2> rows = memory.matrix<T>(batch.logit_tokens.extent(0), hidden.extent(1));
-  ops::gather_rows(on, hidden, batch.logit_tokens, rows);
-  return rows;
-}
-
-/// Puts the gradient of wanted rows back to their tokens; the other rows get 0.
-template <class E, class T>
-void return_rows(const E& on, const token_batch<>& batch, view<const T, 2> drows, view<T, 2> dhidden) {
-  if (batch.logit_tokens.empty()) return ops::copy(on, drows, dhidden);
-  ops::fill(on, T(0), dhidden);
-  ops::scatter_rows(on, drows, batch.logit_tokens, dhidden);
-}
-
-}  // namespace detail
 
 /// logits = hidden E', E the word embeddings: GPT-2's language head. A row a token of token_batch::logit_tokens.
 class language_head {
@@ -46,28 +26,34 @@ class language_head {
 
   [[nodiscard]] index classes() const { return words_.rows; }
 
-  template <class T>
+  template <class T, backend B = cpu>
   struct kept {
-    view<const T, 2> rows;
+    view<const T, 2, B> rows;
   };
 
-  template <launchable E, class T>
-  void forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-               const pass_mode&, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
-    k.rows = detail::wanted_rows(on, batch, hidden, memory);
-    seen.row_sample = samples_of(layout, batch.logit_tokens, memory);
-    seen.logits = memory.matrix<T>(k.rows.extent(0), words_.rows);
+  /// The rows of the last hidden state that forward() reads.
+  [[nodiscard]] static head_rows<cpu> rows_of(const token_batch<cpu>& batch, const batch_layout<cpu>& layout,
+                                              arena& memory) {
+    return logit_rows_of(batch, layout, memory);
+  }
+
+  template <launchable E, class T, backend B = backend_of<E>>
+  void forward(const E& on, view<const T, 1, B> weights, const head_rows<B>& rows, const pass_mode&,
+               view<const T, 2, B> hidden, basic_arena<B>& memory, kept<T, B>& k, signals<T, B>& seen) const {
+    k.rows = detail::take_rows(on, rows, hidden, memory);
+    seen.row_sample = rows.sample_of_row;
+    seen.logits = memory.template matrix<T>(k.rows.extent(0), words_.rows);
     ops::linear(on, k.rows, words_.matrix(weights), {}, seen.logits);
   }
 
-  template <launchable E, class T>
-  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
-                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden, view<T, 1> gradient,
-                arena& memory) const {
+  template <launchable E, class T, backend B = backend_of<E>>
+  void backward(const E& on, view<const T, 1, B> weights, const head_rows<B>& rows, const pass_mode&,
+                const kept<T, B>& k, view<const T, 2, B> dlogits, view<T, 2, B> dhidden, view<T, 1, B> gradient,
+                basic_arena<B>& memory) const {
     const auto mark = memory.here();
-    const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);
+    const view<T, 2, B> drows = memory.template matrix<T>(k.rows.extent(0), words_.columns);
     ops::linear_backward(on, k.rows, words_.matrix(weights), dlogits, words_.matrix(gradient), {}, drows);
-    detail::return_rows(on, batch, read_only(drows), dhidden);
+    detail::return_rows(on, rows, read_only(drows), dhidden);
     memory.rewind(mark);
   }
 
@@ -93,37 +79,43 @@ class masked_language_head {
 
   [[nodiscard]] index classes() const { return words_.rows; }
 
-  template <class T>
+  template <class T, backend B = cpu>
   struct kept {
-    view<const T, 2> rows;
-    view<T, 2> before, transformed;
-    norm::kept<T> normed;
+    view<const T, 2, B> rows;
+    view<T, 2, B> before, transformed;
+    norm::kept<T, B> normed;
   };
 
-  template <launchable E, class T>
-  void forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-               const pass_mode&, view<const T, 2> hidden, arena& memory, kept<T>& k, signals<T>& seen) const {
-    k.rows = detail::wanted_rows(on, batch, hidden, memory);
+  /// The rows of the last hidden state that forward() reads.
+  [[nodiscard]] static head_rows<cpu> rows_of(const token_batch<cpu>& batch, const batch_layout<cpu>& layout,
+                                              arena& memory) {
+    return logit_rows_of(batch, layout, memory);
+  }
+
+  template <launchable E, class T, backend B = backend_of<E>>
+  void forward(const E& on, view<const T, 1, B> weights, const head_rows<B>& rows, const pass_mode&,
+               view<const T, 2, B> hidden, basic_arena<B>& memory, kept<T, B>& k, signals<T, B>& seen) const {
+    k.rows = detail::take_rows(on, rows, hidden, memory);
     const index count = k.rows.extent(0), width = words_.columns;
-    k.before = memory.matrix<T>(count, width);
-    k.transformed = memory.matrix<T>(count, width);
-    k.normed = norm_.keep<T>(memory, count);
+    k.before = memory.template matrix<T>(count, width);
+    k.transformed = memory.template matrix<T>(count, width);
+    k.normed = norm_.template keep<T>(memory, count);
     ops::matmul(on, k.rows, transposed(transform_.matrix(weights)), k.before);
     ops::transform_biased(on, gelu{}, transform_bias_.vector(weights), k.before, k.transformed);
     norm_.forward(on, {gain_.vector(weights), norm_bias_.vector(weights)}, read_only(k.transformed), k.normed,
                   k.transformed);
-    seen.row_sample = samples_of(layout, batch.logit_tokens, memory);
-    seen.logits = memory.matrix<T>(count, words_.rows);
+    seen.row_sample = rows.sample_of_row;
+    seen.logits = memory.template matrix<T>(count, words_.rows);
     ops::linear(on, read_only(k.transformed), words_.matrix(weights), bias_.vector(weights), seen.logits);
   }
 
-  template <launchable E, class T>
-  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>&,
-                const pass_mode&, const kept<T>& k, view<const T, 2> dlogits, view<T, 2> dhidden, view<T, 1> gradient,
-                arena& memory) const {
+  template <launchable E, class T, backend B = backend_of<E>>
+  void backward(const E& on, view<const T, 1, B> weights, const head_rows<B>& rows, const pass_mode&,
+                const kept<T, B>& k, view<const T, 2, B> dlogits, view<T, 2, B> dhidden, view<T, 1, B> gradient,
+                basic_arena<B>& memory) const {
     const auto mark = memory.here();
-    const view<T, 2> d = memory.matrix<T>(k.rows.extent(0), words_.columns);
-    const view<T, 2> drows = memory.matrix<T>(k.rows.extent(0), words_.columns);
+    const view<T, 2, B> d = memory.template matrix<T>(k.rows.extent(0), words_.columns);
+    const view<T, 2, B> drows = memory.template matrix<T>(k.rows.extent(0), words_.columns);
     ops::linear_backward(on, read_only(k.transformed), words_.matrix(weights), dlogits, words_.matrix(gradient),
                          bias_.vector(gradient), d);
     norm_.backward(on, {gain_.vector(weights), norm_bias_.vector(weights)}, k.normed, read_only(d),
@@ -131,7 +123,7 @@ class masked_language_head {
     ops::transform_backward(on, gelu{}, read_only(k.before), read_only(d), d);
     ops::linear_backward(on, k.rows, transform_.matrix(weights), read_only(d), transform_.matrix(gradient),
                          transform_bias_.vector(gradient), drows);
-    detail::return_rows(on, batch, read_only(drows), dhidden);
+    detail::return_rows(on, rows, read_only(drows), dhidden);
     memory.rewind(mark);
   }
 

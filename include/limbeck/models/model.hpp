@@ -1,6 +1,7 @@
 // A transformer with a head: what a loss sees of it, and what flows back.
 #pragma once
 
+#include <concepts>
 #include <utility>
 
 #include "limbeck/backend/arena.hpp"
@@ -9,6 +10,7 @@
 #include "limbeck/models/classification_head.hpp"
 #include "limbeck/models/language_head.hpp"
 #include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/placed_batch.hpp"
 #include "limbeck/models/token_batch.hpp"
 #include "limbeck/models/transformer.hpp"
 
@@ -21,16 +23,24 @@ class model {
  public:
   /// What one forward pass left: kept from pass to pass, so that a step allocates nothing after the first. Not for two
   /// passes at a time.
-  template <class T>
+  template <class T, backend B = cpu>
   struct pass {
-    arena memory;
+    pass() = default;
+    /// In the memory that `on` works on; on a device the only way to make one.
+    template <class E>
+      requires std::same_as<backend_of<E>, B>
+    explicit pass(const E& on) : memory(on), mover(on) {}
+
+    basic_arena<B> memory;
+    typename basic_arena<B>::mark placed{};  ///< where the memory of the batch ends
+    batch_mover<B> mover;
     pass_mode mode;
-    token_batch<> batch;
-    batch_layout<> layout;
-    typename Backbone::template kept<T> backbone;
-    typename Head::template kept<T> head;
-    signals<T> seen;      ///< what was read
-    signals<T> gradient;  ///< of a pass that keeps: with respect to `seen`, 0 at first, for losses to add to
+    signal_set reads = signal::none;
+    placed_batch<B> batch;
+    typename Backbone::template kept<T, B> backbone;
+    typename Head::template kept<T, B> head;
+    signals<T, B> seen;      ///< what was read
+    signals<T, B> gradient;  ///< of a pass that keeps: with respect to `seen`, 0 at first, for losses to add to
   };
 
   /// `table` is the one in which backbone and head were declared; more may be declared behind them.
@@ -43,39 +53,60 @@ class model {
 
   /// Runs the model and returns the signals that `reads` names, as views into `p`, valid until its next pass. Where
   /// nothing of the layers is read, the last one computes what the head looks at and no more. Throws contract_error
-  /// where the batch does not fit the model.
-  template <launchable E, class T>
-  signals<const T> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, signal_set reads,
-                           const pass_mode& mode, pass<T>& p) const {
+  /// where the batch does not fit the model. The same as place(), then run().
+  template <launchable E, class T, backend B = backend_of<E>>
+  signals<const T, B> forward(const E& on, view<const T, 1, B> weights, const token_batch<>& batch, signal_set reads,
+                              const pass_mode& mode, pass<T, B>& p) const {
+    place(on, batch, reads, p);
+    return run(on, weights, mode, p);
+  }
+
+  /// The first half of forward(): looks at the batch, which lies on the host, and brings it to where the model works.
+  /// The arrays of a batch on the host must live until the pass is done, those for a device until this returns.
+  template <launchable E, class T, backend B = backend_of<E>>
+  void place(const E& on, const token_batch<>& batch, signal_set reads, pass<T, B>& p) const {
+    p.memory.reset();
+    p.reads = reads;
+    p.batch = p.mover(on, p.memory, [&](arena& memory) {
+      placed_batch<cpu> placed{.tokens = batch, .layout = layout_of(batch)};
+      backbone_.complete(placed, reads, memory);
+      if (first_tokens_do() && !has(reads, signal::of_layers)) placed.layout = first_tokens_of(placed.layout, memory);
+      if (has(reads, signal::logits)) placed.head = head_.rows_of(batch, placed.layout.output(), memory);
+      return placed;
+    });
+    p.placed = p.memory.here();
+  }
+
+  /// The second half, as often as wanted for one batch: it looks at nothing but what is placed, so that on a device it
+  /// may be captured as a graph.
+  template <launchable E, class T, backend B = backend_of<E>>
+  signals<const T, B> run(const E& on, view<const T, 1, B> weights, const pass_mode& mode, pass<T, B>& p) const {
     expects(weights.extent(0) >= table_.size(),
             [&] { return message("model: ", weights.extent(0), " weights given, ", table_.size(), " needed"); });
-    p.memory.reset();
+    p.memory.rewind(p.placed);
     p.mode = mode;
-    p.batch = batch;
-    p.layout = layout_of(batch);
-    if (first_tokens_do() && !has(reads, signal::of_layers)) p.layout = first_tokens_of(p.layout, p.memory);
     p.seen = {};
     p.gradient = {};
-    const view<T, 2> last = backbone_.forward(on, weights, batch, p.layout, mode, reads, p.memory, p.backbone, p.seen);
-    if (has(reads, signal::logits))
-      head_.forward(on, weights, batch, p.layout.output(), mode, read_only(last), p.memory, p.head, p.seen);
-    if (mode.keeps) p.gradient = zero_like(on, p.seen, p.memory);
+    const view<T, 2, B> last = backbone_.forward(on, weights, p.batch, mode, p.reads, p.memory, p.backbone, p.seen);
+    if (has(p.reads, signal::logits))
+      head_.forward(on, weights, p.batch.head, mode, read_only(last), p.memory, p.head, p.seen);
+    if (mode.keeps) p.gradient = zero_like(on, p.seen, p.batch.maps, p.memory);
     return p.seen;
   }
 
   /// From p.gradient, filled by losses, to the gradient of the parameters, which is added to `gradient`.
-  template <launchable E, class T>
-  void backward(const E& on, view<const T, 1> weights, pass<T>& p, view<T, 1> gradient) const {
+  template <launchable E, class T, backend B = backend_of<E>>
+  void backward(const E& on, view<const T, 1, B> weights, pass<T, B>& p, view<T, 1, B> gradient) const {
     expects(p.mode.keeps, "model: backward() after a pass that kept nothing");
     const auto mark = p.memory.here();
-    const view<T, 2> dlast = p.memory.template matrix<T>(p.layout.tokens, backbone_.sizes().width);
-    const view<T, 2> dhidden = row_block(dlast, 0, p.layout.answers());
+    const view<T, 2, B> dlast = p.memory.template matrix<T>(p.batch.layout.tokens, backbone_.sizes().width);
+    const view<T, 2, B> dhidden = row_block(dlast, 0, p.batch.layout.answers());
     if (p.gradient.logits.empty())
       ops::fill(on, T(0), dhidden);
     else
-      head_.backward(on, weights, p.batch, p.layout.output(), p.mode, p.head, read_only(p.gradient.logits), dhidden,
-                     gradient, p.memory);
-    backbone_.backward(on, weights, p.batch, p.layout, p.mode, p.backbone, p.gradient, dlast, gradient, p.memory);
+      head_.backward(on, weights, p.batch.head, p.mode, p.head, read_only(p.gradient.logits), dhidden, gradient,
+                     p.memory);
+    backbone_.backward(on, weights, p.batch, p.mode, p.backbone, p.gradient, dlast, gradient, p.memory);
     p.memory.rewind(mark);
   }
 
@@ -87,8 +118,9 @@ class model {
     else
       return false;
   }
-  template <class E, class T>
-  static signals<T> zero_like(const E& on, const signals<T>& seen, arena& memory);
+  template <class E, class T, backend B>
+  static signals<T, B> zero_like(const E& on, const signals<T, B>& seen, const detail::map_places<B>& places,
+                                 basic_arena<B>& memory);
 
   Backbone backbone_;
   Head head_;
@@ -96,23 +128,24 @@ class model {
 };
 
 template <class Backbone, class Head>
-template <class E, class T>
-signals<T> model<Backbone, Head>::zero_like(const E& on, const signals<T>& seen, arena& memory) {
-  signals<T> zero;
-  const auto matrix = [&](const view<T, 2>& like, view<T, 2>& out) {
+template <class E, class T, backend B>
+signals<T, B> model<Backbone, Head>::zero_like(const E& on, const signals<T, B>& seen,
+                                               const detail::map_places<B>& places, basic_arena<B>& memory) {
+  signals<T, B> zero;
+  const auto matrix = [&](const view<T, 2, B>& like, view<T, 2, B>& out) {
     if (like.empty()) return;
-    out = memory.matrix<T>(like.extent(0), like.extent(1));
+    out = memory.template matrix<T>(like.extent(0), like.extent(1));
     ops::fill(on, T(0), out);
   };
-  const auto matrices = [&](const per_layer<view<T, 2>>& like, per_layer<view<T, 2>>& out) {
-    out = per_layer<view<T, 2>>(like.size());
+  const auto matrices = [&](const per_layer<view<T, 2, B>>& like, per_layer<view<T, 2, B>>& out) {
+    out = per_layer<view<T, 2, B>>(like.size());
     for (std::size_t l = 0; l < like.size(); ++l) matrix(like[l], out[l]);
   };
-  const auto maps = [&](const per_layer<square_blocks<T>>& like, per_layer<square_blocks<T>>& out) {
-    out = per_layer<square_blocks<T>>(like.size());
+  const auto maps = [&](const per_layer<square_blocks<T, B>>& like, per_layer<square_blocks<T, B>>& out) {
+    out = per_layer<square_blocks<T, B>>(like.size());
     for (std::size_t l = 0; l < like.size(); ++l) {
-      out[l] = detail::in_memory(like[l], memory);
-      ops::fill(on, T(0), view<T, 1>(out[l].data, detail::map_elements(out[l])));
+      out[l] = detail::maps_at<T>(places, like[l].heads, like[l].causal, memory);
+      ops::fill(on, T(0), view<T, 1, B>(out[l].data, places.elements));
     }
   };
   zero.row_sample = seen.row_sample;

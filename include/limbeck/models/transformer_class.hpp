@@ -13,8 +13,12 @@
 #include "limbeck/models/names.hpp"
 #include "limbeck/models/parameter_sharing.hpp"
 #include "limbeck/models/parameter_table.hpp"
+#include "limbeck/models/placed_batch.hpp"
 #include "limbeck/models/token_batch.hpp"
+#include "limbeck/ops/dropout.hpp"
+#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/embedding.hpp"
+#include "limbeck/ops/linear.hpp"
 
 namespace limbeck {
 
@@ -43,29 +47,31 @@ class transformer {
   [[nodiscard]] slot word_embeddings() const { return word_; }
 
   /// What a pass leaves behind for its backward pass.
-  template <class T>
+  template <class T, backend B = cpu>
   struct kept {
-    view<const std::int32_t, 1> positions;
-    norm::kept<T> embedding_norm;
-    per_layer<view<T, 2>> input;  ///< of each layer, [tokens, width]
-    per_layer<typename block_type::template kept<T>> layer;
-    norm::kept<T> final_norm;
+    norm::kept<T, B> embedding_norm;
+    per_layer<view<T, 2, B>> input;  ///< of each layer, [tokens, width]
+    per_layer<typename block_type::template kept<T, B>> layer;
+    norm::kept<T, B> final_norm;
   };
 
+  /// Adds to a batch on the host what the stack needs beside its layout: positions, and places of maps that are read.
+  void complete(placed_batch<cpu>& batch, signal_set reads, arena& memory) const;
+
   /// Runs the stack and fills the members of `seen` that `reads` names. Returns the last hidden state, [tokens, width],
-  /// in `memory`; where `layout` is narrowed, and nothing of the layers is read, the last layer answers for those
+  /// in `memory`; where the layout is narrowed, and nothing of the layers is read, the last layer answers for those
   /// tokens alone. An inference holds two layers at a time, and the signals that are read.
-  template <launchable E, class T>
-  view<T, 2> forward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-                     const pass_mode& mode, signal_set reads, arena& memory, kept<T>& k, signals<T>& seen) const;
+  template <launchable E, class T, backend B = backend_of<E>>
+  view<T, 2, B> forward(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch, const pass_mode& mode,
+                        signal_set reads, basic_arena<B>& memory, kept<T, B>& k, signals<T, B>& seen) const;
 
   /// From the gradient with respect to the last hidden state (`d` [tokens, width], of which a narrowed layout fills the
   /// first rows; used up) and to the signals (`wanted`, members may be empty) to that of the parameters, added to
   /// `gradient`.
-  template <launchable E, class T>
-  void backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-                const pass_mode& mode, const kept<T>& k, const signals<T>& wanted, view<T, 2> d, view<T, 1> gradient,
-                arena& memory) const;
+  template <launchable E, class T, backend B = backend_of<E>>
+  void backward(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch, const pass_mode& mode,
+                const kept<T, B>& k, const signals<T, B>& wanted, view<T, 2, B> d, view<T, 1, B> gradient,
+                basic_arena<B>& memory) const;
 
  private:
   struct layer_slots {
@@ -82,20 +88,25 @@ class transformer {
             {sizes_.width, sizes_.epsilon}};
   }
   [[nodiscard]] norm layer_norm() const { return {sizes_.width, sizes_.epsilon}; }
+  /// The row of the type that every token is of in a batch without types.
+  template <class T, backend B>
+  [[nodiscard]] view<T, 1, B> first_type(view<T, 1, B> flat) const {
+    return view<T, 1, B>(flat.data() + type_.offset, sizes_.width);
+  }
 
-  template <class T>
-  [[nodiscard]] view<T, 2> linear_weight(const slot& s, view<T, 1> flat) const {
+  template <class T, backend B>
+  [[nodiscard]] view<T, 2, B> linear_weight(const slot& s, view<T, 1, B> flat) const {
     return transposed_ ? transposed(s.matrix(flat)) : s.matrix(flat);
   }
-  template <class T>
-  [[nodiscard]] typename block_type::template parameters<T> look_at(std::size_t layer, view<T, 1> flat) const;
+  template <class T, backend B>
+  [[nodiscard]] typename block_type::template parameters<T, B> look_at(std::size_t layer, view<T, 1, B> flat) const;
 
-  template <class E, class T>
-  view<T, 2> embed(const E& on, view<const T, 1> weights, const token_batch<>& batch, const batch_layout<>& layout,
-                   const pass_mode& mode, arena& memory, kept<T>& k) const;
-  template <class E, class T>
-  void embed_backward(const E& on, view<const T, 1> weights, const token_batch<>& batch, const pass_mode& mode,
-                      const kept<T>& k, view<T, 2> dembedded, view<T, 1> gradient) const;
+  template <class E, class T, backend B>
+  view<T, 2, B> embed(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch, const pass_mode& mode,
+                      basic_arena<B>& memory, kept<T, B>& k) const;
+  template <class E, class T, backend B>
+  void embed_backward(const E& on, view<const T, 1, B> weights, const token_batch<B>& batch, const pass_mode& mode,
+                      const kept<T, B>& k, view<T, 2, B> dembedded, view<T, 1, B> gradient) const;
 
   transformer_sizes sizes_;
   bool transposed_;

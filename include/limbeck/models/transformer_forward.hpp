@@ -8,9 +8,9 @@ namespace limbeck {
 namespace detail {
 
 /// What losses want of one layer; what is empty in `wanted` stays empty.
-template <class T>
-attention_wishes<T> wishes_of(const signals<T>& wanted, std::size_t layer) {
-  attention_wishes<T> out;
+template <class T, backend B>
+attention_wishes<T, B> wishes_of(const signals<T, B>& wanted, std::size_t layer) {
+  attention_wishes<T, B> out;
   if (!wanted.scores.empty()) out.scores = wanted.scores[layer];
   if (!wanted.probabilities.empty()) out.probabilities = wanted.probabilities[layer];
   if (!wanted.queries.empty()) out.queries = wanted.queries[layer];
@@ -22,28 +22,32 @@ attention_wishes<T> wishes_of(const signals<T>& wanted, std::size_t layer) {
 }  // namespace detail
 
 template <class P, class M, class A>
-template <class E, class T>
-view<T, 2> transformer<P, M, A>::embed(const E& on, view<const T, 1> weights, const token_batch<>& batch,
-                                       const batch_layout<>& layout, const pass_mode& mode, arena& memory,
-                                       kept<T>& k) const {
-  expects(layout.longest <= sizes_.positions || !batch.positions.empty(), [&] {
+void transformer<P, M, A>::complete(placed_batch<cpu>& batch, signal_set reads, arena& memory) const {
+  const batch_layout<>& layout = batch.layout;
+  expects(layout.longest <= sizes_.positions || !batch.tokens.positions.empty(), [&] {
     return message("transformer: a sample has ", layout.longest, " tokens, the model ", sizes_.positions, " positions");
   });
-  k.positions = batch.positions.empty() ? counted_positions(layout, memory) : batch.positions;
-  const view<T, 2> x = memory.matrix<T>(layout.tokens, sizes_.width);
-  ops::gather_rows(on, word_.matrix(weights), batch.ids, x);
-  ops::gather_rows(on, position_.matrix(weights), k.positions, x, true);
+  if (batch.tokens.positions.empty()) batch.tokens.positions = counted_positions(layout, memory);
+  if (has(reads, signal::scores | signal::probabilities))
+    batch.maps = detail::places_of_maps(layout.rows, sizes_.heads, memory);
+}
+
+template <class P, class M, class A>
+template <class E, class T, backend B>
+view<T, 2, B> transformer<P, M, A>::embed(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch,
+                                          const pass_mode& mode, basic_arena<B>& memory, kept<T, B>& k) const {
+  const token_batch<B>& tokens = batch.tokens;
+  const view<T, 2, B> x = memory.template matrix<T>(batch.layout.tokens, sizes_.width);
+  ops::gather_rows(on, word_.matrix(weights), tokens.ids, x);
+  ops::gather_rows(on, position_.matrix(weights), tokens.positions, x, true);
   if (sizes_.types > 0) {
-    view<const std::int32_t, 1> types = batch.types;
-    if (types.empty()) {
-      const view<std::int32_t, 1> zero = memory.vector<std::int32_t>(layout.tokens);
-      std::fill_n(zero.data(), layout.tokens, 0);
-      types = zero;
-    }
-    ops::gather_rows(on, type_.matrix(weights), types, x, true);
+    if (tokens.types.empty())
+      ops::add_to_rows(on, first_type(weights), x);
+    else
+      ops::gather_rows(on, type_.matrix(weights), tokens.types, x, true);
   }
   if (embedding_gain_.rows > 0) {
-    k.embedding_norm = layer_norm().template keep<T>(memory, layout.tokens, mode.keeps);
+    k.embedding_norm = layer_norm().template keep<T>(memory, batch.layout.tokens, mode.keeps);
     layer_norm().forward(on, {embedding_gain_.vector(weights), embedding_bias_.vector(weights)}, read_only(x),
                          k.embedding_norm, x);
   }
@@ -52,58 +56,57 @@ view<T, 2> transformer<P, M, A>::embed(const E& on, view<const T, 1> weights, co
 }
 
 template <class P, class M, class A>
-template <class E, class T>
-void transformer<P, M, A>::embed_backward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
-                                          const pass_mode& mode, const kept<T>& k, view<T, 2> dx,
-                                          view<T, 1> gradient) const {
+template <class E, class T, backend B>
+void transformer<P, M, A>::embed_backward(const E& on, view<const T, 1, B> weights, const token_batch<B>& batch,
+                                          const pass_mode& mode, const kept<T, B>& k, view<T, 2, B> dx,
+                                          view<T, 1, B> gradient) const {
   ops::dropout(on, mode.dropout, mode.at(embedding_site), dx);
   if (embedding_gain_.rows > 0)
     layer_norm().backward(on, {embedding_gain_.vector(weights), embedding_bias_.vector(weights)}, k.embedding_norm,
                           read_only(dx), {embedding_gain_.vector(gradient), embedding_bias_.vector(gradient)}, dx);
   ops::scatter_rows(on, read_only(dx), batch.ids, word_.matrix(gradient), sizes_.pad_id);
-  ops::scatter_rows(on, read_only(dx), k.positions, position_.matrix(gradient));
+  ops::scatter_rows(on, read_only(dx), batch.positions, position_.matrix(gradient));
   if (sizes_.types > 0) {
     if (batch.types.empty())
-      ops::detail::add_column_sums(cpu{}, on, read_only(dx), view<T, 1>(gradient.data() + type_.offset, sizes_.width));
+      ops::add_column_sums(on, read_only(dx), first_type(gradient));
     else
       ops::scatter_rows(on, read_only(dx), batch.types, type_.matrix(gradient));
   }
 }
 
 template <class P, class M, class A>
-template <launchable E, class T>
-view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
-                                         const batch_layout<>& layout, const pass_mode& mode, signal_set reads,
-                                         arena& memory, kept<T>& k, signals<T>& seen) const {
+template <launchable E, class T, backend B>
+view<T, 2, B> transformer<P, M, A>::forward(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch,
+                                            const pass_mode& mode, signal_set reads, basic_arena<B>& memory,
+                                            kept<T, B>& k, signals<T, B>& seen) const {
   const auto layers = static_cast<std::size_t>(sizes_.layers);
-  square_blocks<T> places;
-  if (has(reads, signal::scores | signal::probabilities))
-    places = detail::maps_of<T>(layout.rows, sizes_.heads, M::causal, memory);
-  const auto maps = [&](signal_set which, per_layer<square_blocks<T>>& all, std::size_t layer) {
-    if (!has(reads, which)) return square_blocks<T>{};
-    if (all.empty()) all = per_layer<square_blocks<T>>(layers);
-    return all[layer] = detail::in_memory(places, memory);
+  const batch_layout<B>& layout = batch.layout;
+  const auto maps = [&](signal_set which, per_layer<square_blocks<T, B>>& all, std::size_t layer) {
+    if (!has(reads, which)) return square_blocks<T, B>{};
+    if (all.empty()) all = per_layer<square_blocks<T, B>>(layers);
+    return all[layer] = detail::maps_at<T>(batch.maps, sizes_.heads, M::causal, memory);
   };
-  k.input = per_layer<view<T, 2>>(layers);
-  k.layer = per_layer<typename block_type::template kept<T>>(layers);
-  if (has(reads, signal::hidden)) seen.hidden = per_layer<view<T, 2>>(layers);
+  k.input = per_layer<view<T, 2, B>>(layers);
+  k.layer = per_layer<typename block_type::template kept<T, B>>(layers);
+  if (has(reads, signal::hidden)) seen.hidden = per_layer<view<T, 2, B>>(layers);
   for (auto* which : {&seen.queries, &seen.keys, &seen.values})
-    if (has(reads, signal::queries | signal::keys | signal::values)) *which = per_layer<view<T, 2>>(layers);
+    if (has(reads, signal::queries | signal::keys | signal::values)) *which = per_layer<view<T, 2, B>>(layers);
   const bool qkv_stays = !seen.queries.empty();
 
-  view<T, 2> x = embed(on, weights, batch, layout, mode, memory, k);
+  view<T, 2, B> x = embed(on, weights, batch, mode, memory, k);
   if (has(reads, signal::embeddings)) seen.embeddings = x;
   const bool stays = mode.keeps || has(reads, signal::hidden);
-  view<T, 2> spare[2];
+  view<T, 2, B> spare[2];
   for (auto& s : spare)
-    if (!stays) s = memory.matrix<T>(layout.tokens, sizes_.width);
+    if (!stays) s = memory.template matrix<T>(layout.tokens, sizes_.width);
   for (std::size_t l = 0; l < layers; ++l) {
-    const attention_maps<T> kept_maps{maps(signal::scores, seen.scores, l),
-                                      maps(signal::probabilities, seen.probabilities, l)};
-    const batch_layout<> here = l + 1 < layers ? layout.whole() : layout;
-    const view<T, 2> y =
-        stays ? memory.matrix<T>(here.answers(), sizes_.width) : row_block(spare[l % 2], 0, here.answers());
-    const view<T, 2> qkv = qkv_stays && !mode.keeps ? memory.matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2>{};
+    const attention_maps<T, B> kept_maps{maps(signal::scores, seen.scores, l),
+                                         maps(signal::probabilities, seen.probabilities, l)};
+    const batch_layout<B> here = l + 1 < layers ? layout.whole() : layout;
+    const view<T, 2, B> y =
+        stays ? memory.template matrix<T>(here.answers(), sizes_.width) : row_block(spare[l % 2], 0, here.answers());
+    const view<T, 2, B> qkv =
+        qkv_stays && !mode.keeps ? memory.template matrix<T>(layout.tokens, 3 * sizes_.width) : view<T, 2, B>{};
     const auto mark = memory.here();
     k.input[l] = x;
     k.layer[l] = layer_block(l).template keep<T>(memory, here, mode.keeps);
@@ -120,7 +123,7 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
     if (!seen.hidden.empty()) seen.hidden[l] = y;
   }
   if (final_gain_.rows > 0) {
-    const view<T, 2> normed = memory.matrix<T>(layout.answers(), sizes_.width);
+    const view<T, 2, B> normed = memory.template matrix<T>(layout.answers(), sizes_.width);
     k.final_norm = layer_norm().template keep<T>(memory, layout.answers(), mode.keeps);
     layer_norm().forward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, read_only(x), k.final_norm,
                          normed);
@@ -132,14 +135,15 @@ view<T, 2> transformer<P, M, A>::forward(const E& on, view<const T, 1> weights, 
 }
 
 template <class P, class M, class A>
-template <launchable E, class T>
-void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const token_batch<>& batch,
-                                    const batch_layout<>& layout, const pass_mode& mode, const kept<T>& k,
-                                    const signals<T>& wanted, view<T, 2> d, view<T, 1> gradient, arena& memory) const {
+template <launchable E, class T, backend B>
+void transformer<P, M, A>::backward(const E& on, view<const T, 1, B> weights, const placed_batch<B>& batch,
+                                    const pass_mode& mode, const kept<T, B>& k, const signals<T, B>& wanted,
+                                    view<T, 2, B> d, view<T, 1, B> gradient, basic_arena<B>& memory) const {
+  const batch_layout<B>& layout = batch.layout;
   const auto mark = memory.here();
   const auto layers = static_cast<std::size_t>(sizes_.layers);
   if (!wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[layers - 1]), d);
-  const view<T, 2> last = row_block(d, 0, layout.answers());
+  const view<T, 2, B> last = row_block(d, 0, layout.answers());
   if (final_gain_.rows > 0)
     layer_norm().backward(on, {final_gain_.vector(weights), final_bias_.vector(weights)}, k.final_norm, read_only(last),
                           {final_gain_.vector(gradient), final_bias_.vector(gradient)}, last);
@@ -150,7 +154,7 @@ void transformer<P, M, A>::backward(const E& on, view<const T, 1> weights, const
     if (l > 0 && !wanted.hidden.empty()) ops::add(on, read_only(wanted.hidden[l - 1]), d);
   }
   if (!wanted.embeddings.empty()) ops::add(on, read_only(wanted.embeddings), d);
-  embed_backward(on, weights, batch, mode, k, d, gradient);
+  embed_backward(on, weights, batch.tokens, mode, k, d, gradient);
   memory.rewind(mark);
 }
 

@@ -74,9 +74,9 @@ auto transformer<P, M, A>::declare_layer(const layer_names& n, parameter_table& 
 }
 
 template <class P, class M, class A>
-template <class T>
-auto transformer<P, M, A>::look_at(std::size_t layer, view<T, 1> flat) const ->
-    typename block_type::template parameters<T> {
+template <class T, backend B>
+auto transformer<P, M, A>::look_at(std::size_t layer, view<T, 1, B> flat) const ->
+    typename block_type::template parameters<T, B> {
   const layer_slots& s = layers_[layer];
   return {.attention = {linear_weight(s.qkv, flat), linear_weight(s.out, flat), s.qkv_bias.vector(flat),
                         s.out_bias.vector(flat)},

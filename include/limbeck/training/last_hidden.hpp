@@ -62,19 +62,17 @@ template <launchable E>
   std::vector<float> all(wanted.size() * classes), found;
   classification_head::kept<float> kept;
   arena memory;
-  std::vector<sample_rows> places;
   const std::span<const std::int64_t> begin = store.batch_begin();
   for (std::size_t b = 0; b + 1 < begin.size(); ++b) {
     const index first = begin[b], samples = begin[b + 1] - first;
     if (std::find(wanted.begin() + first, wanted.begin() + first + samples, 1) == wanted.begin() + first + samples)
       continue;
     memory.reset();
-    for (auto i = static_cast<index>(places.size()); i < samples; ++i) places.push_back({i, 1, 1});
-    const batch_layout<> layout{view<const sample_rows, 1>(places.data(), samples), samples, 1, false};
     const view<float, 2> hidden = memory.matrix<float>(samples, width);
     store.gather_last_hidden(first, hidden);
     signals<float> seen;
-    model.head().forward(on, weights, token_batch<>{}, layout, inference, read_only(hidden), memory, kept, seen);
+    model.head().forward(on, weights, head_rows<>{.samples = samples}, inference, read_only(hidden), memory, kept,
+                         seen);
     std::copy_n(seen.logits.data(), static_cast<std::size_t>(samples) * classes,
                 all.begin() + first * static_cast<index>(classes));
   }

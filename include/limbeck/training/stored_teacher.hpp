@@ -61,9 +61,9 @@ class stored_teacher final : public kept_teacher<float> {
   void make_maps(signals<const float>& seen, signal_set wanted, int threads) {
     memory_.reset();
     const std::size_t layers = std::min(seen.queries.size(), seen.keys.size());
-    const auto places = detail::maps_of<float>(seen.rows, heads_, false, memory_);
+    const auto places = detail::places_of_maps(seen.rows, heads_, memory_);
     const auto room = [&](signal_set which) {
-      return has(wanted, which) ? detail::in_memory(places, memory_) : square_blocks<float>{};
+      return has(wanted, which) ? detail::maps_at<float>(places, heads_, false, memory_) : square_blocks<float>{};
     };
     if (has(wanted, signal::scores)) seen.scores = per_layer<square_blocks<const float>>(layers);
     if (has(wanted, signal::probabilities)) seen.probabilities = per_layer<square_blocks<const float>>(layers);
