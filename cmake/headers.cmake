@@ -97,6 +97,7 @@ set(
   losses/logits_mse_cpu.hpp
   losses/look_ahead.hpp
   losses/loss_policy.hpp
+  losses/map_pairs.hpp
   losses/margin_mse.hpp
   losses/margin_mse_cpu.hpp
   losses/matched_rows.hpp
@@ -109,8 +110,10 @@ set(
   losses/relations.hpp
   losses/relations_cpu.hpp
   losses/representation.hpp
+  losses/representation_cpu.hpp
   losses/reweighted.hpp
   losses/row_groups_cpu.hpp
+  losses/row_output.hpp
   losses/row_output_cpu.hpp
   losses/sample_vectors.hpp
   losses/sample_weights.hpp
@@ -120,6 +123,7 @@ set(
   losses/soft_target.hpp
   losses/soft_target_cpu.hpp
   losses/softened_pair.hpp
+  losses/squared_difference.hpp
   losses/standardised_mse.hpp
   losses/standardised_mse_cpu.hpp
   losses/teacher_logits.hpp
@@ -366,6 +370,11 @@ set(
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
   backend/cuda_upload.hpp
+  losses/attention_mse_cuda.hpp
+  losses/cross_entropy_cuda.hpp
+  losses/hidden_states_cuda.hpp
+  losses/logit_rows_cuda.hpp
+  losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp

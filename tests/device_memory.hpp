@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "limbeck/backend/copy_cuda.hpp"
 #include "limbeck/backend/cuda_buffer.hpp"
+#include "limbeck/backend/cuda_context.hpp"
 #include "limbeck/backend/cuda_executor.hpp"
 
 namespace limbeck_test {
@@ -39,6 +42,38 @@ class device_copy {
 
  private:
   limbeck::buffer<T, limbeck::cuda> memory_;
+};
+
+/// As host_place.
+class device_place {
+ public:
+  using backend = limbeck::cuda;
+  limbeck::cuda_context context;
+  limbeck::cuda_executor executor{.context = &context};
+
+  template <class T>
+  [[nodiscard]] const T* bring(const std::vector<T>& numbers) {
+    return keep(numbers)->all().data();
+  }
+  template <class T>
+  [[nodiscard]] T* bring(std::vector<T>& numbers) {
+    const auto kept = keep(numbers);
+    returns_.push_back([this, kept, &numbers] { numbers = kept->back(executor); });
+    return kept->all().data();
+  }
+  void bring_back() {
+    for (const auto& come_back : returns_) come_back();
+  }
+
+ private:
+  template <class T>
+  std::shared_ptr<device_copy<T>> keep(const std::vector<T>& numbers) {
+    const auto kept = std::make_shared<device_copy<T>>(executor, numbers);
+    kept_.push_back(kept);
+    return kept;
+  }
+  std::vector<std::shared_ptr<void>> kept_;
+  std::vector<std::function<void()>> returns_;
 };
 
 /// A matrix on the device in a layout of its own.

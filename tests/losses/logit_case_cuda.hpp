@@ -17,11 +17,11 @@ typename logit_case<A, S, U, G>::outcome on_device(const logit_case<A, S, U, G>&
   device_matrix<G> gradient(on, std::vector<G>(c.student.size(), G(A(0))), c.rows, c.columns, as);
   device_copy<A> value(on, std::vector<A>(samples, A(0)));
   device_copy<A> row_weight(on, c.row_weight), sample_weight(on, c.sample_weight);
-  device_copy<std::int32_t> row_sample(on, c.row_sample);
+  device_copy<std::int32_t> row_sample(on, c.row_sample), labels(on, c.labels);
 
   const limbeck::signals<const S, cuda> s{student.all(), row_sample.all(), c.valid_classes};
   const limbeck::signals<const U, cuda> t{teacher.all(), row_sample.all(), c.valid_classes};
-  const limbeck::targets<A, cuda> given{{}, {}, row_weight.all()};
+  const limbeck::targets<A, cuda> given{labels.all(), {}, row_weight.all()};
   limbeck::sink<A, cuda, G> out{value.all()};
   if (c.gradient_wanted) out.gradient.logits = gradient.all();
   out.weight = sample_weight.all();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "central_difference.hpp"
+#include "host_place.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "losses/logit_case.hpp"
@@ -119,6 +120,13 @@ struct representation_case {
 
   template <class Loss>
   outcome operator()(const Loss& loss, int threads = 1) const {
+    host_place host{{threads}};
+    return at_place(host, loss);
+  }
+  /// The same in a place: host_place or device_place.
+  template <class Place, class Loss>
+  outcome at_place(Place& where, const Loss& loss) const {
+    using B = typename Place::backend;
     const A marker = A(-77);
     const stored_batch mine(sizes, place, student[0], maps()), theirs(sizes, teacher_place, teacher[0], maps());
     std::vector<std::vector<A>> s, g;
@@ -131,15 +139,16 @@ struct representation_case {
     for (const grid& layer : teacher) t.push_back(written<U>(layer, theirs));
 
     outcome got{std::vector<A>(sizes.size(), start), {}};
-    limbeck::sink<A, limbeck::cpu> out{limbeck::view<A, 1>(got.value.data(), sizes.size())};
-    if (gradient_wanted) out.gradient = seen(g, mine, student[0]);
-    if (!weight.empty()) out.weight = limbeck::view<const A, 1>(weight.data(), weight.size());
+    limbeck::sink<A, B> out{limbeck::view<A, 1, B>(where.bring(got.value), sizes.size())};
+    if (gradient_wanted) out.gradient = seen(where, g, mine, student[0]);
+    if (!weight.empty()) out.weight = limbeck::view<const A, 1, B>(where.bring(weight), weight.size());
     out.per = per;
     out.scale = scale;
     out.progress = progress;
-    const limbeck::signals<const A> student_signals = seen(s, mine, student[0]);
-    const limbeck::signals<const U> teacher_signals = seen(t, theirs, teacher[0]);
-    loss(limbeck::cpu_executor<>{threads}, student_signals, teacher_signals, limbeck::targets<A>{}, out);
+    const limbeck::signals<const A, B> student_signals = seen(where, s, mine, student[0]);
+    const limbeck::signals<const U, B> teacher_signals = seen(where, t, theirs, teacher[0]);
+    loss(where.executor, student_signals, teacher_signals, limbeck::targets<A, B>{}, out);
+    where.bring_back();
 
     for (std::size_t layer = 0; layer < student.size(); ++layer) {
       const grid& like = student[layer];
@@ -163,18 +172,19 @@ struct representation_case {
     for_each(layer, [&](auto... at) { out[to.at(at...)] = static_cast<T>(layer(at...)); });
     return out;
   }
-  template <class T>
-  limbeck::signals<T> seen(std::vector<std::vector<T>>& layers, const stored_batch& at, const grid& like) const {
+  template <class Place, class T, class B = typename Place::backend>
+  limbeck::signals<T, B> seen(Place& where, std::vector<std::vector<T>>& layers, const stored_batch& at,
+                              const grid& like) const {
     using namespace limbeck::signal;
-    limbeck::signals<T> out;
-    out.rows = limbeck::view<const limbeck::sample_rows, 1>(at.rows.data(), at.rows.size());
-    limbeck::per_layer<limbeck::square_blocks<T>> blocks(layers.size());
-    limbeck::per_layer<limbeck::view<T, 2>> states(layers.size());
+    limbeck::signals<T, B> out;
+    out.rows = limbeck::view<const limbeck::sample_rows, 1, B>(where.bring(at.rows), at.rows.size());
+    const limbeck::view<const limbeck::block, 1, B> places(where.bring(at.blocks), at.blocks.size());
+    limbeck::per_layer<limbeck::square_blocks<T, B>> blocks(layers.size());
+    limbeck::per_layer<limbeck::view<T, 2, B>> states(layers.size());
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-      T* const data = layers[layer].data();
-      blocks[layer] = {data, like.heads, limbeck::view<const limbeck::block, 1>(at.blocks.data(), at.blocks.size()),
-                       causal};
-      states[layer] = limbeck::view<T, 2>(data, {{at.tokens, like.columns}}, {{at.stride, 1}});
+      T* const data = where.bring(layers[layer]);
+      blocks[layer] = {data, like.heads, places, causal};
+      states[layer] = limbeck::view<T, 2, B>(data, {{at.tokens, like.columns}}, {{at.stride, 1}});
     }
     if (has(kind, scores)) out.scores = blocks;
     if (has(kind, probabilities)) out.probabilities = blocks;

@@ -7,7 +7,7 @@
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/head_groups_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
-#include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/representation_cpu.hpp"
 #include "limbeck/losses/score_rows_cpu.hpp"
 #include "limbeck/ops/small_product_cpu.hpp"
 

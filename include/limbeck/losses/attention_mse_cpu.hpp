@@ -6,7 +6,7 @@
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/head_groups_cpu.hpp"
-#include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/representation_cpu.hpp"
 
 namespace limbeck::detail {
 

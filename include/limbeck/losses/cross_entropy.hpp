@@ -3,7 +3,9 @@
 
 #include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_rows.hpp"
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include "limbeck/losses/cross_entropy_cuda.hpp"
+#else
 #include "limbeck/losses/cross_entropy_cpu.hpp"
 #endif
 
@@ -13,7 +15,8 @@ namespace limbeck {
 /// label_smoothing / classes everywhere (Szegedy et al. 2016, arXiv:1512.00567, section 7), divided by the caller's
 /// count of `over`. Rows whose label is ignore_index, or whose weight is 0, are skipped. Logits: [rows, classes];
 /// labels: [rows]. Columns behind valid_classes are not touched. Reads nothing of the teacher. Throws contract_error
-/// where shapes differ, label_smoothing is not in 0 .. 1, or, on the host, a label is neither a class nor ignore_index.
+/// where shapes differ, label_smoothing is not in 0 .. 1, or, on the host, a label is neither a class nor ignore_index
+/// (on a device such a row's value is NaN: nobody looks at it without waiting).
 struct cross_entropy {
   static constexpr signal_set reads = signal::logits;
   static constexpr bool in_place = true;

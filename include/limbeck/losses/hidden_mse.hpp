@@ -2,8 +2,13 @@
 #pragma once
 
 #include "limbeck/losses/hidden_states.hpp"
-#include "limbeck/losses/hidden_states_cpu.hpp"
+#include "limbeck/losses/squared_difference.hpp"
 #include "limbeck/mappings/uniform.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/hidden_states_cuda.hpp"
+#else
+#include "limbeck/losses/hidden_states_cpu.hpp"
+#endif
 
 namespace limbeck {
 
@@ -13,6 +18,7 @@ namespace detail {
 
 /// The sum over a row of the squared differences, and its gradient.
 struct squared_row_error {
+  using difference = squared_difference<false>;  ///< of two numbers: a device sums up its squares
   row_output how;
 
   [[nodiscard]] constexpr bool writes() const { return how != row_output::add; }

@@ -1,12 +1,14 @@
 // What losses on hidden states of mapped layers share: which states are compared, and whether they fit.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <string>
 
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/row_output.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"
 
 namespace limbeck {
@@ -66,6 +68,15 @@ void expects_states(const char* loss, const Projection& projection, view<const S
 template <class A, backend B, class G>
 [[nodiscard]] view<G, 2, B> hidden_gradient(const sink<A, B, G>& out, std::size_t layer) {
   return out.gradient.hidden.empty() ? view<G, 2, B>{} : out.gradient.hidden[layer];
+}
+
+/// What happens to the gradient of layer `layer`'s states. Projected ones are added to, by a product, where zeros were
+/// written: those may stay in caches.
+template <class Projection, class G, backend B>
+[[nodiscard]] row_output output_of(layer_outputs& outputs, std::size_t layer, const Projection&,
+                                   view<G, 2, B> gradient) {
+  constexpr bool plain = std::same_as<Projection, no_projection>;
+  return outputs.next(layer, plain ? gradient.count() * static_cast<index>(sizeof(G)) : 0);
 }
 
 /// Throws contract_error where samples, depths, or the widths of a pair of layers that `map` shows, do not fit.

@@ -8,26 +8,14 @@
 #include "limbeck/backend/simd_memory.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/projection.hpp"
-#include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/representation_cpu.hpp"
 #include "limbeck/ops/linear.hpp"
 
 namespace limbeck::detail {
 
-[[nodiscard]] inline index rows_that_count(const sample_rows& s, mask_mode mode) {
-  return mode == mask_mode::exact ? s.keys : s.length;
-}
-
 template <class G>
 void clear_rows(view<G, 2> rows, index begin, index end) {
   for (index r = begin; r < end; ++r) std::fill_n(&rows(r, 0), rows.extent(1), G(0.0F));
-}
-
-/// What happens to the gradient of layer `layer`'s states. Projected ones are added to, by a product, where zeros were
-/// written: those may stay in caches.
-template <class Projection, class G>
-[[nodiscard]] row_output output_of(layer_outputs& outputs, std::size_t layer, const Projection&, view<G, 2> gradient) {
-  constexpr bool plain = std::same_as<Projection, no_projection>;
-  return outputs.next(layer, plain ? gradient.count() * static_cast<index>(sizeof(G)) : 0);
 }
 
 /// Adds the values of one pair of states: factor * compare(student's row, teacher's, width, factor, row of `gradient`

@@ -1,0 +1,46 @@
+// Losses on attention maps and hidden states by CUDA's kernels, on the processor, against the host's.
+#include "shimmed_ops.hpp"
+
+#include "limbeck/losses/attention_mse_cuda.hpp"
+#include "limbeck/losses/hidden_states_cuda.hpp"
+
+#include "limbeck/backend/eigen.hpp"
+#include "losses/representation_device_cases.hpp"
+
+namespace {
+
+using limbeck_test::placed_projection;
+using limbeck_test::representation_case;
+
+const auto host = [](const auto& c, const auto& loss) { return c(loss); };
+
+template <class A>
+auto projected(const representation_case<A>& c, placed_projection<A, limbeck::cpu>& projection) {
+  limbeck_test::host_place here;
+  return c(limbeck::hidden_mse{limbeck::uniform_mapping{}, projection.in(here)});
+}
+
+TEST_CASE("CUDA kernels of attention_mse agree with the host, with what counts as 0 and without") {
+  limbeck_test::check_attention_mse<double>(host);
+  limbeck_test::check_attention_mse<float>(host);
+}
+
+TEST_CASE("CUDA kernels of hidden_mse agree with the host, and so do their projections") {
+  limbeck_test::check_hidden_mse<double>(host);
+  limbeck_test::check_hidden_mse<float>(host);
+  limbeck_test::check_projected_mse<double>([](const auto& c, auto& p) { return projected(c, p); });
+}
+
+TEST_CASE("means of heads and written gradients are refused on a device") {
+  auto c = limbeck_test::random_batch(limbeck::signal::scores, 1, 2, 4);
+  c.causal = false;
+  limbeck_test::device_place device;
+  CHECK_THROWS_WITH(c.at_place(device, limbeck::attention_mse<>{{}, {.heads = limbeck::head_match::mean}}),
+                    Catch::Matchers::Contains("means of heads are made on the host only"));
+  const auto states = limbeck_test::random_batch(limbeck::signal::hidden, 1, 3, 3);
+  CHECK_THROWS_WITH(
+      states.at_place(device, limbeck::hidden_mse<>{{}, {}, {.states = limbeck::gradient_holds::anything}}),
+      Catch::Matchers::Contains("on a device gradients are added to"));
+}
+
+}  // namespace

@@ -1,0 +1,32 @@
+// Losses on labels, attention maps and hidden states on a device, against the host. Without a device every case skips
+// itself.
+#include "losses/cross_entropy_device_cases.hpp"
+#include "losses/losses_on_cpu.hpp"
+#include "losses/representation_device_cases.hpp"
+
+namespace {
+
+struct on_host {
+  auto operator()(const auto& c, auto&& loss) const { return limbeck_test::on_cpu(c, loss); }
+};
+
+bool no_device() { return limbeck::cuda_device_count() == 0; }
+
+}  // namespace
+
+TEST_CASE("cross_entropy agrees with the host on a device, and a label that is no class gives NaN") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_cross_entropy<float>(on_host{}, 1e-5);
+  limbeck_test::check_labels_outside();
+}
+
+TEST_CASE("attention_mse agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_attention_mse<float>(on_host{});
+}
+
+TEST_CASE("hidden_mse agrees with the host on a device, projected and not") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_hidden_mse<float>(on_host{});
+  limbeck_test::check_projected_mse<float>(on_host{});
+}

@@ -1,0 +1,21 @@
+// Part of test_cuda: the side of its comparisons that the C++ compiler translates.
+#include "losses/losses_on_cpu.hpp"
+
+#include "limbeck/backend/eigen.hpp"
+
+namespace limbeck_test {
+
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss) { return c(loss); }
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           placed_projection<float, limbeck::cpu>& projection) {
+  host_place here;
+  return c(limbeck::hidden_mse{limbeck::uniform_mapping{}, projection.in(here)});
+}
+
+}  // namespace limbeck_test

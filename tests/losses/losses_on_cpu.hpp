@@ -1,0 +1,20 @@
+// The host's losses for tests that a CUDA compiler translates: it does not see their kernels.
+#pragma once
+
+#include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/hidden_mse.hpp"
+#include "losses/logit_case.hpp"
+#include "losses/placed_projection.hpp"
+#include "losses/representation_case.hpp"
+
+namespace limbeck_test {
+
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
+/// hidden_mse with the projection, whose gradients it adds to.
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           placed_projection<float, limbeck::cpu>& projection);
+
+}  // namespace limbeck_test

@@ -1,0 +1,89 @@
+// Losses on attention maps and hidden states on a device, against the host: the cases that run on a device and, through
+// the shim, without.
+#pragma once
+
+#include "catch.hpp"
+#include "device_memory.hpp"
+#include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/hidden_mse.hpp"
+#include "losses/placed_projection.hpp"
+#include "losses/representation_case.hpp"
+
+namespace limbeck_test {
+
+template <class A>
+inline constexpr double state_tolerance = sizeof(A) == 4 ? 1e-5 : 1e-12;
+
+/// Value and gradient of got are those of want; nothing else was written.
+template <class A>
+void check_outcome(const typename representation_case<A>::outcome& got,
+                   const typename representation_case<A>::outcome& want) {
+  CHECK(got.untouched);
+  for (std::size_t i = 0; i < want.value.size(); ++i)
+    CHECK(std::abs(static_cast<double>(got.value[i] - want.value[i])) <=
+          state_tolerance<A> * std::max(1.0, std::abs(static_cast<double>(want.value[i]))));
+  REQUIRE(got.gradient.size() == want.gradient.size());
+  for (std::size_t l = 0; l < want.gradient.size(); ++l)
+    CHECK(largest_gap(got.gradient[l].data, want.gradient[l].data) <= state_tolerance<A>);
+}
+
+/// Batches drawn at random, in memory with garbage around, padded or not, weighed, with and without a gradient.
+template <class A, class Check>
+void for_random_batches(limbeck::signal_set kind, index student_size, index teacher_size, const Check& check) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    const representation_case<> drawn = random_batch(kind, seed, student_size, teacher_size, 40);
+    representation_case<A> c{kind, drawn.sizes, drawn.student, drawn.teacher};
+    c.causal = drawn.causal;
+    c.place = drawn.place;
+    c.teacher_place = drawn.teacher_place;
+    c.per = {.samples = 3, .tokens = 7, .pairs = 5};
+    c.scale = 0.7;
+    c.start = seed % 3 == 0 ? A(2) : A(0);
+    c.gradient_wanted = seed % 4 != 3;
+    if (seed % 2 == 1)
+      for (std::size_t i = 0; i < c.sizes.size(); ++i) c.weight.push_back(static_cast<A>(0.5 * static_cast<double>(i)));
+    INFO("seed " << seed);
+    check(c);
+  }
+}
+
+/// host(case, loss) is the host's outcome.
+template <class A, class Host>
+void check_attention_mse(const Host& host) {
+  for (const limbeck::mask_mode mask : {limbeck::mask_mode::exact, limbeck::mask_mode::tinybert_zeroing})
+    for_random_batches<A>(limbeck::signal::scores, 3, 3, [&](representation_case<A> c) {
+      const limbeck::attention_mse<> loss{{}, {.mask = mask}};
+      c.mask = mask;
+      device_place device;
+      check_outcome<A>(c.at_place(device, loss), host(c, loss));
+    });
+}
+
+template <class A, class Host>
+void check_hidden_mse(const Host& host) {
+  for_random_batches<A>(limbeck::signal::hidden, 33, 33, [&](const representation_case<A>& c) {
+    const limbeck::hidden_mse<> loss;
+    device_place device;
+    check_outcome<A>(c.at_place(device, loss), host(c, loss));
+  });
+}
+
+/// host(case, projection) is the host's outcome of hidden_mse; it fills the projection's gradients.
+template <class A, class Host>
+void check_projected_mse(const Host& host) {
+  for_random_batches<A>(limbeck::signal::hidden, 5, 9, [&](const representation_case<A>& c) {
+    placed_projection<A, limbeck::cpu> wanted(5, 9);
+    const auto want = host(c, wanted);
+    device_place device;
+    placed_projection<A, limbeck::cuda> there(5, 9);
+    const limbeck::hidden_mse loss{limbeck::uniform_mapping{}, there.in(device)};
+    check_outcome<A>(c.at_place(device, loss), want);
+    const auto gap = [](const std::vector<A>& got, const std::vector<A>& wish) {
+      return largest_gap({got.begin(), got.end()}, {wish.begin(), wish.end()});
+    };
+    CHECK(gap(there.weight_gradient, wanted.weight_gradient) <= 10 * state_tolerance<A>);
+    CHECK(gap(there.bias_gradient, wanted.bias_gradient) <= 10 * state_tolerance<A>);
+  });
+}
+
+}  // namespace limbeck_test
