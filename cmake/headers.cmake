@@ -198,6 +198,8 @@ set(
   ops/softmax_cpu.hpp
   ops/sweep.hpp
   ops/sweep_cpu.hpp
+  training/adamw_formula.hpp
+  training/clipping.hpp
 )
 
 set(
@@ -390,4 +392,6 @@ set(
   ops/linear_cuda.hpp
   ops/matmul_cuda.hpp
   ops/sweep_cuda.hpp
+  training/adamw_cuda.hpp
+  training/gradient_norm_cuda.hpp
 )

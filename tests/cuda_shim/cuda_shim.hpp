@@ -12,15 +12,20 @@
 #endif
 #define LIMBECK_CUDA_SHIM
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
-#include <condition_variable>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -41,37 +46,36 @@ namespace limbeck_cuda_shim {
 inline constexpr unsigned warp_size = 32;
 
 // std::barrier would do, but its waiting threads meet in tables of the library, which orders what the kernel does not
-// order: the thread sanitizer then misses barriers that are missing.
+// order: the thread sanitizer then misses barriers that are missing. A mutex they would take one after another.
 class meeting {
  public:
-  explicit meeting(std::ptrdiff_t threads) : threads_(threads) {}
+  explicit meeting(unsigned threads) : threads_(threads) {}
   void arrive_and_wait() {
-    std::unique_lock lock(mutex_);
-    const unsigned round = round_;
-    if (++arrived_ == threads_) {
-      arrived_ = 0;
-      ++round_;
-      everybody_.notify_all();
+    const unsigned round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      futex(FUTEX_WAKE_PRIVATE, INT_MAX);
     } else {
-      everybody_.wait(lock, [&] { return round_ != round; });
+      while (round_.load(std::memory_order_acquire) == round) futex(FUTEX_WAIT_PRIVATE, round);
     }
   }
 
  private:
-  std::ptrdiff_t threads_, arrived_ = 0;
-  unsigned round_ = 0;
-  std::mutex mutex_;
-  std::condition_variable everybody_;
+  void futex(int what, unsigned value) { (void)syscall(SYS_futex, &round_, what, value, nullptr, nullptr, 0); }
+
+  unsigned threads_;
+  std::atomic<unsigned> arrived_{0}, round_{0};
 };
 
 struct warp_state {
-  explicit warp_state(unsigned lanes) : meet(static_cast<std::ptrdiff_t>(lanes)) {}
+  explicit warp_state(unsigned lanes) : meet(lanes) {}
   meeting meet;
   unsigned word[2][warp_size] = {};  // taken in turn, so that one barrier a shuffle is enough
 };
 
 struct block_state {
-  block_state(unsigned threads, std::size_t shared_bytes) : meet(static_cast<std::ptrdiff_t>(threads)) {
+  block_state(unsigned threads, std::size_t shared_bytes) : meet(threads) {
     for (unsigned first = 0; first < threads; first += warp_size)
       warps.push_back(std::make_unique<warp_state>(threads - first < warp_size ? threads - first : warp_size));
     shared.reset(static_cast<unsigned char*>(std::malloc(shared_bytes)));  // of just this size, for the sanitizers
@@ -90,8 +94,50 @@ inline thread_local unsigned shuffles = 0;
 
 inline unsigned char* dynamic_shared() { return this_block->shared.get(); }
 
+/// Threads that wait for work: to start one for each thread of each kernel takes longer than most kernels.
+class crew {
+ public:
+  ~crew() {
+    ends_ = true;
+    for (const auto& w : workers_) {
+      w->wanted.release();
+      w->thread.join();
+    }
+  }
+  /// Calls job(t) for each t below `threads`, side by side, and returns when all are done.
+  void run(unsigned threads, const std::function<void(unsigned)>& job) {
+    while (workers_.size() < threads) workers_.push_back(std::make_unique<worker>(*this));
+    job_ = &job;
+    for (unsigned t = 0; t < threads; ++t) {
+      workers_[t]->number = t;
+      workers_[t]->wanted.release();
+    }
+    for (unsigned t = 0; t < threads; ++t) done_.acquire();
+  }
+
+ private:
+  struct worker {
+    explicit worker(crew& of)
+        : thread([this, &of] {
+            for (wanted.acquire(); !of.ends_; wanted.acquire()) {
+              (*of.job_)(number);
+              of.done_.release();
+            }
+          }) {}
+    unsigned number = 0;
+    std::binary_semaphore wanted{0};
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<worker>> workers_;
+  const std::function<void(unsigned)>* job_ = nullptr;
+  std::counting_semaphore<> done_{0};
+  std::atomic<bool> ends_{false};
+};
+
 /// Counted, so that tests can say what allocates.
 inline std::atomic<long> allocations{0}, living_allocations{0};
+
+inline crew everybody;
 
 inline constexpr unsigned most_threads = 1024;
 inline constexpr std::size_t shared_bytes_without_asking = 48 * 1024, most_shared_bytes = 227 * 1024;
@@ -223,19 +269,17 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (config->dynamicSmemBytes > (asked == shared_bytes_of_kernel.end() ? shared_bytes_without_asking : asked->second))
     return cudaErrorInvalidValue;
   block_state block(threads, config->dynamicSmemBytes);
-  std::vector<std::thread> running;
-  for (unsigned t = 0; t < threads; ++t)
-    running.emplace_back([&, t] {
-      this_block = &block;
-      threadIdx = {t, 0, 0};
-      blockDim = {threads, 1, 1};
-      gridDim = {blocks, 1, 1};
-      for (unsigned b = 0; b < blocks; ++b) {
-        blockIdx = {b, 0, 0};
-        kernel(static_cast<Parameters>(arguments)...);
-        block.meet.arrive_and_wait();
-      }
-    });
-  for (std::thread& t : running) t.join();
+  everybody.run(threads, [&](unsigned t) {
+    this_block = &block;
+    shuffles = 0;
+    threadIdx = {t, 0, 0};
+    blockDim = {threads, 1, 1};
+    gridDim = {blocks, 1, 1};
+    for (unsigned b = 0; b < blocks; ++b) {
+      blockIdx = {b, 0, 0};
+      kernel(static_cast<Parameters>(arguments)...);
+      block.meet.arrive_and_wait();
+    }
+  });
   return cudaSuccess;
 }

@@ -12,6 +12,8 @@ COMPONENTS = ["limbeck", "blas", "onednn", "xtensor", "text", "io", "training", 
 OF_FOLDER = {"data": "text", "io": "io", "training": "training", "recipes": "training"}  # others: limbeck
 OF_HEADER = {"backend/blas.hpp": "blas", "backend/onednn.hpp": "onednn", "backend/onednn_bf16.hpp": "onednn",
              "backend/cublas_lt.hpp": "cuda",
+             # what AdamW is on a device too, which needs nothing of training's packages
+             "training/adamw_formula.hpp": "limbeck", "training/clipping.hpp": "limbeck",
              "interop/torch.hpp": "torch", "interop/xtensor.hpp": "xtensor"}
 OPENING = """\
 # The headers of every component, under include/limbeck, each named once: this installs them and compiles each alone.

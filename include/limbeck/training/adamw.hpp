@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -15,22 +14,11 @@
 #include "limbeck/core/executors.hpp"
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/touched_rows.hpp"
+#include "limbeck/training/adamw_formula.hpp"
 
 namespace limbeck {
 
-/// What AdamW is told (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
-struct adamw_options {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0.01;  ///< of weights; never of biases and norms
-};
-
 namespace detail {
-
-/// The numbers of one update. share1 and share2 are 1 - beta, rounded once: 1 - float(0.999) is off by 1e-5 of itself.
-template <class T>
-struct adamw_step {
-  T beta1, beta2, share1, share2, epsilon, rate, keep, first_scale, second_scale, gradient_scale;
-};
 
 struct adamw_kernel {
   template <int Bytes, class T>
@@ -39,30 +27,12 @@ struct adamw_kernel {
     index i = 0;
     for (; i + V::width <= count; i += V::width) {
       V first = load<V>(m + i), second = load<V>(v + i);
-      const V next = update(s, load<V>(g + i), first, second, load<V>(p + i));
+      const V next = s.update(load<V>(g + i), first, second, load<V>(p + i));
       store(m + i, first);
       store(v + i, second);
       store(p + i, next);
     }
-    for (; i < count; ++i) p[i] = update(s, g[i], m[i], v[i], p[i]);
-  }
-
-  /// Whether all that an update does to a parameter without gradient and moments is to multiply it by `keep`: the
-  /// formula takes 0 from it, and not 0 / 0 where epsilon is 0.
-  template <class T>
-  [[nodiscard]] static bool only_decays(const adamw_step<T>& s) {
-    T m = 0, v = 0;
-    const T left = update(s, T(0), m, v, T(-0.0));
-    return left == 0 && std::signbit(left);  // -0 less 0 is -0
-  }
-
- private:
-  template <class V, class T>
-  LIMBECK_HD static V update(const adamw_step<T>& s, const V& gradient, V& m, V& v, const V& p) {
-    const V g = gradient * V(s.gradient_scale);
-    m = V(s.beta1) * m + V(s.share1) * g;
-    v = V(s.beta2) * v + V(s.share2) * g * g;
-    return p * V(s.keep) - V(s.rate) * (m * V(s.first_scale)) / (sqrt(v * V(s.second_scale)) + V(s.epsilon));
+    for (; i < count; ++i) p[i] = s.update(g[i], m[i], v[i], p[i]);
   }
 };
 
@@ -85,12 +55,10 @@ alignas(64) inline constexpr T no_gradient[512]{};
 
 /// The moments of AdamW for the parameters of one table.
 template <class T>
-class adamw {
+class adamw<T, cpu> {
  public:
   explicit adamw(const parameter_table& table, adamw_options options = {})
-      : options_(options), first_(table.size()), second_(table.size()) {
-    for (const parameter& p : table.entries()) add_run(p);
-  }
+      : options_(options), first_(table.size()), second_(table.size()), runs_(detail::runs_of(table)) {}
 
   [[nodiscard]] const adamw_options& options() const { return options_; }
   [[nodiscard]] index updates() const { return updates_; }
@@ -109,9 +77,9 @@ class adamw {
               view<T, 1> weights, const touched_rows& touched = {}) {
     ++updates_;
     look_for_moments(touched.table());
-    for (const run_of_parameters& r : runs_) {
-      const detail::adamw_step<T> step = step_of(r, rate, gradient_scale);
-      const bool may_rest = detail::adamw_kernel::only_decays(step);
+    for (const detail::parameter_run& r : runs_) {
+      const auto step = detail::adamw_step<T>::of(options_, updates_, rate, r.decays, gradient_scale);
+      const bool may_rest = step.only_decays();
       const auto state = [&](index row) {
         if (touched(row)) return row_state::touched;
         return may_rest && moved_[static_cast<std::size_t>(row)] == 0 ? row_state::at_rest : row_state::moving;
@@ -130,24 +98,7 @@ class adamw {
  private:
   /// Of a row of the table: it has no moments and no gradient; moments alone; a gradient.
   enum class row_state : std::uint8_t { at_rest, moving, touched };
-  struct run_of_parameters {
-    index offset, count;
-    bool decays;
-  };
 
-  [[nodiscard]] detail::adamw_step<T> step_of(const run_of_parameters& r, double rate, double gradient_scale) const {
-    const double n = static_cast<double>(updates_);
-    return {.beta1 = static_cast<T>(options_.beta1),
-            .beta2 = static_cast<T>(options_.beta2),
-            .share1 = static_cast<T>(1 - options_.beta1),
-            .share2 = static_cast<T>(1 - options_.beta2),
-            .epsilon = static_cast<T>(options_.epsilon),
-            .rate = static_cast<T>(rate),
-            .keep = static_cast<T>(r.decays ? 1 - rate * options_.weight_decay : 1),
-            .first_scale = static_cast<T>(1 / (1 - std::pow(options_.beta1, n))),
-            .second_scale = static_cast<T>(1 / (1 - std::pow(options_.beta2, n))),
-            .gradient_scale = static_cast<T>(gradient_scale)};
-  }
   void update_piece(const detail::adamw_step<T>& step, index begin, index count, const T* gradient,
                     view<T, 1> weights) {
     simd_dispatch<detail::adamw_kernel>(step, count, gradient, first_.data() + begin, second_.data() + begin,
@@ -181,16 +132,9 @@ class adamw {
       moved_[static_cast<std::size_t>(row)] = all_0(first_.data() + at) && all_0(second_.data() + at) ? 0 : 1;
     }
   }
-  void add_run(const parameter& p) {
-    if (!runs_.empty() && runs_.back().decays == p.decays())
-      runs_.back().count += p.count();
-    else
-      runs_.push_back({p.offset, p.count(), p.decays()});
-  }
-
   adamw_options options_;
   buffer<T> first_, second_;
-  std::vector<run_of_parameters> runs_;
+  std::vector<detail::parameter_run> runs_;
   slot table_{};                     ///< in which rows were left out last
   std::vector<std::uint8_t> moved_;  ///< of its rows: whether their moments may be other than 0
   index updates_ = 0;

@@ -9,6 +9,7 @@
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/models/touched_rows.hpp"
+#include "limbeck/training/clipping.hpp"
 
 namespace limbeck {
 namespace detail {
@@ -67,11 +68,6 @@ template <class Provider, class T>
   double total = 0;
   for (index s = 0; s < shares; ++s) total += sums[s];
   return std::sqrt(total);
-}
-
-/// What gradients are multiplied by so that their norm is at most `limit`: at most 1; 1 where `limit` is 0.
-[[nodiscard]] constexpr double clip_scale(double norm, double limit) {
-  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1;
 }
 
 }  // namespace limbeck
