@@ -93,6 +93,7 @@ set(
   losses/layer_means.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
+  losses/logits_gap.hpp
   losses/logits_mse.hpp
   losses/logits_mse_cpu.hpp
   losses/look_ahead.hpp
@@ -376,6 +377,7 @@ set(
   losses/cross_entropy_cuda.hpp
   losses/hidden_states_cuda.hpp
   losses/logit_rows_cuda.hpp
+  losses/logits_mse_cuda.hpp
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
   models/placed_batch_cuda.hpp

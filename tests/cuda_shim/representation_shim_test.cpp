@@ -1,8 +1,5 @@
 // Losses on attention maps and hidden states by CUDA's kernels, on the processor, against the host's.
-#include "shimmed_ops.hpp"
-
-#include "limbeck/losses/attention_mse_cuda.hpp"
-#include "limbeck/losses/hidden_states_cuda.hpp"
+#include "shimmed_losses.hpp"
 
 #include "limbeck/backend/eigen.hpp"
 #include "losses/representation_device_cases.hpp"

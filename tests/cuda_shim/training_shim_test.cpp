@@ -1,10 +1,5 @@
 // AdamW, norms and whole steps by CUDA's kernels, on the processor.
-#include "shimmed_ops.hpp"
-
-#include "limbeck/losses/attention_mse_cuda.hpp"
-#include "limbeck/losses/cross_entropy_cuda.hpp"
-#include "limbeck/losses/hidden_states_cuda.hpp"
-#include "limbeck/losses/soft_target_cuda.hpp"
+#include "shimmed_losses.hpp"
 
 #include "training/device_training_cases.hpp"
 #include "training/host_distillation.hpp"

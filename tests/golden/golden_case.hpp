@@ -99,7 +99,10 @@ struct golden_batch {
             .rows = rows(mode),
             .logit_tokens = every_logit ? limbeck::view<const std::int32_t, 1>{} : window(logit_tokens)};
   }
-  [[nodiscard]] limbeck::targets<T> given() const { return {.labels = window(labels), .scores = window(scores)}; }
+  template <limbeck::backend B = limbeck::cpu>
+  [[nodiscard]] limbeck::targets<T, B> given() const {
+    return {.labels = window<B>(labels), .scores = window<B>(scores)};
+  }
   /// What losses are divided by.
   [[nodiscard]] limbeck::normaliser counts(limbeck::mask_mode mode, bool causal, limbeck::index classes) const {
     limbeck::normaliser per = limbeck::counts_of(rows(mode), causal, mode);
@@ -109,32 +112,37 @@ struct golden_batch {
   }
 
  private:
-  template <class U>
-  static limbeck::view<const U, 1> window(const std::vector<U>& all) {
-    return all.empty() ? limbeck::view<const U, 1>{} : limbeck::view<const U, 1>(all.data(), all.size());
+  template <limbeck::backend B = limbeck::cpu, class U>
+  static limbeck::view<const U, 1, B> window(const std::vector<U>& all) {
+    return all.empty() ? limbeck::view<const U, 1, B>{} : limbeck::view<const U, 1, B>(all.data(), all.size());
   }
 };
 
-/// Student and teacher in type T, and the projections behind the student's parameters.
-template <class Side, class T>
+/// Student and teacher in type T, and the projections behind the student's parameters. E: who runs them. One of CUDA
+/// has to see the host's memory as its own, as the shim does.
+template <class Side, class T, class E = limbeck::cpu_executor<>>
 struct golden_models {
   using model_type = typename Side::model_type;
-  using executor_type = limbeck::cpu_executor<>;
+  using executor_type = E;
+  using place = limbeck::backend_of<E>;
 
   bool regression;
   model_type student, teacher;
   limbeck::parameter_table table;  ///< the student's, and "projection." with the names of the file
   limbeck::buffer<T> weights, gradient, teacher_weights;
-  typename model_type::template pass<T> of_student, of_teacher;
-  executor_type on{};
+  executor_type on;
+  typename model_type::template pass<T, place> of_student, of_teacher;
 
   /// `prefix`: which projections are wanted.
-  golden_models(const std::filesystem::path& folder, const std::string& prefix)
+  golden_models(const std::filesystem::path& folder, const std::string& prefix, const E& on = {})
       : regression(Side::regression(Side::config(folder / "student"))),
         student(Side::make(Side::config(folder / "student"))),
         teacher(Side::make(Side::config(folder / "teacher"))),
         table(student.parameters()),
-        teacher_weights(teacher.parameters().size()) {
+        teacher_weights(teacher.parameters().size()),
+        on(on),
+        of_student(on),
+        of_teacher(on) {
     const limbeck::tensor_source projections(folder / "projection.safetensors");
     for (const std::string& name : projections.names()) {
       if (!name.starts_with(prefix)) continue;
@@ -155,36 +163,44 @@ struct golden_models {
   }
 
   /// One of the projections; without a bias where the file has none.
-  [[nodiscard]] limbeck::linear_projection<T> projection(const std::string& name) {
+  [[nodiscard]] limbeck::linear_projection<T, place> projection(const std::string& name) {
+    using limbeck::view;
     const auto* const w = table.find("projection." + name + ".weight");
     const auto* const b = table.find("projection." + name + ".bias");
     REQUIRE(w != nullptr);
-    limbeck::linear_projection<T> out;
-    out.weight = limbeck::view<const T, 2>(weights.data() + w->offset, w->rows, w->columns);
-    out.weight_gradient = limbeck::view<T, 2>(gradient.data() + w->offset, w->rows, w->columns);
+    limbeck::linear_projection<T, place> out;
+    out.weight = view<const T, 2, place>(weights.data() + w->offset, w->rows, w->columns);
+    out.weight_gradient = view<T, 2, place>(gradient.data() + w->offset, w->rows, w->columns);
     if (b != nullptr) {
-      out.bias = limbeck::view<const T, 1>(weights.data() + b->offset, b->rows);
-      out.bias_gradient = limbeck::view<T, 1>(gradient.data() + b->offset, b->rows);
+      out.bias = view<const T, 1, place>(weights.data() + b->offset, b->rows);
+      out.bias_gradient = view<T, 1, place>(gradient.data() + b->offset, b->rows);
     }
     return out;
+  }
+  /// A buffer as the executor sees it.
+  [[nodiscard]] static limbeck::view<T, 1, place> all(limbeck::buffer<T>& of) {
+    return limbeck::view<T, 1, place>(of.data(), of.count());
+  }
+  [[nodiscard]] static limbeck::view<const T, 1, place> seen(const limbeck::buffer<T>& of) {
+    return limbeck::view<const T, 1, place>(of.data(), of.count());
   }
 };
 
 /// A term and its name in the files.
-template <class T>
+template <class T, class E = limbeck::cpu_executor<>>
 struct golden_term {
   std::string name;
   double weight;
-  limbeck::any_loss<limbeck::cpu_executor<>, T> loss;
+  limbeck::any_loss<E, T> loss;
 };
 
 /// The terms that `about` describes (layer map, temperature, weights) in one mask mode. `states`, `embeddings`: names
 /// of the projections.
-template <class Side, class T>
-std::vector<golden_term<T>> golden_terms(golden_models<Side, T>& models, const limbeck::json_value& about,
-                                         limbeck::mask_mode mode, const std::string& states,
-                                         const std::string& embeddings) {
-  std::vector<golden_term<T>> all;
+template <class Side, class T, class E>
+std::vector<golden_term<T, E>> golden_terms(golden_models<Side, T, E>& models, const limbeck::json_value& about,
+                                            limbeck::mask_mode mode, const std::string& states,
+                                            const std::string& embeddings) {
+  std::vector<golden_term<T, E>> all;
   const auto add = [&](const std::string& name, auto loss) {
     all.push_back({name, about.at("weights").required<double>(name.substr(0, name.find('_'))), std::move(loss)});
   };
@@ -207,27 +223,27 @@ std::vector<golden_term<T>> golden_terms(golden_models<Side, T>& models, const l
 }
 
 /// The sum of factor(term) times each term, and its gradient in models.gradient.
-template <class Side, class T, class Factor>
-double loss_and_gradient(golden_models<Side, T>& models, const std::vector<golden_term<T>>& terms,
+template <class Side, class T, class E, class Factor>
+double loss_and_gradient(golden_models<Side, T, E>& models, const std::vector<golden_term<T, E>>& terms,
                          const golden_batch<T>& batch, limbeck::mask_mode mode, Factor&& factor) {
+  using B = limbeck::backend_of<E>;
   limbeck::signal_set reads = limbeck::signal::none;
   for (const auto& term : terms)
     if (factor(term) != 0) reads = reads | term.loss.reads;
   const auto tokens = batch.tokens(mode);
-  const auto seen = models.student.forward(models.on, limbeck::read_only(models.weights.all()), tokens, reads,
-                                           {.keeps = true}, models.of_student);
-  const auto shown = models.teacher.forward(models.on, limbeck::read_only(models.teacher_weights.all()), tokens, reads,
+  const auto seen =
+      models.student.forward(models.on, models.seen(models.weights), tokens, reads, {.keeps = true}, models.of_student);
+  const auto shown = models.teacher.forward(models.on, models.seen(models.teacher_weights), tokens, reads,
                                             limbeck::inference, models.of_teacher);
   models.gradient.fill(0);
   limbeck::buffer<T> value(tokens.rows.extent(0));
-  limbeck::sink<T, limbeck::cpu> out{.value = value.all(), .gradient = models.of_student.gradient};
+  limbeck::sink<T, B> out{.value = models.all(value), .gradient = models.of_student.gradient};
   out.per = batch.counts(mode, Side::causal, seen.logits.extent(1));
   for (const auto& term : terms) {
     out.scale = factor(term);
-    if (out.scale != 0) term.loss(models.on, seen, shown, batch.given(), out);
+    if (out.scale != 0) term.loss(models.on, seen, shown, batch.template given<B>(), out);
   }
-  models.student.backward(models.on, limbeck::read_only(models.weights.all()), models.of_student,
-                          models.gradient.all());
+  models.student.backward(models.on, models.seen(models.weights), models.of_student, models.all(models.gradient));
   double total = 0;
   for (limbeck::index i = 0; i < value.count(); ++i) total += static_cast<double>(value.data()[i]);
   return total;

@@ -1,6 +1,6 @@
-// Losses on labels, attention maps and hidden states on a device, against the host. Without a device every case skips
+// Losses on logits, attention maps and hidden states on a device, against the host. Without a device every case skips
 // itself.
-#include "losses/cross_entropy_device_cases.hpp"
+#include "losses/logit_device_cases.hpp"
 #include "losses/losses_on_cpu.hpp"
 #include "losses/representation_device_cases.hpp"
 
@@ -18,6 +18,11 @@ TEST_CASE("cross_entropy agrees with the host on a device, and a label that is n
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_cross_entropy<float>(on_host{}, 1e-5);
   limbeck_test::check_labels_outside();
+}
+
+TEST_CASE("logits_mse and regression_mse agree with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_squared_logits<float>(on_host{}, 1e-5);
 }
 
 TEST_CASE("attention_mse agrees with the host on a device") {

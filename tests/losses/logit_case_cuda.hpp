@@ -16,12 +16,12 @@ typename logit_case<A, S, U, G>::outcome on_device(const logit_case<A, S, U, G>&
   device_matrix<U> teacher(on, c.teacher, c.rows, c.teacher_columns > 0 ? c.teacher_columns : c.columns, as);
   device_matrix<G> gradient(on, std::vector<G>(c.student.size(), G(A(0))), c.rows, c.columns, as);
   device_copy<A> value(on, std::vector<A>(samples, A(0)));
-  device_copy<A> row_weight(on, c.row_weight), sample_weight(on, c.sample_weight);
+  device_copy<A> row_weight(on, c.row_weight), scores(on, c.scores), sample_weight(on, c.sample_weight);
   device_copy<std::int32_t> row_sample(on, c.row_sample), labels(on, c.labels);
 
   const limbeck::signals<const S, cuda> s{student.all(), row_sample.all(), c.valid_classes};
   const limbeck::signals<const U, cuda> t{teacher.all(), row_sample.all(), c.valid_classes};
-  const limbeck::targets<A, cuda> given{labels.all(), {}, row_weight.all()};
+  const limbeck::targets<A, cuda> given{labels.all(), scores.all(), row_weight.all()};
   limbeck::sink<A, cuda, G> out{value.all()};
   if (c.gradient_wanted) out.gradient.logits = gradient.all();
   out.weight = sample_weight.all();

@@ -6,6 +6,8 @@
 namespace limbeck_test {
 
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss) { return c(loss); }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss) {
   return c(loss);
 }

@@ -4,6 +4,8 @@
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/regression_mse.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
@@ -11,6 +13,8 @@
 namespace limbeck_test {
 
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
 /// hidden_mse with the projection, whose gradients it adds to.

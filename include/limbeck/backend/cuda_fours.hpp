@@ -52,7 +52,7 @@ template <class T>
   return m.data() + r * m.stride(0) + c;
 }
 
-inline constexpr int threads_of_fours = 256;
+inline constexpr unsigned threads_of_fours = 256;
 
 /// Calls body(row, first column, columns here, arguments...) for every four columns of every row; the last ones of a
 /// row may be fewer.
@@ -72,11 +72,11 @@ __global__ void __launch_bounds__(threads_of_fours)
 template <class Body, class... Arguments>
 void for_fours(const cuda_executor& on, const char* what, index rows, index columns, const Body& body,
                const Arguments&... arguments) {
-  const index fours = rows * ((columns + 3) / 4), warps = (fours + 31) / 32;
-  const index threads = warps < threads_of_fours / 32 ? 32 * warps : threads_of_fours;
+  const index fours = rows * ((columns + 3) / 4);
+  const unsigned threads = threads_for(fours, threads_of_fours);
   if (fours == 0) return;
-  launch(on, what, {blocks_for((fours + threads - 1) / threads), static_cast<unsigned>(threads)},
-         fours_kernel<Body, Arguments...>, rows, columns, body, arguments...);
+  launch(on, what, {blocks_for((fours + threads - 1) / threads), threads}, fours_kernel<Body, Arguments...>, rows,
+         columns, body, arguments...);
 }
 
 }  // namespace limbeck

@@ -19,6 +19,13 @@ struct launch_shape {
   return static_cast<unsigned>(count < most ? count : most);
 }
 
+/// Threads of a block that has `count` things to do side by side: whole warps, at most `most`.
+[[nodiscard]] inline unsigned threads_for(index count, unsigned most) {
+  constexpr index warp = 32;
+  const index wanted = (count + warp - 1) / warp * warp;
+  return wanted < warp ? warp : wanted < static_cast<index>(most) ? static_cast<unsigned>(wanted) : most;
+}
+
 /// The shared memory that a block gets without being asked for more.
 inline constexpr std::size_t shared_bytes_of_every_block = 48 * 1024;
 

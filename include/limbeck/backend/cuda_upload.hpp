@@ -42,8 +42,8 @@ class cuda_upload {
   template <bool Launches>
   void send(const basic_cuda_executor<Launches>& on, std::byte* to, index bytes) {
     const piece& p = pieces_[turn_];
-    throw_on_failure(
-        cudaMemcpyAsync(to, p.data, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice, on.stream), "upload");
+    throw_on_failure(cudaMemcpyAsync(to, p.data, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice, on.stream),
+                     "upload");
     throw_on_failure(cudaEventRecord(p.sent, on.stream), "upload: cudaEventRecord");
     turn_ = 1 - turn_;
   }

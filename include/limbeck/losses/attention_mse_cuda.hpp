@@ -60,7 +60,7 @@ void attention_mse_layer(cuda, const cuda_executor& on, mask_mode mode, index co
   const sample_factors<A, cuda> factors = factors_of(out, 1 / share);
   const cuda_workspace<A> parts(on, slice_room(rows.extent(0)));
   const auto add_up = [&](const auto& body) {
-    add_up_samples(on, "attention_mse", rows.extent(0), body, parts.data(), out.value);
+    add_up_samples(on, "attention_mse", rows.extent(0), slice_threads, body, parts.data(), out.value);
   };
   if (mode == mask_mode::tinybert_zeroing)
     add_up(squared_maps<true, A, S, U, G>{mode, rows, factors, maps});

@@ -78,7 +78,7 @@ void compare_states(cuda, const cuda_executor& on, const Compare& compare, const
   expects_to_add(compare.how);
   const state_samples<A> samples{mode, rows, teacher_rows, factors_of(out, count)};
   const cuda_workspace<A> parts(on, slice_room(rows.extent(0)));
-  add_up_samples(on, "states", rows.extent(0),
+  add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
                  squared_states<typename Compare::difference, A, S, U, G>{samples, student, teacher, gradient},
                  parts.data(), out.value);
 }
@@ -101,9 +101,9 @@ void compare_states(cuda, const cuda_executor& on, const Compare& compare, const
   A* const slices = dy.data() + dy.count();
   ops::fill(on, A(0), h);
   ops::fill(on, A(0), dy);
-  add_up_samples(on, "states", rows.extent(0), counted_rows_copy<A>{samples, student, h}, slices, {});
+  add_up_samples(on, "states", rows.extent(0), mine, counted_rows_copy<A>{samples, student, h}, slices, {});
   ops::linear(on, read_only(h), p.weight, p.bias, y);
-  add_up_samples(on, "states", rows.extent(0),
+  add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
                  squared_states<typename Compare::difference, A, A, U, A>{samples, y, teacher, dy}, slices, out.value);
   ops::linear_backward(on, read_only(h), p.weight, read_only(dy), p.weight_gradient, p.bias_gradient, gradient, true);
 }

@@ -3,6 +3,7 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/logits_gap.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
@@ -21,8 +22,7 @@ struct logits_mse_group {
         factor = groups[0].template factors<Layout>() * V(A(2) / temperature);
     long_sum<V> squares;
     for (index k = 0; k < student.count(); ++k) {
-      const V z = student[k], zt = scale * teacher[k];
-      const V d = where(z == zt, V(0), z - zt) * inverse;  // equal infinities agree
+      const V d = logits_gap(student[k], scale * teacher[k], inverse);
       squares.add(d * d);
       if (!rows.gradients.empty()) gradient.add(k, factor * d);
     }

@@ -33,14 +33,16 @@ __global__ void __launch_bounds__(slice_threads) add_slices_kernel(const A* part
 [[nodiscard]] constexpr index slice_room(index samples) { return samples * slices_of_sample; }
 
 /// Queues values(sample) += the sum over its slices of body(sample, slice), which each thread of a block returns its
-/// part of; `values` may be empty, where the body has work of its own to do. `parts`: slice_room(samples).
+/// part of; `values` may be empty, where the body has work of its own to do. `side_by_side`: how much of a slice
+/// threads do at one time. `parts`: slice_room(samples).
 template <class A, class Body>
-void add_up_samples(const cuda_executor& on, const char* what, index samples, const Body& body, A* parts,
-                    view<A, 1, cuda> values) {
-  launch(on, what, {blocks_for(samples * slices_of_sample), slice_threads}, sample_slices_kernel<A, Body>, samples,
-         body, parts);
+void add_up_samples(const cuda_executor& on, const char* what, index samples, index side_by_side, const Body& body,
+                    A* parts, view<A, 1, cuda> values) {
+  launch(on, what, {blocks_for(samples * slices_of_sample), threads_for(side_by_side, slice_threads)},
+         sample_slices_kernel<A, Body>, samples, body, parts);
   if (values.empty()) return;
-  launch(on, what, {blocks_for((samples + slice_threads - 1) / slice_threads), slice_threads}, add_slices_kernel<A>,
+  const unsigned threads = threads_for(samples, slice_threads);
+  launch(on, what, {blocks_for((samples + threads - 1) / threads), threads}, add_slices_kernel<A>,
          static_cast<const A*>(parts), values);
 }
 

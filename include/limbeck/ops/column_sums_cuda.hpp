@@ -8,16 +8,16 @@
 
 namespace limbeck::ops::detail {
 
-inline constexpr unsigned threads_of_columns = 128;
+inline constexpr unsigned most_threads_of_columns = 128;
 inline constexpr index rows_of_share = 64;
 
 /// partial[share, c] = the sum of terms.at(r, c) over the rows of the share.
 template <class Terms>
-__global__ void __launch_bounds__(threads_of_columns)
+__global__ void __launch_bounds__(most_threads_of_columns)
     share_sums_kernel(Terms terms, index rows, index columns, index blocks, typename Terms::sum* partial) {
   const index shares = (rows + rows_of_share - 1) / rows_of_share;
   for (index b = blockIdx.x; b < shares * blocks; b += gridDim.x) {
-    const index share = b / blocks, c = (b - share * blocks) * threads_of_columns + threadIdx.x;
+    const index share = b / blocks, c = (b - share * blocks) * blockDim.x + threadIdx.x;
     if (c >= columns) continue;
     const index begin = share * rows_of_share, end = begin + rows_of_share < rows ? begin + rows_of_share : rows;
     typename Terms::sum total{};
@@ -27,10 +27,10 @@ __global__ void __launch_bounds__(threads_of_columns)
 }
 /// terms.add(c, the sum over the shares).
 template <class Terms>
-__global__ void __launch_bounds__(threads_of_columns)
+__global__ void __launch_bounds__(most_threads_of_columns)
     add_share_sums_kernel(Terms terms, index shares, index columns, const typename Terms::sum* partial) {
-  const index step = static_cast<index>(gridDim.x) * threads_of_columns;
-  for (index c = static_cast<index>(blockIdx.x) * threads_of_columns + threadIdx.x; c < columns; c += step) {
+  const index step = static_cast<index>(gridDim.x) * blockDim.x;
+  for (index c = static_cast<index>(blockIdx.x) * blockDim.x + threadIdx.x; c < columns; c += step) {
     typename Terms::sum total{};
     for (index share = 0; share < shares; ++share) total += partial[share * columns + c];
     terms.add(c, total);
@@ -42,11 +42,12 @@ template <class Terms>
 void sum_columns(const cuda_executor& on, const char* what, index rows, index columns, const Terms& terms) {
   if (rows == 0 || columns == 0) return;
   const index shares = (rows + rows_of_share - 1) / rows_of_share;
-  const index blocks = (columns + threads_of_columns - 1) / threads_of_columns;
+  const unsigned threads = threads_for(columns, most_threads_of_columns);
+  const index blocks = (columns + threads - 1) / threads;
   const cuda_workspace<typename Terms::sum> partial(on, shares * columns);
-  launch(on, what, {blocks_for(shares * blocks), threads_of_columns}, share_sums_kernel<Terms>, terms, rows, columns,
-         blocks, partial.data());
-  launch(on, what, {blocks_for(blocks), threads_of_columns}, add_share_sums_kernel<Terms>, terms, shares, columns,
+  launch(on, what, {blocks_for(shares * blocks), threads}, share_sums_kernel<Terms>, terms, rows, columns, blocks,
+         partial.data());
+  launch(on, what, {blocks_for(blocks), threads}, add_share_sums_kernel<Terms>, terms, shares, columns,
          static_cast<const typename Terms::sum*>(partial.data()));
 }
 

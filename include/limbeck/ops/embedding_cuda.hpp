@@ -56,8 +56,8 @@ inline constexpr unsigned threads_of_chains = 128;
 template <class Id>
 __global__ void __launch_bounds__(threads_of_chains)
     chain_rows_kernel(view<const Id, 1, cuda> ids, std::int32_t* next, std::int32_t* has_former) {
-  const index count = ids.extent(0), step = static_cast<index>(gridDim.x) * threads_of_chains;
-  for (index i = static_cast<index>(blockIdx.x) * threads_of_chains + threadIdx.x; i < count; i += step) {
+  const index count = ids.extent(0), step = static_cast<index>(gridDim.x) * blockDim.x;
+  for (index i = static_cast<index>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
     index j = i + 1;
     while (j < count && ids(j) != ids(i)) ++j;
     next[i] = j < count ? static_cast<std::int32_t>(j) : -1;
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(threads_of_chains)
   for (index i = blockIdx.x; i < dy.extent(0); i += gridDim.x) {
     const std::int32_t id = ids(i);
     if (has_former[i] != 0 || id == skip || id < 0 || id >= dtable.extent(0)) continue;
-    for (index c = threadIdx.x; c < dy.extent(1); c += threads_of_chains) {
+    for (index c = threadIdx.x; c < dy.extent(1); c += blockDim.x) {
       T sum = dtable(id, c);
       for (std::int32_t j = static_cast<std::int32_t>(i); j >= 0; j = next[j]) sum += dy(j, c);
       dtable(id, c) = sum;
@@ -94,10 +94,11 @@ void scatter(cuda, const cuda_executor& on, view<const T, 2, cuda> dy, view<cons
   std::int32_t *const next = chains.data(), *const has_former = next + rows;
   const view<std::int32_t, 2, cuda> former(has_former, 1, rows);
   fill_rows(cuda{}, on, std::int32_t{0}, former);
-  launch(on, "scatter_rows", {blocks_for((rows + threads_of_chains - 1) / threads_of_chains), threads_of_chains},
-         chain_rows_kernel<std::int32_t>, ids, next, has_former);
-  launch(on, "scatter_rows", {blocks_for(rows), threads_of_chains}, add_chains_kernel<T>, dy, ids, dtable, skip,
-         static_cast<const std::int32_t*>(next), static_cast<const std::int32_t*>(has_former));
+  const unsigned threads = threads_for(rows, threads_of_chains);
+  launch(on, "scatter_rows", {blocks_for((rows + threads - 1) / threads), threads}, chain_rows_kernel<std::int32_t>,
+         ids, next, has_former);
+  launch(on, "scatter_rows", {blocks_for(rows), threads_for(dy.extent(1), threads_of_chains)}, add_chains_kernel<T>, dy,
+         ids, dtable, skip, static_cast<const std::int32_t*>(next), static_cast<const std::int32_t*>(has_former));
 }
 
 }  // namespace limbeck::ops::detail

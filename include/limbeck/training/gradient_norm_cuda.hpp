@@ -47,8 +47,9 @@ void norm_of(const cuda_executor& on, view<const T, 1, cuda> x, view<double, 1, 
   const index shares = (x.extent(0) + detail::norm_share - 1) / detail::norm_share;
   const cuda_workspace<double> room(on, shares);
   const view<double, 1, cuda> sums(room.data(), shares);
-  launch(on, "norm_of", {blocks_for(shares), detail::norm_threads}, detail::square_sums_kernel<T>, x, sums);
-  launch(on, "norm_of", {1, detail::norm_threads}, detail::root_of_sums_kernel<double>,
+  launch(on, "norm_of", {blocks_for(shares), threads_for(x.extent(0), detail::norm_threads)},
+         detail::square_sums_kernel<T>, x, sums);
+  launch(on, "norm_of", {1, threads_for(shares, detail::norm_threads)}, detail::root_of_sums_kernel<double>,
          view<const double, 1, cuda>(sums), norm);
 }
 

@@ -1,0 +1,56 @@
+// Squared differences of class scores, and of a regressor's outputs from their targets, on a device.
+#pragma once
+
+#include "limbeck/losses/logit_rows_cuda.hpp"
+#include "limbeck/losses/logits_gap.hpp"
+
+namespace limbeck::detail {
+
+template <class A>
+struct logits_mse_row {
+  A temperature, teacher_scale;
+
+  [[nodiscard]] __device__ bool counts(index) const { return true; }
+
+  template <class S, class U, class G>
+  __device__ A operator()(const logit_rows<S, U, A, cuda, G>& rows, index row, A factor, unsigned char*) const {
+    const device_row<A, S> student(rows.student, row, nullptr);
+    const device_row<A, U> teacher(rows.teacher, row, nullptr);
+    const A inverse = A(1) / temperature;
+    A sum = 0;
+    for (index c = threadIdx.x; c < rows.classes; c += blockDim.x) {
+      const A d = logits_gap(student[c], teacher_scale * teacher[c], inverse);
+      sum += d * d;
+      if (!rows.gradients.empty()) add_to_gradient(rows, row, c, A(2) * factor * inverse * d);
+    }
+    return block_joined(sum, summed_up{});
+  }
+};
+
+template <class A, class S, class U, class G>
+void logits_mse_rows(cuda, const cuda_executor& on, A temperature, A teacher_scale,
+                     const logit_rows<S, U, A, cuda, G>& rows) {
+  launch_rows(on, "logits_mse", logits_mse_row<A>{temperature, teacher_scale}, rows, 0);
+}
+
+template <class A>
+struct regression_row {
+  view<const A, 1, cuda> scores;
+
+  [[nodiscard]] __device__ bool counts(index) const { return true; }
+
+  template <class S, class G>
+  __device__ A operator()(const logit_rows<S, S, A, cuda, G>& rows, index row, A factor, unsigned char*) const {
+    const A error = static_cast<A>(rows.student(row, 0)) - scores(row);
+    if (threadIdx.x == 0 && !rows.gradients.empty()) add_to_gradient(rows, row, 0, A(2) * factor * error);
+    return error * error;
+  }
+};
+
+template <class A, class S, class G>
+void regression_rows(cuda, const cuda_executor& on, const view<const A, 1, cuda>& scores,
+                     const logit_rows<S, S, A, cuda, G>& rows) {
+  launch_rows(on, "regression_mse", regression_row<A>{scores}, rows, 0);
+}
+
+}  // namespace limbeck::detail
