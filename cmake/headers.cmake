@@ -76,6 +76,7 @@ set(
   losses/cross_entropy_cpu.hpp
   losses/decoupled.hpp
   losses/decoupled_cpu.hpp
+  losses/directions.hpp
   losses/directions_cpu.hpp
   losses/dist_kd.hpp
   losses/dist_kd_cpu.hpp
@@ -86,6 +87,7 @@ set(
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
   losses/in_batch.hpp
+  losses/label_or_not.hpp
   losses/label_rows.hpp
   losses/layer_alikeness.hpp
   losses/layer_attention.hpp
@@ -102,8 +104,10 @@ set(
   losses/margin_mse.hpp
   losses/margin_mse_cpu.hpp
   losses/matched_rows.hpp
+  losses/moments.hpp
   losses/objective.hpp
   losses/patience.hpp
+  losses/patience_cpu.hpp
   losses/projection.hpp
   losses/regression_mse.hpp
   losses/relational.hpp
@@ -113,6 +117,7 @@ set(
   losses/representation.hpp
   losses/representation_cpu.hpp
   losses/reweighted.hpp
+  losses/row_divergence.hpp
   losses/row_groups_cpu.hpp
   losses/row_output.hpp
   losses/row_output_cpu.hpp
@@ -373,13 +378,20 @@ set(
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
   backend/cuda_upload.hpp
+  losses/attention_kl_cuda.hpp
   losses/attention_mse_cuda.hpp
+  losses/compared_rows_cuda.hpp
   losses/cross_entropy_cuda.hpp
+  losses/decoupled_cuda.hpp
+  losses/directions_cuda.hpp
   losses/hidden_states_cuda.hpp
   losses/logit_rows_cuda.hpp
   losses/logits_mse_cuda.hpp
+  losses/map_rows_cuda.hpp
+  losses/patience_cuda.hpp
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
+  losses/standardised_mse_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp
   ops/attention_backward_cuda.hpp

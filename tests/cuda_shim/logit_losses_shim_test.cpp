@@ -5,16 +5,36 @@
 
 namespace {
 
-const auto host = [](const auto& c, const auto& loss) { return c(loss); };
+using limbeck_test::on_this_host;
 
 TEST_CASE("the CUDA kernel of cross_entropy agrees with the host's") {
-  limbeck_test::check_cross_entropy<double>(host, 1e-12);
-  limbeck_test::check_cross_entropy<float>(host, 4e-6);
+  limbeck_test::check_cross_entropy<double>(on_this_host, 1e-12);
+  limbeck_test::check_cross_entropy<float>(on_this_host, 4e-6);
 }
 
 TEST_CASE("the CUDA kernels of logits_mse and regression_mse agree with the host's") {
-  limbeck_test::check_squared_logits<double>(host, 1e-12);
-  limbeck_test::check_squared_logits<float>(host, 4e-6);
+  limbeck_test::check_squared_logits<double>(on_this_host, 1e-12);
+  limbeck_test::check_squared_logits<float>(on_this_host, 4e-6);
+}
+
+TEST_CASE("the CUDA kernels of decoupled_kd and normalised_kd agree with the host's") {
+  limbeck_test::check_label_apart<double>(on_this_host, 1e-11);
+  limbeck_test::check_label_apart<float>(on_this_host, 1e-5);
+}
+
+TEST_CASE("the CUDA kernel of standardised_logits_mse agrees with the host's") {
+  limbeck_test::check_standardised<double>(on_this_host, 1e-12);
+  limbeck_test::check_standardised<float>(on_this_host, 1e-5);
+}
+
+TEST_CASE("CUDA kernels write a gradient that holds anything, without reading it") {
+  limbeck_test::check_written(limbeck::cross_entropy{});
+  limbeck_test::check_written(limbeck::soft_target_kl{});
+  limbeck_test::check_written(limbeck::soft_target_reverse_kl{});
+  limbeck_test::check_written(limbeck::logits_mse{});
+  limbeck_test::check_written(limbeck::standardised_logits_mse{});
+  limbeck_test::check_written(limbeck::decoupled_kd{});
+  limbeck_test::check_written(limbeck::normalised_kd{});
 }
 
 TEST_CASE("a label that is no class gives the CUDA kernel of cross_entropy NaN and no gradient") {

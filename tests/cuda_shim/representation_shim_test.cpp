@@ -6,10 +6,9 @@
 
 namespace {
 
+using limbeck_test::on_this_host;
 using limbeck_test::placed_projection;
 using limbeck_test::representation_case;
-
-const auto host = [](const auto& c, const auto& loss) { return c(loss); };
 
 template <class A>
 auto projected(const representation_case<A>& c, placed_projection<A, limbeck::cpu>& projection) {
@@ -18,14 +17,24 @@ auto projected(const representation_case<A>& c, placed_projection<A, limbeck::cp
 }
 
 TEST_CASE("CUDA kernels of attention_mse agree with the host, with what counts as 0 and without") {
-  limbeck_test::check_attention_mse<double>(host);
-  limbeck_test::check_attention_mse<float>(host);
+  limbeck_test::check_attention_mse<double>(on_this_host);
+  limbeck_test::check_attention_mse<float>(on_this_host);
+}
+
+TEST_CASE("CUDA kernels of attention_kl agree with the host, on scores and on probabilities") {
+  limbeck_test::check_attention_kl<double>(on_this_host);
+  limbeck_test::check_attention_kl<float>(on_this_host);
 }
 
 TEST_CASE("CUDA kernels of hidden_mse agree with the host, and so do their projections") {
-  limbeck_test::check_hidden_mse<double>(host);
-  limbeck_test::check_hidden_mse<float>(host);
+  limbeck_test::check_hidden_mse<double>(on_this_host);
+  limbeck_test::check_hidden_mse<float>(on_this_host);
   limbeck_test::check_projected_mse<double>([](const auto& c, auto& p) { return projected(c, p); });
+}
+
+TEST_CASE("CUDA kernels of cosine_loss and patience agree with the host") {
+  limbeck_test::check_directions<double>(on_this_host);
+  limbeck_test::check_directions<float>(on_this_host);
 }
 
 TEST_CASE("means of heads and written gradients are refused on a device") {

@@ -1,8 +1,5 @@
 // The soft-target kernels of CUDA on the processor: against the loss cases, the host's kernels and the textbook.
-#include "cuda_shim.hpp"
-
-// Before soft_target.hpp, which looks for the kernels of its own compiler only.
-#include "limbeck/losses/soft_target_cuda.hpp"
+#include "shimmed_losses.hpp"
 
 #include "golden/loss_case.hpp"
 #include "losses/soft_target_device_cases.hpp"
@@ -17,9 +14,8 @@ using limbeck_test::device_layout;
 using limbeck_test::logit_case;
 using limbeck_test::loss_case;
 using limbeck_test::on_device;
+using limbeck_test::on_this_host;
 using limbeck_test::tensor;
-
-const auto host = [](const auto& c, const auto& loss) { return c(loss); };
 
 // --- Loss cases ------------------------------------------------------------------------------------------------------
 
@@ -91,28 +87,28 @@ TEST_CASE("loss_cases: the CUDA kernel of soft_target, in float", "[golden]") { 
 
 TEST_CASE("the CUDA kernel of soft_target agrees with the host's for any number of classes") {
   for (const limbeck::index classes : limbeck_test::numbers_of_classes(1000)) {
-    check_both_directions(limbeck_test::rows_of_samples<double, double>(classes), 2.0, 1e-12, host);
-    check_both_directions(limbeck_test::rows_of_samples<float, float>(classes), 0.5, 2e-6, host);
+    check_both_directions(limbeck_test::rows_of_samples<double, double>(classes), 2.0, 1e-12, on_this_host);
+    check_both_directions(limbeck_test::rows_of_samples<float, float>(classes), 0.5, 2e-6, on_this_host);
   }
 }
 
 TEST_CASE("the CUDA kernel of soft_target reads rows that do not fit on chip from where they lie") {
   auto c = limbeck_test::rows_of_samples<float, float>(6000);
   REQUIRE(c.valid_classes * limbeck::index{2 * sizeof(float)} > 44 * 1024);
-  check_both_directions(c, 1.0, 4e-6, host, {.column_step = 2, .row_gap = 1});
+  check_both_directions(c, 1.0, 4e-6, on_this_host, {.column_step = 2, .row_gap = 1});
 }
 
 TEST_CASE("the CUDA kernel of soft_target follows strides, and writes nothing beside the gradient") {
   for (const device_layout as : {device_layout{1, 5}, device_layout{3, 0}, device_layout{2, 7}}) {
-    check_both_directions(limbeck_test::rows_of_samples<double, double>(40), 1.0, 1e-12, host, as);
-    check_both_directions(limbeck_test::rows_of_samples<float, float>(300), 4.0, 2e-6, host, as);
+    check_both_directions(limbeck_test::rows_of_samples<double, double>(40), 1.0, 1e-12, on_this_host, as);
+    check_both_directions(limbeck_test::rows_of_samples<float, float>(300), 4.0, 2e-6, on_this_host, as);
   }
 }
 
 TEST_CASE("the CUDA kernel of soft_target keeps the digits of rows that nearly agree") {
   for (const limbeck::index classes : {2, 33, 300}) {
-    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 1e-3), 1.0, 1e-3, host, {}, 0.0);
-    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 0.2), 1.0, 1e-5, host, {}, 0.0);
+    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 1e-3), 1.0, 1e-3, on_this_host, {}, 0.0);
+    check_both_directions(limbeck_test::near_equal_rows<float>(classes, 0.2), 1.0, 1e-5, on_this_host, {}, 0.0);
   }
   auto same = limbeck_test::near_equal_rows<float>(50, 0);
   const auto got = on_device(same, limbeck::soft_target_kl{});
@@ -174,7 +170,7 @@ TEST_CASE("the CUDA kernel of soft_target sums the rows of one long sample") {
   c.student = limbeck_test::random_numbers<double>(300, -1, 1, 5);
   c.teacher = limbeck_test::random_numbers<double>(300, -1, 1, 6);
   c.row_sample.assign(150, 0);
-  check_both_directions(c, 1.0, 1e-13, host);
+  check_both_directions(c, 1.0, 1e-13, on_this_host);
   c.rows = 0;
   c.student.clear(), c.teacher.clear(), c.row_sample.clear();
   CHECK(on_device(c, limbeck::soft_target_kl{}).value.empty());  // no row: nothing is launched

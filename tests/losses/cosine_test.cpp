@@ -18,7 +18,6 @@ using limbeck_test::representation_case;
 
 static_assert(loss_policy<cosine_loss<>, cpu_executor<>>);
 static_assert(loss_policy<cosine_loss<>, cpu_executor<>, bfloat16, float, float>);
-static_assert(!loss_policy<cosine_loss<>, basic_cuda_executor<true>>);
 static_assert(cosine_loss{}.reads == signal::hidden);
 
 // Samples of up to `longest` tokens, one layer a side.

@@ -25,9 +25,28 @@ TEST_CASE("logits_mse and regression_mse agree with the host on a device") {
   limbeck_test::check_squared_logits<float>(on_host{}, 1e-5);
 }
 
+TEST_CASE("decoupled_kd, normalised_kd and standardised_logits_mse agree with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_label_apart<float>(on_host{}, 2e-5);
+  limbeck_test::check_standardised<float>(on_host{}, 2e-5);
+  limbeck_test::check_written(limbeck::cross_entropy{});
+  limbeck_test::check_written(limbeck::soft_target_kl{});
+  limbeck_test::check_written(limbeck::decoupled_kd{});
+}
+
+TEST_CASE("cosine_loss and patience agree with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_directions<float>(on_host{});
+}
+
 TEST_CASE("attention_mse agrees with the host on a device") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_attention_mse<float>(on_host{});
+}
+
+TEST_CASE("attention_kl agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_attention_kl<float>(on_host{});
 }
 
 TEST_CASE("hidden_mse agrees with the host on a device, projected and not") {

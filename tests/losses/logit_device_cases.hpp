@@ -10,8 +10,11 @@
 
 #include "catch.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/soft_target.hpp"
+#include "limbeck/losses/standardised_mse.hpp"
 #include "losses/logit_case_cuda.hpp"
 
 namespace limbeck_test {
@@ -31,12 +34,13 @@ logit_case<A> labelled_rows(index classes) {
   return c;
 }
 
-/// max |got - want|; infinite where they have different lengths.
+/// max |got - want| / max(1, |want|); infinite where they have different lengths.
 template <class A>
 double furthest(const std::vector<A>& got, const std::vector<A>& want) {
   double worst = got.size() == want.size() ? 0 : INFINITY;
   for (std::size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
-    const double here = std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i]));
+    const auto wish = static_cast<double>(want[i]);
+    const double here = std::abs(static_cast<double>(got[i]) - wish) / std::max(1.0, std::abs(wish));
     worst = here <= worst ? worst : here;  // NaN is far
   }
   return worst;
@@ -76,11 +80,46 @@ void check_squared_logits(const Host& host, double tolerance) {
   check_rows(regressor, limbeck::regression_mse{}, host, tolerance);
 }
 
+template <class A, class Host>
+void check_label_apart(const Host& host, double tolerance) {
+  for (const index classes : {2, 3, 33, 300, 9000}) {
+    INFO(classes << " classes");
+    const logit_case<A> c = labelled_rows<A>(classes);
+    check_rows(c, limbeck::decoupled_kd{.temperature = 2, .alpha = 0.5, .beta = 3}, host, tolerance);
+    check_rows(c, limbeck::normalised_kd{.temperature = 2}, host, tolerance);
+  }
+}
+
+template <class A, class Host>
+void check_standardised(const Host& host, double tolerance) {
+  for (const index classes : {2, 3, 33, 300}) {
+    INFO(classes << " classes");
+    logit_case<A> c = labelled_rows<A>(classes);
+    for (index k = 0; k < classes; ++k) c.student[static_cast<std::size_t>(k)] = 1;  // a row of equal logits
+    c.per.elements = 10;
+    check_rows(c, limbeck::standardised_logits_mse{}, host, tolerance);
+  }
+}
+
+/// A gradient that holds anything is written, zeros where nothing counts.
+template <class Loss>
+void check_written(const Loss& loss) {
+  const logit_case<double> c = labelled_rows<double>(33);
+  const auto added = on_device(c, loss);
+  const auto written = on_device(c, loss, {}, {}, limbeck::gradient_holds::anything);
+  CHECK(furthest(written.value, added.value) == 0);
+  CHECK(furthest(written.gradient, added.gradient) == 0);
+}
+
 /// A label that is no class: NaN for its sample, the others as ever, no gradient for its row.
 inline void check_labels_outside() {
   logit_case<float> c = random_logits<float>(3, 5, 2, 4);
   c.labels = {1, 5, -1};
   const auto got = on_device(c, limbeck::cross_entropy{});
+  const auto apart = on_device(c, limbeck::decoupled_kd{});
+  CHECK(std::isnan(apart.value[1]));
+  CHECK(std::isnan(apart.value[2]));
+  CHECK(std::all_of(apart.gradient.begin() + 5, apart.gradient.end(), [](float x) { return x == 0; }));
   CHECK(std::isfinite(got.value[0]));
   CHECK(std::isnan(got.value[1]));
   CHECK(std::isnan(got.value[2]));

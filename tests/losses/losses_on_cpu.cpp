@@ -8,10 +8,24 @@ namespace limbeck_test {
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss) {
+  return c(loss);
+}
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss) { return c(loss); }
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_kl<>& loss) {
+  return c(loss);
+}
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss) {
   return c(loss);
 }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::cosine_loss<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss) {
   return c(loss);
 }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,

@@ -1,11 +1,16 @@
 // The host's losses for tests that a CUDA compiler translates: it does not see their kernels.
 #pragma once
 
+#include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
+#include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/standardised_mse.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
@@ -15,8 +20,14 @@ namespace limbeck_test {
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_kl<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::cosine_loss<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss);
 /// hidden_mse with the projection, whose gradients it adds to.
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,
                                            placed_projection<float, limbeck::cpu>& projection);

@@ -16,7 +16,6 @@ using limbeck_test::representation_case;
 
 static_assert(loss_policy<patience<>, cpu_executor<>>);
 static_assert(loss_policy<patience<>, cpu_executor<>, bfloat16, float, float>);
-static_assert(!loss_policy<patience<>, basic_cuda_executor<true>>);
 static_assert(patience{}.reads == signal::hidden);
 
 template <class A = double>

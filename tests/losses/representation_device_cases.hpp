@@ -4,8 +4,11 @@
 
 #include "catch.hpp"
 #include "device_memory.hpp"
+#include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
+#include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/patience.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
 
@@ -60,11 +63,41 @@ void check_attention_mse(const Host& host) {
 }
 
 template <class A, class Host>
+void check_attention_kl(const Host& host) {
+  using limbeck::attention_map, limbeck::row_divergence;
+  for (const row_divergence measure : {row_divergence::kl, row_divergence::cross_entropy})
+    for (const attention_map of : {attention_map::scores, attention_map::probabilities})
+      for_random_batches<A>(limbeck::detail::signal_of(of), 3, 3, [&](representation_case<A> c) {
+        if (of == attention_map::probabilities)
+          for (grid* layer : {&c.student[0], &c.teacher[0]})
+            for (double& x : layer->data) x = (std::abs(x) + 0.1) / 4;  // positive is enough
+        const limbeck::attention_kl<> loss{{}, {.of = of, .measure = measure}};
+        device_place device;
+        check_outcome<A>(c.at_place(device, loss), host(c, loss));
+      });
+}
+
+template <class A, class Host>
 void check_hidden_mse(const Host& host) {
   for_random_batches<A>(limbeck::signal::hidden, 33, 33, [&](const representation_case<A>& c) {
     const limbeck::hidden_mse<> loss;
     device_place device;
     check_outcome<A>(c.at_place(device, loss), host(c, loss));
+  });
+}
+
+/// Directions: of every token, and of first ones; rows that agree, nearly or wholly, and one of zeros among them.
+template <class A, class Host>
+void check_directions(const Host& host) {
+  for_random_batches<A>(limbeck::signal::hidden, 33, 33, [&](representation_case<A> c) {
+    for (index k = 0; k < 33; ++k) {
+      c.teacher[0](0, 0, 0, k) = c.student[0](0, 0, 0, k) * (k % 2 == 0 ? 1.0 : 1.01);
+      if (c.sizes.size() > 1) c.student[0](1, 0, 0, k) = 0;
+    }
+    device_place all, first;
+    check_outcome<A>(c.at_place(all, limbeck::cosine_loss<>{}), host(c, limbeck::cosine_loss<>{}));
+    const limbeck::patience loss{limbeck::uniform_mapping{}, limbeck::patience_scale::mean_element};
+    check_outcome<A>(c.at_place(first, loss), host(c, loss));
   });
 }
 

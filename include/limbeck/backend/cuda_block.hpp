@@ -74,4 +74,25 @@ struct summed_up {
   }
 };
 
+/// The threads that work on one row together: those of a block ...
+struct block_team {
+  [[nodiscard]] __device__ static unsigned lane() { return threadIdx.x; }
+  [[nodiscard]] __device__ static unsigned size() { return blockDim.x; }
+  __device__ static void sync() { __syncthreads(); }
+  template <class T, class Join>
+  [[nodiscard]] __device__ static T joined(const T& mine, const Join& join) {
+    return block_joined(mine, join);
+  }
+};
+/// ... or of a warp. Every call is one that all of a team make.
+struct warp_team {
+  [[nodiscard]] __device__ static unsigned lane() { return threadIdx.x % warp_size; }
+  [[nodiscard]] __device__ static unsigned size() { return warp_size; }
+  __device__ static void sync() { __syncwarp(); }
+  template <class T, class Join>
+  [[nodiscard]] __device__ static T joined(const T& mine, const Join& join) {
+    return warp_joined(mine, join);
+  }
+};
+
 }  // namespace limbeck::detail

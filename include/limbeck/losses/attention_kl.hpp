@@ -3,11 +3,16 @@
 
 #include <utility>
 
-#include "limbeck/losses/attention_kl_cpu.hpp"
-#include "limbeck/losses/head_groups_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/map_pairs.hpp"
 #include "limbeck/losses/representation.hpp"
+#include "limbeck/losses/row_divergence.hpp"
 #include "limbeck/mappings/uniform.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/attention_kl_cuda.hpp"
+#else
+#include "limbeck/losses/attention_kl_cpu.hpp"
+#endif
 
 namespace limbeck {
 

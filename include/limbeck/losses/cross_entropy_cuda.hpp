@@ -18,19 +18,23 @@ struct cross_entropy_row {
 
   [[nodiscard]] __device__ bool counts(index row) const { return given(row); }
 
-  template <class S, class G>
-  __device__ A operator()(const logit_rows<S, S, A, cuda, G>& rows, index row, A factor, unsigned char* room) const {
+  template <class Team, class S, class G>
+  __device__ A operator()(Team team, const logit_rows<S, S, A, cuda, G>& rows, index row, A factor,
+                          unsigned char* room) const {
     const std::int32_t label = given.labels(row);
-    if (label < 0 || label >= rows.classes) return static_cast<A>(NAN);
+    if (label < 0 || label >= rows.classes) {
+      clear_fresh(team, rows, row, 0);
+      return static_cast<A>(NAN);
+    }
     const device_row<A, S> logits(rows.student, row, reinterpret_cast<S*>(room));
     running_softmax<A> softmax = running_softmax<A>::none();
-    for (index c = threadIdx.x; c < rows.classes; c += blockDim.x) softmax.add(logits.first(c), A(1));
-    softmax = block_joined(softmax, [](const running_softmax<A>& a, const running_softmax<A>& b) {
+    for (index c = team.lane(); c < rows.classes; c += team.size()) softmax.add(logits.first(c), A(1));
+    softmax = team.joined(softmax, [](const running_softmax<A>& a, const running_softmax<A>& b) {
       return running_softmax<A>::joined(a, b, A(1));
     });
     const A onto_label = A(1) - smoothing, onto_each = smoothing / static_cast<A>(rows.classes);
     A value = 0;  // of the classes that are this thread's
-    for (index c = threadIdx.x; c < rows.classes; c += blockDim.x) {
+    for (index c = team.lane(); c < rows.classes; c += team.size()) {
       const A z = logits[c] - softmax.top;
       if (c == label) value -= onto_label * z;
       if (smoothing != A(0)) value -= onto_each * z;
@@ -38,14 +42,14 @@ struct cross_entropy_row {
       const A target = onto_each + (c == label ? onto_label : A(0));
       add_to_gradient(rows, row, c, factor * (exp(z) / softmax.sum - target));
     }
-    return log(softmax.sum) + block_joined(value, summed_up{});
+    return log(softmax.sum) + team.joined(value, summed_up{});
   }
 };
 
 template <class A, class S, class G>
 void cross_entropy_rows(cuda, const cuda_executor& on, const label_rows<cuda>& given, A smoothing,
                         const logit_rows<S, S, A, cuda, G>& rows) {
-  expects_rows("cross_entropy", "labels", given.labels.extent(0), rows.count());
+  expects_labels("cross_entropy", rows, given);
   launch_rows(on, "cross_entropy", cross_entropy_row<A>{given, smoothing}, rows, room_of_row<S>(rows.classes));
 }
 

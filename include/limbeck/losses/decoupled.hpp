@@ -2,9 +2,12 @@
 #pragma once
 
 #include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/label_or_not.hpp"
 #include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_rows.hpp"
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include "limbeck/losses/decoupled_cuda.hpp"
+#else
 #include "limbeck/losses/decoupled_cpu.hpp"
 #endif
 
@@ -15,7 +18,8 @@ namespace limbeck {
 /// both of softmax(logits / temperature), divided by the caller's count of `over`. With beta = 1 - the teacher's
 /// probability of the label, and alpha = 1, it is soft_target_kl. Logits: [rows, classes], two classes at least;
 /// labels: [rows]. Rows whose label is ignore_index, or whose weight is 0, are skipped. Throws contract_error where
-/// shapes differ, temperature <= 0, or a label is neither a class nor ignore_index.
+/// shapes differ, temperature <= 0, or, on the host, a label is neither a class nor ignore_index (on a device such a
+/// row's value is NaN).
 struct decoupled_kd {
   static constexpr signal_set reads = signal::logits;
   double temperature = 4, alpha = 1, beta = 8;
@@ -32,7 +36,7 @@ struct decoupled_kd {
     const auto number = [](double x) { return static_cast<A>(x); };
     detail::decoupled_rows(
         backend_of<E>{}, on, "decoupled_kd",
-        detail::decoupled_terms<A, forward_kl>{
+        detail::decoupled_terms<A, forward_kl, backend_of<E>>{
             {given.labels, ignore_index}, number(temperature), number(alpha), number(beta), {}},
         detail::with_gradient(detail::rows_of_both("decoupled_kd", student, teacher, given, out, factor), before));
   }
@@ -60,7 +64,7 @@ struct normalised_kd {
     };
     detail::teacher_weighted_rows(backend_of<E>{}, on, "normalised_kd", labels, detail::with_gradient(rows(1), before));
     detail::decoupled_rows(backend_of<E>{}, on, "normalised_kd",
-                           detail::decoupled_terms<A, soft_label_cross_entropy>{
+                           detail::decoupled_terms<A, soft_label_cross_entropy, backend_of<E>>{
                                labels, static_cast<A>(temperature), A(0), static_cast<A>(gamma), {}},
                            rows(temperature * temperature));
   }

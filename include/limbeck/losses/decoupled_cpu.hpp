@@ -3,54 +3,16 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/compared_rows_cpu.hpp"
-#include "limbeck/losses/divergences.hpp"
-#include "limbeck/losses/label_rows.hpp"
+#include "limbeck/losses/label_or_not.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 
-/// The label against all other classes together, as a distribution over two.
-template <class T>
-struct label_or_not {
-  compared<T> label, others;
-
-  /// By the label's log-odds in student and teacher, and their difference, which is right where they nearly agree.
-  LIMBECK_HD static label_or_not of(const T& student_odds, const T& teacher_odds, const T& difference) {
-    label_or_not both;
-    take_side(student_odds, both.label.student, both.label.log_student, both.others.student, both.others.log_student);
-    take_side(teacher_odds, both.label.teacher, both.label.log_teacher, both.others.teacher, both.others.log_teacher);
-    const T d = where(both.label.student + both.label.teacher == T(0), T(0), difference);
-    const auto more = d > T(0);  // of the label in the student
-    const T scale = log1p(where(more, both.others.teacher, both.label.teacher) * expm1(-abs(d)));
-    both.label.log_ratio = where(more, -scale, d - scale);
-    const T of_others = where(more, -d - scale, -scale);
-    both.others.log_ratio = where(is_finite(d), of_others, both.others.log_student - both.others.log_teacher);
-    return both;
-  }
-
- private:
-  LIMBECK_HD static void take_side(const T& odds, T& label, T& log_label, T& others, T& log_others) {
-    const T less = exp(-abs(odds)), log_sum = log1p(less), larger = T(1) / (T(1) + less);
-    label = where(odds > T(0), larger, less * larger);
-    others = where(odds > T(0), less * larger, larger);
-    log_label = min(odds, T(0)) - log_sum;
-    log_others = min(-odds, T(0)) - log_sum;
-  }
-};
-
-/// of_label * KL of label_or_not + of_others * the divergence of the other classes' distributions.
-template <class A, class D>
-struct decoupled_terms {
-  label_rows<cpu> given;
-  A temperature, of_label, of_others;
-  D divergence;
-};
-
 /// The sum over the other classes, and its gradient if wanted; `pull` is what a class loses by its share of them.
 struct others_sweep {
   template <int Bytes, class Compared, class A, class D, class Gradient, class V>
-  LIMBECK_HD static void run(const Compared& rows, const decoupled_terms<A, D>& terms, const Gradient& gradient,
+  LIMBECK_HD static void run(const Compared& rows, const decoupled_terms<A, D, cpu>& terms, const Gradient& gradient,
                              bool wanted, const V& factor, const V& pull, V& value) {
     static_assert(D::slope_sum == 0);
     const Gradient to = gradient;
@@ -72,7 +34,7 @@ struct decoupled_group {
   static constexpr bool takes_many = false;
 
   template <class Layout, class Rows, class V, class A, class D>
-  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const decoupled_terms<A, D>& terms,
+  LIMBECK_HD static void run(const Rows& rows, const row_groups<V>& groups, const decoupled_terms<A, D, cpu>& terms,
                              A* const& room) {
     using compared_type = compared_rows<Layout, V>;
     const row_group<V>& group = groups[0];
@@ -87,8 +49,7 @@ struct decoupled_group {
     const auto two =
         label_or_not<V>::of(pair.student_exponent(z) - log(pair.student_sum),
                             pair.teacher_exponent(zt) - log(pair.teacher_sum), pair.apart(z - zt) - pair.drift);
-    const divergence_term<V> of_label = forward_kl{}(two.label);
-    const V pull = V(terms.of_label) * of_label.slope;
+    const V pull = V(terms.of_label) * two.pull();
     const V factor = group.template factors<Layout>() * pair.inverse_temperature;
     const bool wanted = !rows.gradients.empty();
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
@@ -98,7 +59,7 @@ struct decoupled_group {
     if (wanted) gradient.finish();
     if (wanted) add_to_labels(rows, group, terms.given, factor * pull);
     value *= V(terms.of_others);
-    if (terms.of_label != A(0)) value += V(terms.of_label) * (of_label.value + forward_kl{}(two.others).value);
+    if (terms.of_label != A(0)) value += V(terms.of_label) * two.divergence();
     add_values<Layout>(rows, groups, &value);
   }
 };
@@ -118,7 +79,7 @@ struct teacher_weighted_group {
     const V z = logits_of_labels<Layout, V>(rows.student, group, given);
     const V zt = logits_of_labels<Layout, V>(rows.teacher, group, given);
     const V weight = exp(pair.teacher_exponent(zt) - log(pair.teacher_sum));
-    const V value = where(weight > V(0), weight * (log(pair.student_sum) - pair.student_exponent(z)), weight);
+    const V value = weighted_surprise(weight, log(pair.student_sum) - pair.student_exponent(z));
     add_values<Layout>(rows, groups, &value);
     if (rows.gradients.empty()) return;
     const gradient_rows<Layout, V, typename Rows::gradient_type> gradient(
@@ -135,7 +96,8 @@ struct teacher_weighted_group {
 
 struct decoupled_kernel {
   template <int Bytes, class A, class D, class Rows>
-  LIMBECK_HD static void run(const decoupled_terms<A, D>& terms, const Rows& rows, index begin, index end, A* room) {
+  LIMBECK_HD static void run(const decoupled_terms<A, D, cpu>& terms, const Rows& rows, index begin, index end,
+                             A* room) {
     for_row_groups<decoupled_group, simd_of_bytes<A, Bytes>>(rows, begin, end, terms.given, terms, room);
   }
 };
@@ -149,7 +111,7 @@ struct teacher_weighted_kernel {
 struct decoupled_scratch {};
 
 template <class D, class A, class S, class U, class G>
-void decoupled_rows(cpu, const auto& on, const char* loss, const decoupled_terms<A, D>& terms,
+void decoupled_rows(cpu, const auto& on, const char* loss, const decoupled_terms<A, D, cpu>& terms,
                     const logit_rows<S, U, A, cpu, G>& rows) {
   expects_labels(loss, rows, terms.given);
   expects(rows.classes > 1, [&] { return message(loss, ": a class beside the label is needed, there is one class"); });

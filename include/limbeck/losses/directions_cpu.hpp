@@ -3,16 +3,10 @@
 
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/core/view.hpp"
+#include "limbeck/losses/directions.hpp"
 #include "limbeck/losses/row_output_cpu.hpp"
 
 namespace limbeck::detail {
-
-/// half_square: |s / |s| - t / |t||^2 / 2, where a row of zeros stays one: 1 - cos if neither row is one.
-template <class A>
-struct direction_gap {
-  A half_square = 0;
-  bool both = true;  ///< neither row is 0 everywhere, or its squares too small for A
-};
 
 /// s.s, s.t and t.t of two rows.
 template <class V>
@@ -50,20 +44,14 @@ struct direction_kernel {
                              direction_gap<A>& gap) {
     using V = simd_of_bytes<A, Bytes>;
     const row_products<V> of = row_products<V>::of(s, t, width);
-    const A student = horizontal_sum(of.of_student), both = horizontal_sum(of.of_both);
-    const A teacher = horizontal_sum(of.of_teacher);
-    gap.both = student != A(0) && teacher != A(0);
-    if (!gap.both) {
-      gap.half_square = (student != A(0) || teacher != A(0) ? A(0.5) : A(0)) + A(0) * both;  // a NaN stays one
-      if (gradient != nullptr && how != row_output::add)
-        for (index i = 0; i < width; ++i) gradient[i] = G(A(0));
-      return;
-    }
-    const A ratio = sqrt(student) / sqrt(teacher);
-    A apart = A(1) - both / student * ratio;
-    if (!(apart > A(0.125))) apart = A(0.5) * squared_difference<V>(s, t, width, V(ratio)) / student;
-    gap.half_square = apart;
-    if (gradient != nullptr) add_slope<V>(s, t, width, V(ratio), V(apart), V(factor / student), how, gradient);
+    directions<A> here(horizontal_sum(of.of_student), horizontal_sum(of.of_both), horizontal_sum(of.of_teacher));
+    if (here.near()) here.take_difference(squared_difference<V>(s, t, width, V(here.ratio)));
+    gap = here.gap();
+    if (gradient == nullptr) return;
+    if (gap.both)
+      add_slope<V>(s, t, width, V(here.ratio), V(here.apart), V(factor / here.student), how, gradient);
+    else if (how != row_output::add)
+      for (index i = 0; i < width; ++i) gradient[i] = G(A(0));
   }
 
  private:
@@ -73,16 +61,16 @@ struct direction_kernel {
     V sum(0);
     index i = 0;
     for (; i + V::width <= width; i += V::width) {
-      const V d = load<V>(s + i) - ratio * load<V>(t + i);
+      const V d = along_one(load<V>(s + i), load<V>(t + i), ratio);
       sum = multiply_add(d, d, sum);
     }
     if (i < width) {
-      const V d = load_part<V>(s + i, width - i, 0) - ratio * load_part<V>(t + i, width - i, 0);
+      const V d = along_one(load_part<V>(s + i, width - i, 0), load_part<V>(t + i, width - i, 0), ratio);
       sum = multiply_add(d, d, sum);
     }
     return horizontal_sum(sum);
   }
-  // gradient += factor * (s - ratio * t - apart * s), which is -factor * (t / |t| - cos * s / |s|) * |s|.
+  // gradient += factor * direction_slope.
   template <class V, class S, class U, class G>
   LIMBECK_HD static void add_slope(const S* s, const U* t, index width, const V& ratio, const V& apart, const V& factor,
                                    row_output how, G* gradient) {
@@ -90,12 +78,12 @@ struct direction_kernel {
     index i = 0;
     for (; i + V::width <= width; i += V::width) {
       const V mine = load<V>(s + i);
-      to.put(i, factor * (mine - ratio * load<V>(t + i) - apart * mine));
+      to.put(i, factor * direction_slope(mine, load<V>(t + i), ratio, apart));
     }
     if (i == width) return;
     const index rest = width - i;
     const V mine = load_part<V>(s + i, rest, 0);
-    to.put_part(i, rest, factor * (mine - ratio * load_part<V>(t + i, rest, 0) - apart * mine));
+    to.put_part(i, rest, factor * direction_slope(mine, load_part<V>(t + i, rest, 0), ratio, apart));
   }
 };
 

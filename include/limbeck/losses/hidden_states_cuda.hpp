@@ -48,6 +48,13 @@ struct squared_states {
   }
 };
 
+/// What a Compare becomes on a device: a body for add_up_samples() over states of types S and U, whose gradient is of
+/// G.
+template <class Compare, class A, class S, class U, class G>
+struct states_on_device {
+  using body = squared_states<typename Compare::difference, A, S, U, G>;
+};
+
 /// y = x where a row belongs to a sample that counts. What stands elsewhere may be garbage, which a product would
 /// spread.
 template <class A>
@@ -79,7 +86,7 @@ void compare_states(cuda, const cuda_executor& on, const Compare& compare, const
   const state_samples<A> samples{mode, rows, teacher_rows, factors_of(out, count)};
   const cuda_workspace<A> parts(on, slice_room(rows.extent(0)));
   add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
-                 squared_states<typename Compare::difference, A, S, U, G>{samples, student, teacher, gradient},
+                 typename states_on_device<Compare, A, S, U, G>::body{samples, student, teacher, gradient},
                  parts.data(), out.value);
 }
 
@@ -104,7 +111,7 @@ void compare_states(cuda, const cuda_executor& on, const Compare& compare, const
   add_up_samples(on, "states", rows.extent(0), mine, counted_rows_copy<A>{samples, student, h}, slices, {});
   ops::linear(on, read_only(h), p.weight, p.bias, y);
   add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
-                 squared_states<typename Compare::difference, A, A, U, A>{samples, y, teacher, dy}, slices, out.value);
+                 typename states_on_device<Compare, A, A, U, A>::body{samples, y, teacher, dy}, slices, out.value);
   ops::linear_backward(on, read_only(h), p.weight, read_only(dy), p.weight_gradient, p.bias_gradient, gradient, true);
 }
 

@@ -26,5 +26,10 @@ void expects_labels(const char* loss, const logit_rows<S, U, A, cpu, G>& rows, c
     });
   }
 }
+/// On a device they are counted and not looked at.
+template <class S, class U, class A, class G>
+void expects_labels(const char* loss, const logit_rows<S, U, A, cuda, G>& rows, const label_rows<cuda>& given) {
+  expects_rows(loss, "labels", given.labels.extent(0), rows.count());
+}
 
 }  // namespace limbeck::detail

@@ -20,7 +20,7 @@ struct logit_rows {
   view<G, 2, B> gradients{};
   index classes = 0;  ///< those that count; columns behind them are never touched
   A scale = 1;
-  bool fresh = false;  ///< the gradients hold anything: they are written, not added to; on the host only
+  bool fresh = false;  ///< the gradients hold anything: they are written, not added to
 
   [[nodiscard]] LIMBECK_HD index count() const { return student.extent(0); }
   [[nodiscard]] LIMBECK_HD index sample(index row) const { return row_sample.empty() ? row : row_sample(row); }
@@ -113,8 +113,8 @@ void clear_row(const view<G, 2>& gradients, index row, index begin, index end) {
   for (index c = begin; c < end; ++c) gradients(row, c) = G(0.0F);
 }
 
-/// The rows with gradients that hold what `before` says; throws contract_error where a device would have to write them.
-/// In columns that do not count zeros are written at once. To be called when all else is known to fit.
+/// The rows with gradients that hold what `before` says. In columns that do not count zeros are written, on the host at
+/// once. To be called when all else is known to fit.
 template <class S, class U, class A, class G>
 [[nodiscard]] logit_rows<S, U, A, cpu, G> with_gradient(logit_rows<S, U, A, cpu, G> rows, gradient_holds before) {
   rows.fresh = before == gradient_holds::anything && !rows.gradients.empty();
@@ -123,9 +123,8 @@ template <class S, class U, class A, class G>
   return rows;
 }
 template <class S, class U, class A, class G>
-[[nodiscard]] logit_rows<S, U, A, cuda, G> with_gradient(const logit_rows<S, U, A, cuda, G>& rows,
-                                                         gradient_holds before) {
-  expects(before == gradient_holds::a_sum, "losses on a device add to the gradient: fill it with zeros first");
+[[nodiscard]] logit_rows<S, U, A, cuda, G> with_gradient(logit_rows<S, U, A, cuda, G> rows, gradient_holds before) {
+  rows.fresh = before == gradient_holds::anything && !rows.gradients.empty();
   return rows;
 }
 

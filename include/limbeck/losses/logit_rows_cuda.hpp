@@ -38,13 +38,15 @@ struct running_softmax {
   }
 };
 
-/// A row of logits; a thread reads only those that are its own in class_loop, the first time by first(c).
+/// A row of logits; a thread reads only those that are its own, the first time by first(c).
 template <class A, class S>
 class device_row {
  public:
   /// `room`: shared memory for the row's logits, or null.
   __device__ device_row(const view<const S, 2, cuda>& logits, index row, S* room)
       : from_(logits.data() + row * logits.stride(0)), step_(logits.stride(1)), room_(room) {}
+  /// Numbers side by side.
+  __device__ explicit device_row(const S* from) : from_(from), step_(1), room_(nullptr) {}
 
   [[nodiscard]] __device__ A first(index c) const {
     const S z = from_[c * step_];
@@ -61,28 +63,42 @@ class device_row {
   S* room_;
 };
 
+/// The gradient of a logit += slope, or = where it is fresh. To be called once a logit.
 template <class Rows, class A>
 __device__ void add_to_gradient(const Rows& rows, index row, index c, A slope) {
   auto& to = rows.gradients(row, c);
-  to = static_cast<typename Rows::gradient_type>(static_cast<A>(to) + slope);
+  to = static_cast<typename Rows::gradient_type>(rows.fresh ? slope : static_cast<A>(to) + slope);
+}
+/// Zeros from column `begin` on, where the gradient is fresh.
+template <class Team, class Rows>
+__device__ void clear_fresh(Team team, const Rows& rows, index row, index begin) {
+  for (index c = begin + team.lane(); rows.fresh && c < rows.gradients.extent(1); c += team.size())
+    rows.gradients(row, c) = static_cast<typename Rows::gradient_type>(0.0F);
 }
 
 inline constexpr unsigned row_threads = 512, sample_threads = 128;
 
-/// Blocks take rows in turn. The value of each, factor * body(rows, row, factor, room), goes to row_values, or where
-/// that is null to the row's sample, which must then have no other row.
-template <class Body, class A, class S, class U, class G>
+/// Teams take rows in turn. The value of each, factor * body(team, rows, row, factor, room), goes to row_values, or
+/// where that is null to the row's sample, which must then have no other row. `bytes`: of a team's room; 0: none.
+template <class Team, class Body, class A, class S, class U, class G>
 __global__ void __launch_bounds__(row_threads, 1)
-    logit_rows_kernel(Body body, logit_rows<S, U, A, cuda, G> rows, A* row_values, bool kept) {
-  for (index row = blockIdx.x; row < rows.count(); row += gridDim.x) {
+    logit_rows_kernel(Body body, logit_rows<S, U, A, cuda, G> rows, A* row_values, std::size_t bytes) {
+  const Team team;
+  const unsigned teams = blockDim.x / team.size(), mine = threadIdx.x / team.size();
+  unsigned char* const room = bytes > 0 ? dynamic_shared() + mine * bytes : nullptr;
+  const index step = static_cast<index>(gridDim.x) * teams;
+  for (index row = static_cast<index>(blockIdx.x) * teams + mine; row < rows.count(); row += step) {
     const A factor = body.counts(row) ? rows.factor(row) : A(0);
+    clear_fresh(team, rows, row, factor == A(0) ? 0 : rows.classes);
     A value = 0;
-    if (factor != A(0)) value = factor * body(rows, row, factor, kept ? dynamic_shared() : nullptr);
-    if (threadIdx.x != 0) continue;
-    if (row_values != nullptr)
-      row_values[row] = value;
-    else if (factor != A(0) && !rows.values.empty())
-      rows.values(rows.sample(row)) += value;
+    if (factor != A(0)) value = factor * body(team, rows, row, factor, room);
+    if (team.lane() == 0) {
+      if (row_values != nullptr)
+        row_values[row] = value;
+      else if (factor != A(0) && !rows.values.empty())
+        rows.values(rows.sample(row)) += value;
+    }
+    team.sync();  // the room may still be read
   }
 }
 
@@ -119,24 +135,44 @@ template <class S>
   return (static_cast<std::size_t>(classes) * sizeof(S) + 15) / 16 * 16;
 }
 
-/// Queues a loss on rows. body.counts(row) says whether one takes part, body(rows, row, factor, room) is called by the
-/// whole block, returns the row's value in every thread and adds the gradient; `room` is shared memory of `bytes` that
-/// holds anything, or null where a block gets less. Allocates nothing if every sample has one row or on.context has
+/// How rows are given to threads: a warp each where they are short, else a block each.
+struct row_teams {
+  bool warps;
+  unsigned threads;         ///< of a block
+  std::size_t room, bytes;  ///< shared memory of a team, of a block
+
+  /// `wanted`: bytes that a row would take on chip. A team that cannot have as many gets none.
+  [[nodiscard]] static row_teams of(index rows, index classes, std::size_t wanted) {
+    constexpr std::size_t most = shared_bytes_of_every_block - 4 * 1024;  // less what reductions take
+    constexpr index short_row = 1024, of_a_thread = 8;                    // classes
+    const bool warps = classes <= short_row;
+    const unsigned threads =
+        warps ? threads_for(rows * warp_size, row_threads / 2) : threads_for(classes / of_a_thread, row_threads);
+    const unsigned teams = warps ? threads / warp_size : 1;
+    const std::size_t room = wanted * teams <= most ? wanted : 0;
+    return {warps, threads, room, room * teams};
+  }
+  [[nodiscard]] unsigned blocks(index rows) const {
+    const index teams = warps ? threads / warp_size : 1;
+    return blocks_for((rows + teams - 1) / teams);
+  }
+};
+
+/// Queues a loss on rows. body.counts(row) says whether one takes part, body(team, rows, row, factor, room) is called
+/// by the whole team, returns the row's value in every thread and adds the gradient; `room` is shared memory of `bytes`
+/// that holds anything, or null where a team gets less. Allocates nothing if every sample has one row or on.context has
 /// enough workspace; waits for nothing.
 template <class Body, class A, class S, class U, class G>
 void launch_rows(const cuda_executor& on, const char* what, const Body& body, const logit_rows<S, U, A, cuda, G>& rows,
                  std::size_t bytes) {
-  constexpr std::size_t most_room = shared_bytes_of_every_block - 4 * 1024;  // less what reductions take
   const index count = rows.count();
   if (count == 0 || (rows.values.empty() && rows.gradients.empty())) return;
-  const bool kept = bytes <= most_room;
-  unsigned threads = warp_size;  // about eight classes a thread
-  while (threads < row_threads && static_cast<index>(threads) * 8 < rows.classes) threads *= 2;
-
+  const row_teams teams = row_teams::of(count, rows.classes, bytes);
   const bool add_up = !rows.values.empty() && !rows.row_sample.empty();
   const cuda_workspace<A> row_values(on, add_up ? count : 0);
-  launch(on, what, {blocks_for(count), threads, kept ? bytes : 0}, logit_rows_kernel<Body, A, S, U, G>, body, rows,
-         row_values.data(), kept);
+  launch(on, what, {teams.blocks(count), teams.threads, teams.bytes},
+         teams.warps ? logit_rows_kernel<warp_team, Body, A, S, U, G> : logit_rows_kernel<block_team, Body, A, S, U, G>,
+         body, rows, row_values.data(), teams.room);
   if (add_up)
     launch(on, what, {blocks_for(rows.values.extent(0)), sample_threads}, add_row_values_kernel<A>,
            static_cast<const A*>(row_values.data()), rows.row_sample, rows.values);

@@ -12,18 +12,19 @@ struct logits_mse_row {
 
   [[nodiscard]] __device__ bool counts(index) const { return true; }
 
-  template <class S, class U, class G>
-  __device__ A operator()(const logit_rows<S, U, A, cuda, G>& rows, index row, A factor, unsigned char*) const {
+  template <class Team, class S, class U, class G>
+  __device__ A operator()(Team team, const logit_rows<S, U, A, cuda, G>& rows, index row, A factor,
+                          unsigned char*) const {
     const device_row<A, S> student(rows.student, row, nullptr);
     const device_row<A, U> teacher(rows.teacher, row, nullptr);
     const A inverse = A(1) / temperature;
     A sum = 0;
-    for (index c = threadIdx.x; c < rows.classes; c += blockDim.x) {
+    for (index c = team.lane(); c < rows.classes; c += team.size()) {
       const A d = logits_gap(student[c], teacher_scale * teacher[c], inverse);
       sum += d * d;
       if (!rows.gradients.empty()) add_to_gradient(rows, row, c, A(2) * factor * inverse * d);
     }
-    return block_joined(sum, summed_up{});
+    return team.joined(sum, summed_up{});
   }
 };
 
@@ -39,10 +40,11 @@ struct regression_row {
 
   [[nodiscard]] __device__ bool counts(index) const { return true; }
 
-  template <class S, class G>
-  __device__ A operator()(const logit_rows<S, S, A, cuda, G>& rows, index row, A factor, unsigned char*) const {
+  template <class Team, class S, class G>
+  __device__ A operator()(Team team, const logit_rows<S, S, A, cuda, G>& rows, index row, A factor,
+                          unsigned char*) const {
     const A error = static_cast<A>(rows.student(row, 0)) - scores(row);
-    if (threadIdx.x == 0 && !rows.gradients.empty()) add_to_gradient(rows, row, 0, A(2) * factor * error);
+    if (team.lane() == 0 && !rows.gradients.empty()) add_to_gradient(rows, row, 0, A(2) * factor * error);
     return error * error;
   }
 };

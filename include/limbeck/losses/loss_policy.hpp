@@ -51,8 +51,8 @@ struct sink {
 };
 
 /// What lies in a gradient when a loss is called. With `anything` the loss writes all of it, also where nothing counts,
-/// and reads none of it. On the host losses on class scores take it as a last argument, for the gradient of the logits,
-/// and some on maps and states as an option.
+/// and reads none of it. Losses on class scores take it as a last argument, for the gradient of the logits, and some on
+/// maps and states as an option, on the host.
 enum class gradient_holds { a_sum, anything };
 
 /// Says what it reads, so that the forward pass keeps that and no more.

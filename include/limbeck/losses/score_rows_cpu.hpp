@@ -8,15 +8,10 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/row_divergence.hpp"
 #include "limbeck/losses/softened_pair.hpp"
 
-namespace limbeck {
-
-/// What is measured of the teacher's and the student's distribution. The cross-entropy is the divergence plus the
-/// teacher's entropy, with the same gradient.
-enum class row_divergence { kl, cross_entropy };
-
-namespace detail {
+namespace limbeck::detail {
 
 /// Rows `first` .. `first + count` of a sample. What stands where a row does not see a key may be anything; in the
 /// columns behind `count`, up to the end of a vector, there are numbers.
@@ -136,21 +131,20 @@ struct probability_rows_kernel {
   template <int Bytes, class A>
   LIMBECK_HD static void run(row_divergence measure, const score_rows<A>& rows, const A factor, A& sum) {
     using V = simd_of_bytes<A, Bytes>;
-    const V zero(A(0)), one(A(1)), smallest(std::numeric_limits<A>::min());
+    const V smallest(std::numeric_limits<A>::min());
     for (index r = 0; r < rows.count; r += V::width) {
-      V value = zero;
+      V value(A(0));
       for (index k = 0; k < rows.of.keys; ++k) {
         A* const s = rows.student + k * rows.step + r;
         const V student = rows.seen(load<V>(static_cast<const A*>(s)), k, r, A(1)),
                 teacher = rows.seen(load<V>(static_cast<const A*>(rows.teacher + k * rows.step + r)), k, r, A(0));
-        const V ratio = (measure == row_divergence::kl ? teacher : one) / student;
-        value += where(teacher == zero, zero, teacher * log(ratio));
-        store(s, -(V(factor) * (teacher / max(student, smallest))));
+        const divergence_term<V> term = probability_term(measure, student, teacher, smallest);
+        value += term.value;
+        store(s, -(V(factor) * term.slope));
       }
-      sum += horizontal_sum(where(first_lanes<V>(rows.count - r), value, zero));
+      sum += horizontal_sum(where(first_lanes<V>(rows.count - r), value, V(A(0))));
     }
   }
 };
 
-}  // namespace detail
-}  // namespace limbeck
+}  // namespace limbeck::detail

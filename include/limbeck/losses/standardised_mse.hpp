@@ -2,7 +2,9 @@
 #pragma once
 
 #include "limbeck/losses/logit_rows.hpp"
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include "limbeck/losses/standardised_mse_cuda.hpp"
+#else
 #include "limbeck/losses/standardised_mse_cpu.hpp"
 #endif
 

@@ -3,32 +3,25 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/moments.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
 
-/// Mean and inverse standard deviation of a row, or of each lane's row.
-template <class V>
-struct moments {
-  V mean, inverse_deviation;  // the latter 0 where all are equal
-
-  [[nodiscard]] LIMBECK_HD V standardised(const V& z) const { return (z - mean) * inverse_deviation; }
-
-  template <class Layout>
-  LIMBECK_HD static moments of(const staged_logits<Layout, V>& logits, index classes) {
-    using A = typename V::scalar;
-    const V share(A(1) / static_cast<A>(classes));
-    long_sum<V> sum, squares;
-    for (index k = 0; k < logits.count(); ++k) sum.add(in_class<Layout>(logits[k], k, classes));
-    const V mean = Layout::summed(sum.total()) * share;
-    for (index k = 0; k < logits.count(); ++k) {
-      const V d = in_class<Layout>(logits[k] - mean, k, classes);
-      squares.add(d * d);
-    }
-    const V deviation = sqrt(Layout::summed(squares.total()) * share);
-    return {mean, where(deviation == V(0), V(0), V(1) / deviation)};
+/// Of a row, or of each lane's row.
+template <class Layout, class V>
+LIMBECK_HD moments<V> moments_of(const staged_logits<Layout, V>& logits, index classes) {
+  using A = typename V::scalar;
+  const V share(A(1) / static_cast<A>(classes));
+  long_sum<V> sum, squares;
+  for (index k = 0; k < logits.count(); ++k) sum.add(in_class<Layout>(logits[k], k, classes));
+  const V mean = Layout::summed(sum.total()) * share;
+  for (index k = 0; k < logits.count(); ++k) {
+    const V d = in_class<Layout>(logits[k] - mean, k, classes);
+    squares.add(d * d);
   }
-};
+  return moments<V>::of(mean, Layout::summed(squares.total()) * share);
+}
 
 struct standardised_mse_group {
   static constexpr bool takes_many = false;
@@ -38,7 +31,7 @@ struct standardised_mse_group {
     const index classes = rows.classes, size = Layout::padded(classes);
     const staged_logits<Layout, V> student(rows.student, classes, groups, room);
     const staged_logits<Layout, V> teacher(rows.teacher, classes, groups, room + size);
-    const auto of_student = moments<V>::of(student, classes), of_teacher = moments<V>::of(teacher, classes);
+    const auto of_student = moments_of(student, classes), of_teacher = moments_of(teacher, classes);
     long_sum<V> squares, along;  // along the student's own scores
     for (index k = 0; k < student.count(); ++k) {
       const V s = of_student.standardised(student[k]);
@@ -55,7 +48,7 @@ struct standardised_mse_group {
     const V factor = groups[0].template factors<Layout>() * V(A(2)) * of_student.inverse_deviation;
     for (index k = 0; k < student.count(); ++k) {
       const V s = of_student.standardised(student[k]);
-      gradient.add(k, factor * (s - of_teacher.standardised(teacher[k]) - s * mean_along));
+      gradient.add(k, factor * standardised_slope(s, of_teacher.standardised(teacher[k]), mean_along));
     }
     gradient.finish();
   }

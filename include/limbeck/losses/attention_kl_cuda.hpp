@@ -1,0 +1,68 @@
+// The divergence of attention maps on a device: a warp for each row of a map.
+#pragma once
+
+#include <limits>
+
+#include "limbeck/backend/cuda_context.hpp"
+#include "limbeck/losses/compared_rows_cuda.hpp"
+#include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/map_rows_cuda.hpp"
+#include "limbeck/losses/row_divergence.hpp"
+
+namespace limbeck::detail {
+
+/// Of scores, by a softmax of its own. The divergence is one whose slopes sum to 0.
+template <class D, class A>
+struct softened_row_pair {
+  D divergence;
+
+  template <class S, class U, class G>
+  __device__ A operator()(const S* s, const U* t, index visible, A factor, G* gradient) const {
+    static_assert(D::slope_sum == 0);
+    const device_pair<warp_team, A, S, U> pair(device_row<A, S>(s), device_row<A, U>(t), visible, A(1));
+    A sum = 0;
+    for (index k = warp_team::lane(); k < visible; k += warp_team::size()) {
+      const divergence_term<A> term = divergence(pair[k]);
+      sum += term.value;
+      if (gradient != nullptr) gradient[k] = static_cast<G>(static_cast<A>(gradient[k]) + factor * term.slope);
+    }
+    return sum;
+  }
+};
+
+/// Of rows that are probabilities already.
+template <class A>
+struct probability_row_pair {
+  row_divergence measure;
+  A smallest = std::numeric_limits<A>::min();
+
+  template <class S, class U, class G>
+  __device__ A operator()(const S* s, const U* t, index visible, A factor, G* gradient) const {
+    A sum = 0;
+    for (index k = warp_team::lane(); k < visible; k += warp_team::size()) {
+      const divergence_term<A> term = probability_term(measure, static_cast<A>(s[k]), static_cast<A>(t[k]), smallest);
+      sum += term.value;
+      if (gradient != nullptr) gradient[k] = static_cast<G>(static_cast<A>(gradient[k]) - factor * term.slope);
+    }
+    return sum;
+  }
+};
+
+/// As on the host, for models of as many heads each.
+template <class S, class U, class A, class G>
+void attention_kl_layer(cuda, const cuda_executor& on, attention_map of, row_divergence measure, index compared,
+                        view<const sample_rows, 1, cuda> rows, const pair_of_maps<S, U, G, cuda>& maps, double share,
+                        const sink<A, cuda, G>& out) {
+  expects_heads_one_by_one("attention_kl", compared, maps);
+  const auto add_up = [&](const auto& compare) {
+    add_up_map_rows(on, "attention_kl", mask_mode::exact, rows, maps, compare, share, out);
+  };
+  if (of == attention_map::probabilities)
+    add_up(probability_row_pair<A>{measure});
+  else if (measure == row_divergence::kl)
+    add_up(softened_row_pair<forward_kl, A>{});
+  else
+    add_up(softened_row_pair<soft_label_cross_entropy, A>{});
+}
+
+}  // namespace limbeck::detail

@@ -1,0 +1,105 @@
+// Two rows of logits as distributions on a device: what losses that compare them class by class are made of.
+#pragma once
+
+#include <cmath>
+
+#include "limbeck/losses/compared.hpp"
+#include "limbeck/losses/logit_rows_cuda.hpp"
+#include "limbeck/losses/softened_pair.hpp"
+
+namespace limbeck::detail {
+
+/// Shared memory for both.
+template <class S, class U>
+[[nodiscard]] std::size_t room_of_pair(index classes) {
+  return room_of_row<S>(classes) + room_of_row<U>(classes);
+}
+
+/// What a first look at two rows gives.
+template <class A>
+struct first_look {
+  running_softmax<A> student, teacher;
+  A least, most;  // z - z_t, of the classes that not both rule out
+
+  [[nodiscard]] LIMBECK_HD static first_look none() {
+    return {running_softmax<A>::none(), running_softmax<A>::none(), static_cast<A>(INFINITY),
+            static_cast<A>(-INFINITY)};
+  }
+  LIMBECK_HD void add(A z, A zt, A inverse_temperature) {
+    student.add(z, inverse_temperature);
+    teacher.add(zt, inverse_temperature);
+    least = min(least, z - zt);
+    most = max(most, z - zt);
+  }
+  [[nodiscard]] LIMBECK_HD static first_look joined(const first_look& a, const first_look& b, A inverse_temperature) {
+    return {running_softmax<A>::joined(a.student, b.student, inverse_temperature),
+            running_softmax<A>::joined(a.teacher, b.teacher, inverse_temperature), min(a.least, b.least),
+            max(a.most, b.most)};
+  }
+};
+
+/// Two rows as distributions, class by class, looked at by a team.
+template <class Team, class A, class S, class U>
+class device_pair {
+ public:
+  /// Without one of the classes where `without` names one. To be called by the whole team, as are the sums below.
+  __device__ device_pair(const device_row<A, S>& student, const device_row<A, U>& teacher, index classes, A temperature,
+                         index without = -1)
+      : student_(student), teacher_(teacher), classes_(classes), without_(without) {
+    const Team team;
+    const A inverse_temperature = A(1) / temperature;
+    first_look<A> seen = first_look<A>::none();
+    for (index c = team.lane(); c < classes_; c += team.size()) {
+      const A z = student_.first(c), zt = teacher_.first(c);
+      if (c != without_) seen.add(z, zt, inverse_temperature);
+    }
+    seen = team.joined(seen, [&](const first_look<A>& a, const first_look<A>& b) {
+      return first_look<A>::joined(a, b, inverse_temperature);
+    });
+    pair_.inverse_temperature = inverse_temperature;
+    pair_.student_top = seen.student.top;
+    pair_.teacher_top = seen.teacher.top;
+    pair_.take_sums(seen.student.sum, seen.teacher.sum);
+    pair_.take_range(seen.least, seen.most);
+    pair_.take_drift(pair_.nearly_agree() ? sum_moved() : A(0));
+  }
+  /// Of a row of logits. `room`: room_of_pair() bytes, or null.
+  template <class G>
+  __device__ device_pair(const logit_rows<S, U, A, cuda, G>& rows, index row, A temperature, unsigned char* room,
+                         index without = -1)
+      : device_pair(
+            {rows.student, row, reinterpret_cast<S*>(room)},
+            {rows.teacher, row, reinterpret_cast<U*>(room == nullptr ? nullptr : room + room_of_row<S>(rows.classes))},
+            rows.classes, temperature, without) {}
+
+  [[nodiscard]] __device__ const softened_pair<A>& pair() const { return pair_; }
+  [[nodiscard]] __device__ A student_logit(index c) const { return student_[c]; }
+  [[nodiscard]] __device__ A teacher_logit(index c) const { return teacher_[c]; }
+  /// The student's probability of a class.
+  [[nodiscard]] __device__ A student(index c) const {
+    return exp(pair_.student_exponent(student_[c])) * pair_.student_scale;
+  }
+  [[nodiscard]] __device__ compared<A> operator[](index c) const {
+    const A z = student_[c], zt = teacher_[c];
+    return pair_.at(z, zt, exp(pair_.student_exponent(z)), exp(pair_.teacher_exponent(zt)), pair_.apart(z - zt));
+  }
+
+ private:
+  __device__ A sum_moved() const {
+    const Team team;
+    A mine = 0;
+    for (index c = team.lane(); c < classes_; c += team.size()) {
+      if (c == without_) continue;
+      const A z = student_[c], zt = teacher_[c];
+      mine += pair_.moved(exp(pair_.teacher_exponent(zt)) * pair_.teacher_scale, pair_.apart(z - zt));
+    }
+    return team.joined(mine, summed_up{});
+  }
+
+  device_row<A, S> student_;
+  device_row<A, U> teacher_;
+  index classes_, without_;
+  softened_pair<A> pair_;
+};
+
+}  // namespace limbeck::detail

@@ -1,0 +1,65 @@
+// Squared differences of standardised class scores on a device.
+#pragma once
+
+#include "limbeck/losses/compared_rows_cuda.hpp"
+#include "limbeck/losses/logit_rows_cuda.hpp"
+#include "limbeck/losses/moments.hpp"
+
+namespace limbeck::detail {
+
+/// Two sums that a block takes at once.
+template <class A>
+struct two_sums {
+  A first = 0, second = 0;
+
+  __device__ two_sums& operator+=(const two_sums& other) {
+    first += other.first;
+    second += other.second;
+    return *this;
+  }
+};
+
+template <class A>
+struct standardised_mse_row {
+  [[nodiscard]] __device__ bool counts(index) const { return true; }
+
+  template <class Team, class S, class U, class G>
+  __device__ A operator()(Team team, const logit_rows<S, U, A, cuda, G>& rows, index row, A factor,
+                          unsigned char* room) const {
+    unsigned char* const behind = room == nullptr ? nullptr : room + room_of_row<S>(rows.classes);
+    const device_row<A, S> student(rows.student, row, reinterpret_cast<S*>(room));
+    const device_row<A, U> teacher(rows.teacher, row, reinterpret_cast<U*>(behind));
+    const A share = A(1) / static_cast<A>(rows.classes);
+    const auto summed = [&](const auto& term) {
+      two_sums<A> sums;
+      for (index c = team.lane(); c < rows.classes; c += team.size()) sums += term(c);
+      return team.joined(sums, summed_up{});
+    };
+    const two_sums<A> mean = summed([&](index c) { return two_sums<A>{student.first(c), teacher.first(c)}; });
+    const A mine = mean.first * share, theirs = mean.second * share;
+    const two_sums<A> squares = summed([&](index c) {
+      const A s = student[c] - mine, t = teacher[c] - theirs;
+      return two_sums<A>{s * s, t * t};
+    });
+    const auto of_student = moments<A>::of(mine, squares.first * share);
+    const auto of_teacher = moments<A>::of(theirs, squares.second * share);
+    const two_sums<A> sums = summed([&](index c) {
+      const A s = of_student.standardised(student[c]), d = s - of_teacher.standardised(teacher[c]);
+      return two_sums<A>{d * d, d * s};
+    });
+    if (!rows.gradients.empty())
+      for (index c = team.lane(); c < rows.classes; c += team.size())
+        add_to_gradient(rows, row, c,
+                        A(2) * factor * of_student.inverse_deviation *
+                            standardised_slope(of_student.standardised(student[c]), of_teacher.standardised(teacher[c]),
+                                               sums.second * share));
+    return sums.first;
+  }
+};
+
+template <class A, class S, class U, class G>
+void standardised_mse_rows(cuda, const cuda_executor& on, const logit_rows<S, U, A, cuda, G>& rows) {
+  launch_rows(on, "standardised_logits_mse", standardised_mse_row<A>{}, rows, room_of_pair<S, U>(rows.classes));
+}
+
+}  // namespace limbeck::detail
