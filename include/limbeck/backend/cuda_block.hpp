@@ -22,13 +22,13 @@ __device__ inline unsigned char* dynamic_shared() {
 
 /// A trivially copyable value as the 32-bit words that warps exchange.
 template <class T>
-struct words_of {
+struct exchanged_words {
   static_assert(sizeof(T) % 4 == 0);
   static constexpr unsigned count = sizeof(T) / 4;
   unsigned word[count];
 
-  __device__ static words_of from(const T& value) {
-    words_of words;
+  __device__ static exchanged_words from(const T& value) {
+    exchanged_words words;
     __builtin_memcpy(words.word, &value, sizeof(T));
     return words;
   }
@@ -43,8 +43,8 @@ struct words_of {
 template <class T, class Join>
 __device__ T warp_joined(T mine, const Join& join) {
   for (unsigned apart = warp_size / 2; apart > 0; apart /= 2) {
-    words_of<T> words = words_of<T>::from(mine);
-    for (unsigned i = 0; i < words_of<T>::count; ++i)
+    exchanged_words<T> words = exchanged_words<T>::from(mine);
+    for (unsigned i = 0; i < exchanged_words<T>::count; ++i)
       words.word[i] = __shfl_xor_sync(0xFFFFFFFFU, words.word[i], static_cast<int>(apart));
     mine = join(mine, words.value());
   }
@@ -57,9 +57,9 @@ template <class T, class Join>
 __device__ T block_joined(T mine, const Join& join) {
   mine = warp_joined(mine, join);
   if (blockDim.x == warp_size) return mine;
-  __shared__ words_of<T> of_warp[most_warps];
+  __shared__ exchanged_words<T> of_warp[most_warps];
   __syncthreads();  // the slots may still be read for the last call
-  if (threadIdx.x % warp_size == 0) of_warp[threadIdx.x / warp_size] = words_of<T>::from(mine);
+  if (threadIdx.x % warp_size == 0) of_warp[threadIdx.x / warp_size] = exchanged_words<T>::from(mine);
   __syncthreads();
   mine = of_warp[0].value();
   for (unsigned warp = 1; warp < blockDim.x / warp_size; ++warp) mine = join(mine, of_warp[warp].value());

@@ -21,11 +21,16 @@ struct softened_row_pair {
     static_assert(D::slope_sum == 0);
     const device_pair<warp_team, A, S, U> pair(device_row<A, S>(s), device_row<A, U>(t), visible, A(1));
     A sum = 0;
-    for (index k = warp_team::lane(); k < visible; k += warp_team::size()) {
-      const divergence_term<A> term = divergence(pair[k]);
-      sum += term.value;
-      if (gradient != nullptr) gradient[k] = static_cast<G>(static_cast<A>(gradient[k]) + factor * term.slope);
-    }
+    pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        const divergence_term<A> term = divergence(pair.at(z.at[i], zt.at[i]));
+        sum += term.value;
+        if (gradient == nullptr) continue;
+        G& to = gradient[first + i];
+        to = static_cast<G>(static_cast<A>(to) + factor * term.slope);
+      }
+    });
     return sum;
   }
 };

@@ -49,10 +49,11 @@ class device_pair {
     const Team team;
     const A inverse_temperature = A(1) / temperature;
     first_look<A> seen = first_look<A>::none();
-    for (index c = team.lane(); c < classes_; c += team.size()) {
-      const A z = student_.first(c), zt = teacher_.first(c);
-      if (c != without_) seen.add(z, zt, inverse_temperature);
-    }
+    for_class_fours(team, classes_, [&](index first, index here) {
+      const four<A> z = student_.first_four(first, here), zt = teacher_.first_four(first, here);
+      for (int i = 0; i < 4; ++i)
+        if (i < here && first + i != without_) seen.add(z.at[i], zt.at[i], inverse_temperature);
+    });
     seen = team.joined(seen, [&](const first_look<A>& a, const first_look<A>& b) {
       return first_look<A>::joined(a, b, inverse_temperature);
     });
@@ -75,25 +76,31 @@ class device_pair {
   [[nodiscard]] __device__ const softened_pair<A>& pair() const { return pair_; }
   [[nodiscard]] __device__ A student_logit(index c) const { return student_[c]; }
   [[nodiscard]] __device__ A teacher_logit(index c) const { return teacher_[c]; }
-  /// The student's probability of a class.
-  [[nodiscard]] __device__ A student(index c) const {
-    return exp(pair_.student_exponent(student_[c])) * pair_.student_scale;
+  /// The student's probability of a class of this logit.
+  [[nodiscard]] __device__ A student(A z) const { return exp(pair_.student_exponent(z)) * pair_.student_scale; }
+
+  /// Calls f(first, here, four students' logits, four teachers') for this thread's classes.
+  template <class F>
+  __device__ void for_fours_of_both(const F& f) const {
+    for_class_fours(Team{}, classes_, [&](index first, index here) {
+      f(first, here, student_.four_at(first, here), teacher_.four_at(first, here));
+    });
   }
-  [[nodiscard]] __device__ compared<A> operator[](index c) const {
-    const A z = student_[c], zt = teacher_[c];
+  /// A class by its logits.
+  [[nodiscard]] __device__ compared<A> at(A z, A zt) const {
     return pair_.at(z, zt, exp(pair_.student_exponent(z)), exp(pair_.teacher_exponent(zt)), pair_.apart(z - zt));
   }
 
  private:
   __device__ A sum_moved() const {
-    const Team team;
     A mine = 0;
-    for (index c = team.lane(); c < classes_; c += team.size()) {
-      if (c == without_) continue;
-      const A z = student_[c], zt = teacher_[c];
-      mine += pair_.moved(exp(pair_.teacher_exponent(zt)) * pair_.teacher_scale, pair_.apart(z - zt));
-    }
-    return team.joined(mine, summed_up{});
+    for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+      for (int i = 0; i < 4; ++i)
+        if (i < here && first + i != without_)
+          mine +=
+              pair_.moved(exp(pair_.teacher_exponent(zt.at[i])) * pair_.teacher_scale, pair_.apart(z.at[i] - zt.at[i]));
+    });
+    return Team::joined(mine, summed_up{});
   }
 
   device_row<A, S> student_;

@@ -28,20 +28,28 @@ struct cross_entropy_row {
     }
     const device_row<A, S> logits(rows.student, row, reinterpret_cast<S*>(room));
     running_softmax<A> softmax = running_softmax<A>::none();
-    for (index c = team.lane(); c < rows.classes; c += team.size()) softmax.add(logits.first(c), A(1));
+    for_class_fours(team, rows.classes, [&](index first, index here) {
+      const four<A> z = logits.first_four(first, here);
+      for (int i = 0; i < 4; ++i)
+        if (i < here) softmax.add(z.at[i], A(1));
+    });
     softmax = team.joined(softmax, [](const running_softmax<A>& a, const running_softmax<A>& b) {
       return running_softmax<A>::joined(a, b, A(1));
     });
     const A onto_label = A(1) - smoothing, onto_each = smoothing / static_cast<A>(rows.classes);
     A value = 0;  // of the classes that are this thread's
-    for (index c = team.lane(); c < rows.classes; c += team.size()) {
-      const A z = logits[c] - softmax.top;
-      if (c == label) value -= onto_label * z;
-      if (smoothing != A(0)) value -= onto_each * z;
-      if (rows.gradients.empty()) continue;
-      const A target = onto_each + (c == label ? onto_label : A(0));
-      add_to_gradient(rows, row, c, factor * (exp(z) / softmax.sum - target));
-    }
+    for_class_fours(team, rows.classes, [&](index first, index here) {
+      const four<A> logit = logits.four_at(first, here);
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        const A z = logit.at[i] - softmax.top, taken = first + i == label ? onto_label : A(0);
+        if (first + i == label) value -= onto_label * z;
+        if (smoothing != A(0)) value -= onto_each * z;
+        slopes.at[i] = factor * (exp(z) / softmax.sum - (onto_each + taken));
+      }
+      if (!rows.gradients.empty()) add_to_gradient(rows, row, first, here, slopes);
+    });
     return log(softmax.sum) + team.joined(value, summed_up{});
   }
 };

@@ -36,16 +36,21 @@ struct decoupled_row {
     const A pull = terms.of_label * two.pull(), scale = factor * pair.inverse_temperature;
     const bool wanted = !rows.gradients.empty();
     A sum = 0;
-    for (index c = team.lane(); c < rows.classes; c += team.size()) {
-      if (c == label) {
-        if (wanted) add_to_gradient(rows, row, c, scale * pull);
-        continue;
+    others.for_fours_of_both([&](index first, index here, const four<A>& of_student, const four<A>& of_teacher) {
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        if (first + i == label) {
+          slopes.at[i] = scale * pull;
+          continue;
+        }
+        const compared<A> at = others.at(of_student.at[i], of_teacher.at[i]);
+        const divergence_term<A> term = terms.divergence(at);
+        sum += term.value;
+        slopes.at[i] = scale * logit_slope(terms.of_others * term.slope, at.student, pull);
       }
-      const compared<A> at = others[c];
-      const divergence_term<A> term = terms.divergence(at);
-      sum += term.value;
-      if (wanted) add_to_gradient(rows, row, c, scale * logit_slope(terms.of_others * term.slope, at.student, pull));
-    }
+      if (wanted) add_to_gradient(rows, row, first, here, slopes);
+    });
     sum = terms.of_others * team.joined(sum, summed_up{});
     return terms.of_label != A(0) ? sum + terms.of_label * two.divergence() : sum;
   }
@@ -77,8 +82,13 @@ struct teacher_weighted_row {
     team.sync();  // the label's logits were put on chip by another thread
     const softened_pair<A>& pair = all.pair();
     const A weight = exp(pair.teacher_exponent(all.teacher_logit(label)) - log(pair.teacher_sum));
-    for (index c = team.lane(); !rows.gradients.empty() && c < rows.classes; c += team.size())
-      add_to_gradient(rows, row, c, factor * weight * (all.student(c) - (c == label ? A(1) : A(0))));
+    if (!rows.gradients.empty())
+      all.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>&) {
+        four<A> slopes{};
+        for (int i = 0; i < 4; ++i)
+          slopes.at[i] = factor * weight * (all.student(z.at[i]) - (first + i == label ? A(1) : A(0)));
+        add_to_gradient(rows, row, first, here, slopes);
+      });
     return weighted_surprise(weight, log(pair.student_sum) - pair.student_exponent(all.student_logit(label)));
   }
 };

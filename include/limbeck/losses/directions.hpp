@@ -28,11 +28,11 @@ template <class V>
 /// squares of along_one(), which does not cancel, has to be taken too: equal rows then give exactly 0, as do those that
 /// differ by a power of two.
 template <class A>
-struct directions {
+struct compared_directions {
   A student, both, teacher;  ///< s.s, s.t, t.t
   A ratio = 0, apart = 0;    ///< |s| / |t|; the half square
 
-  LIMBECK_HD directions(A of_student, A of_both, A of_teacher)
+  LIMBECK_HD compared_directions(A of_student, A of_both, A of_teacher)
       : student(of_student), both(of_both), teacher(of_teacher) {
     if (!directed()) return;
     ratio = sqrt(student) / sqrt(teacher);

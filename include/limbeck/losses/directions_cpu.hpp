@@ -44,7 +44,8 @@ struct direction_kernel {
                              direction_gap<A>& gap) {
     using V = simd_of_bytes<A, Bytes>;
     const row_products<V> of = row_products<V>::of(s, t, width);
-    directions<A> here(horizontal_sum(of.of_student), horizontal_sum(of.of_both), horizontal_sum(of.of_teacher));
+    compared_directions<A> here(horizontal_sum(of.of_student), horizontal_sum(of.of_both),
+                                horizontal_sum(of.of_teacher));
     if (here.near()) here.take_difference(squared_difference<V>(s, t, width, V(here.ratio)));
     gap = here.gap();
     if (gradient == nullptr) return;

@@ -28,7 +28,7 @@ __device__ direction_gap<A> compare_directions_of(const S* s, const U* t, index 
     sums += product_sums<A>{mine * mine, mine * theirs, theirs * theirs};
   }
   sums = block_joined(sums, summed_up{});
-  directions<A> here(sums.student, sums.both, sums.teacher);
+  compared_directions<A> here(sums.student, sums.both, sums.teacher);
   if (here.near()) {
     A squares = 0;
     for (index c = threadIdx.x; c < width; c += blockDim.x) {

@@ -5,6 +5,7 @@
 
 #include "limbeck/backend/cuda_block.hpp"
 #include "limbeck/backend/cuda_context.hpp"
+#include "limbeck/backend/cuda_fours.hpp"
 #include "limbeck/backend/cuda_launch.hpp"
 #include "limbeck/core/half.hpp"
 #include "limbeck/core/math.hpp"
@@ -38,36 +39,69 @@ struct running_softmax {
   }
 };
 
-/// A row of logits; a thread reads only those that are its own, the first time by first(c).
+/// Calls f(first, here) for every four classes that are this thread's; of the last ones of a row `here` may be fewer.
+template <class Team, class F>
+__device__ void for_class_fours(Team team, index classes, const F& f) {
+  for (index first = 4 * static_cast<index>(team.lane()); first < classes; first += 4 * static_cast<index>(team.size()))
+    f(first, classes - first < 4 ? classes - first : index{4});
+}
+
+/// A row of logits; a thread reads only the fours that are its own, the first time by first_four().
 template <class A, class S>
 class device_row {
  public:
-  /// `room`: shared memory for the row's logits, or null.
+  /// `room`: shared memory for the row's logits, aligned to 16 bytes, or null.
   __device__ device_row(const view<const S, 2, cuda>& logits, index row, S* room)
       : from_(logits.data() + row * logits.stride(0)), step_(logits.stride(1)), room_(room) {}
   /// Numbers side by side.
   __device__ explicit device_row(const S* from) : from_(from), step_(1), room_(nullptr) {}
 
-  [[nodiscard]] __device__ A first(index c) const {
-    const S z = from_[c * step_];
-    if (room_ != nullptr) room_[c] = z;
-    return static_cast<A>(z);
+  [[nodiscard]] __device__ four<A> first_four(index first, index here) const {
+    const four<S> z = read(first, here);
+    if (room_ != nullptr) store_four(room_ + first, here, z);
+    return widened(z);
   }
+  [[nodiscard]] __device__ four<A> four_at(index first, index here) const {
+    return widened(room_ != nullptr ? load_four(static_cast<const S*>(room_) + first, here) : read(first, here));
+  }
+  /// Once every thread's fours were read.
   [[nodiscard]] __device__ A operator[](index c) const {
     return static_cast<A>(room_ != nullptr ? room_[c] : from_[c * step_]);
   }
 
  private:
+  [[nodiscard]] __device__ four<S> read(index first, index here) const {
+    if (step_ == 1) return load_four(from_ + first, here);
+    four<S> z;
+    for (int i = 0; i < 4; ++i) z.at[i] = i < here ? from_[(first + i) * step_] : S(0.0F);
+    return z;
+  }
+  [[nodiscard]] __device__ static four<A> widened(const four<S>& z) {
+    return {{static_cast<A>(z.at[0]), static_cast<A>(z.at[1]), static_cast<A>(z.at[2]), static_cast<A>(z.at[3])}};
+  }
+
   const S* from_;
   index step_;
   S* room_;
 };
 
-/// The gradient of a logit += slope, or = where it is fresh. To be called once a logit.
+/// The gradient of four logits += slopes, or = where it is fresh. To be called once for each.
 template <class Rows, class A>
-__device__ void add_to_gradient(const Rows& rows, index row, index c, A slope) {
-  auto& to = rows.gradients(row, c);
-  to = static_cast<typename Rows::gradient_type>(rows.fresh ? slope : static_cast<A>(to) + slope);
+__device__ void add_to_gradient(const Rows& rows, index row, index first, index here, const four<A>& slopes) {
+  using G = typename Rows::gradient_type;
+  G* const to = rows.gradients.data() + row * rows.gradients.stride(0) + first * rows.gradients.stride(1);
+  if (rows.gradients.stride(1) == 1) {
+    four<G> sums{};
+    if (!rows.fresh) sums = load_four(static_cast<const G*>(to), here);
+    for (int i = 0; i < 4; ++i)
+      sums.at[i] = static_cast<G>(rows.fresh ? slopes.at[i] : static_cast<A>(sums.at[i]) + slopes.at[i]);
+    store_four(to, here, sums);
+    return;
+  }
+  for (int i = 0; i < 4 && i < here; ++i) {
+    G& place = to[i * rows.gradients.stride(1)];
+    place = static_cast<G>(rows.fresh ? slopes.at[i] : static_cast<A>(place) + slopes.at[i]);
+  }
 }
 /// Zeros from column `begin` on, where the gradient is fresh.
 template <class Team, class Rows>

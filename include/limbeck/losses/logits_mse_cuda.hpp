@@ -19,11 +19,17 @@ struct logits_mse_row {
     const device_row<A, U> teacher(rows.teacher, row, nullptr);
     const A inverse = A(1) / temperature;
     A sum = 0;
-    for (index c = team.lane(); c < rows.classes; c += team.size()) {
-      const A d = logits_gap(student[c], teacher_scale * teacher[c], inverse);
-      sum += d * d;
-      if (!rows.gradients.empty()) add_to_gradient(rows, row, c, A(2) * factor * inverse * d);
-    }
+    for_class_fours(team, rows.classes, [&](index first, index here) {
+      const four<A> z = student.four_at(first, here), zt = teacher.four_at(first, here);
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        const A d = logits_gap(z.at[i], teacher_scale * zt.at[i], inverse);
+        sum += d * d;
+        slopes.at[i] = A(2) * factor * inverse * d;
+      }
+      if (!rows.gradients.empty()) add_to_gradient(rows, row, first, here, slopes);
+    });
     return team.joined(sum, summed_up{});
   }
 };
@@ -44,7 +50,8 @@ struct regression_row {
   __device__ A operator()(Team team, const logit_rows<S, S, A, cuda, G>& rows, index row, A factor,
                           unsigned char*) const {
     const A error = static_cast<A>(rows.student(row, 0)) - scores(row);
-    if (team.lane() == 0 && !rows.gradients.empty()) add_to_gradient(rows, row, 0, A(2) * factor * error);
+    if (team.lane() == 0 && !rows.gradients.empty())
+      add_to_gradient(rows, row, 0, 1, four<A>{{A(2) * factor * error, 0, 0, 0}});
     return error * error;
   }
 };

@@ -22,27 +22,38 @@ struct soft_target_row {
                           unsigned char* room) const {
     const device_pair<Team, A, S, U> pair(rows, row, temperature, room);
     const A scale = factor / temperature;
-    const auto add_gradient = [&](index c, A slope, A student, A slope_sum) {
-      add_to_gradient(rows, row, c, scale * logit_slope(slope, student, slope_sum));
-    };
     const bool wanted = !rows.gradients.empty();
     divergence_term<A> mine{0, 0};
     if constexpr (requires { D::slope_sum; }) {
       constexpr A slope_sum = static_cast<A>(D::slope_sum);
-      for (index c = team.lane(); c < rows.classes; c += team.size()) {
-        const compared<A> at = pair[c];
-        const divergence_term<A> term = divergence(at);
-        mine.value += term.value;
-        if (wanted) add_gradient(c, term.slope, at.student, slope_sum);
-      }
+      pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+        four<A> slopes{};
+        for (int i = 0; i < 4; ++i) {
+          if (i >= here) continue;
+          const compared<A> at = pair.at(z.at[i], zt.at[i]);
+          const divergence_term<A> term = divergence(at);
+          mine.value += term.value;
+          slopes.at[i] = scale * logit_slope(term.slope, at.student, slope_sum);
+        }
+        if (wanted) add_to_gradient(rows, row, first, here, slopes);
+      });
       return team.joined(mine.value, summed_up{});
     } else {
-      for (index c = team.lane(); c < rows.classes; c += team.size()) mine += divergence(pair[c]);
+      pair.for_fours_of_both([&](index, index here, const four<A>& z, const four<A>& zt) {
+        for (int i = 0; i < 4; ++i)
+          if (i < here) mine += divergence(pair.at(z.at[i], zt.at[i]));
+      });
       mine = team.joined(mine, summed_up{});
-      for (index c = team.lane(); wanted && c < rows.classes; c += team.size()) {
-        const compared<A> at = pair[c];
-        add_gradient(c, divergence(at).slope, at.student, mine.slope);
-      }
+      if (!wanted) return mine.value;
+      pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+        four<A> slopes{};
+        for (int i = 0; i < 4; ++i) {
+          if (i >= here) continue;
+          const compared<A> at = pair.at(z.at[i], zt.at[i]);
+          slopes.at[i] = scale * logit_slope(divergence(at).slope, at.student, mine.slope);
+        }
+        add_to_gradient(rows, row, first, here, slopes);
+      });
       return mine.value;
     }
   }

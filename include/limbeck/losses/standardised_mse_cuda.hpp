@@ -20,6 +20,11 @@ struct two_sums {
 };
 
 template <class A>
+struct two_fours {
+  four<A> student, teacher;
+};
+
+template <class A>
 struct standardised_mse_row {
   [[nodiscard]] __device__ bool counts(index) const { return true; }
 
@@ -30,29 +35,46 @@ struct standardised_mse_row {
     const device_row<A, S> student(rows.student, row, reinterpret_cast<S*>(room));
     const device_row<A, U> teacher(rows.teacher, row, reinterpret_cast<U*>(behind));
     const A share = A(1) / static_cast<A>(rows.classes);
-    const auto summed = [&](const auto& term) {
+    const auto read = [&](index first, index here) {
+      return two_fours<A>{student.four_at(first, here), teacher.four_at(first, here)};
+    };
+    const auto summed = [&](const auto& look, const auto& term) {
       two_sums<A> sums;
-      for (index c = team.lane(); c < rows.classes; c += team.size()) sums += term(c);
+      for_class_fours(team, rows.classes, [&](index first, index here) {
+        const two_fours<A> z = look(first, here);
+        for (int i = 0; i < 4; ++i)
+          if (i < here) sums += term(z.student.at[i], z.teacher.at[i]);
+      });
       return team.joined(sums, summed_up{});
     };
-    const two_sums<A> mean = summed([&](index c) { return two_sums<A>{student.first(c), teacher.first(c)}; });
+    const two_sums<A> mean = summed(
+        [&](index first, index here) {
+          return two_fours<A>{student.first_four(first, here), teacher.first_four(first, here)};
+        },
+        [](A z, A zt) {
+          return two_sums<A>{z, zt};
+        });
     const A mine = mean.first * share, theirs = mean.second * share;
-    const two_sums<A> squares = summed([&](index c) {
-      const A s = student[c] - mine, t = teacher[c] - theirs;
+    const two_sums<A> squares = summed(read, [&](A z, A zt) {
+      const A s = z - mine, t = zt - theirs;
       return two_sums<A>{s * s, t * t};
     });
     const auto of_student = moments<A>::of(mine, squares.first * share);
     const auto of_teacher = moments<A>::of(theirs, squares.second * share);
-    const two_sums<A> sums = summed([&](index c) {
-      const A s = of_student.standardised(student[c]), d = s - of_teacher.standardised(teacher[c]);
+    const two_sums<A> sums = summed(read, [&](A z, A zt) {
+      const A s = of_student.standardised(z), d = s - of_teacher.standardised(zt);
       return two_sums<A>{d * d, d * s};
     });
-    if (!rows.gradients.empty())
-      for (index c = team.lane(); c < rows.classes; c += team.size())
-        add_to_gradient(rows, row, c,
-                        A(2) * factor * of_student.inverse_deviation *
-                            standardised_slope(of_student.standardised(student[c]), of_teacher.standardised(teacher[c]),
-                                               sums.second * share));
+    if (rows.gradients.empty()) return sums.first;
+    const A by = A(2) * factor * of_student.inverse_deviation;
+    for_class_fours(team, rows.classes, [&](index first, index here) {
+      const two_fours<A> z = read(first, here);
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i)
+        slopes.at[i] = by * standardised_slope(of_student.standardised(z.student.at[i]),
+                                               of_teacher.standardised(z.teacher.at[i]), sums.second * share);
+      add_to_gradient(rows, row, first, here, slopes);
+    });
     return sums.first;
   }
 };
