@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
@@ -74,6 +75,7 @@ void check_squared_logits(const Host& host, double tolerance) {
     if (classes > 1) c.student[1] = c.teacher[1] = -std::numeric_limits<A>::infinity();
     INFO(classes << " classes");
     check_rows(c, limbeck::logits_mse{.temperature = 2, .teacher_scale = 0.5}, host, tolerance);
+    check_rows(c, limbeck::annealing_kd{.most_temperature = 5}, host, tolerance);
   }
   logit_case<A> regressor = labelled_rows<A>(1);
   regressor.scores = random_numbers<A>(7, -1, 1, 8);

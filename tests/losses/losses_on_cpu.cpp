@@ -7,6 +7,7 @@ namespace limbeck_test {
 
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::annealing_kd& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss) {
   return c(loss);

@@ -1,6 +1,7 @@
 // The host's losses for tests that a CUDA compiler translates: it does not see their kernels.
 #pragma once
 
+#include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/cosine.hpp"
@@ -19,6 +20,7 @@ namespace limbeck_test {
 
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::annealing_kd& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss);
