@@ -5,9 +5,11 @@ set(
   limbeck_headers_limbeck
   backend.hpp
   backend/arena.hpp
+  backend/array_mover.hpp
   backend/buffer.hpp
   backend/copy.hpp
   backend/eigen.hpp
+  backend/host_copy.hpp
   backend/matmul_provider.hpp
   backend/philox_vectors.hpp
   backend/scratch.hpp
@@ -110,6 +112,7 @@ set(
   losses/patience_cpu.hpp
   losses/projection.hpp
   losses/regression_mse.hpp
+  losses/relation_heads.hpp
   losses/relational.hpp
   losses/relational_cpu.hpp
   losses/relations.hpp
@@ -324,6 +327,7 @@ set(
   training/evaluation.hpp
   training/gradient_norm.hpp
   training/held_out.hpp
+  training/host_term_losses.hpp
   training/interruption.hpp
   training/intervals.hpp
   training/kept_batch.hpp
@@ -343,6 +347,7 @@ set(
   training/shared_losses.hpp
   training/statistics.hpp
   training/step_counts.hpp
+  training/step_engine.hpp
   training/stored_teacher.hpp
   training/teacher_store.hpp
   training/teacher_store_file.hpp
@@ -352,11 +357,15 @@ set(
   training/term_context.hpp
   training/term_kinds.hpp
   training/term_losses.hpp
+  training/term_schedules.hpp
   training/term_spec.hpp
   training/terms.hpp
   training/token_states.hpp
   training/trainer.hpp
+  training/training_device.hpp
+  training/training_engine.hpp
   training/training_options.hpp
+  training/value_sums.hpp
 )
 
 set(
@@ -366,6 +375,7 @@ set(
 
 set(
   limbeck_headers_cuda
+  backend/array_mover_cuda.hpp
   backend/copy_cuda.hpp
   backend/cublas_lt.hpp
   backend/cuda_arena.hpp
@@ -378,6 +388,7 @@ set(
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
   backend/cuda_upload.hpp
+  backend/host_copy_cuda.hpp
   losses/attention_kl_cuda.hpp
   losses/attention_mse_cuda.hpp
   losses/compared_rows_cuda.hpp
@@ -408,4 +419,7 @@ set(
   ops/sweep_cuda.hpp
   training/adamw_cuda.hpp
   training/gradient_norm_cuda.hpp
+  training/step_engine_cuda.hpp
+  training/training_device_cuda.hpp
+  training/value_sums_cuda.hpp
 )

@@ -44,7 +44,7 @@ enable_language(CUDA)
 
 file(CONFIGURE OUTPUT "cuda_headers/all.cu" CONTENT "@together@" @ONLY)
 add_library(limbeck_cuda_headers OBJECT "${CMAKE_CURRENT_BINARY_DIR}/cuda_headers/all.cu")
-target_link_libraries(limbeck_cuda_headers PRIVATE limbeck::cuda)
+target_link_libraries(limbeck_cuda_headers PRIVATE limbeck::cuda limbeck::training)
 
 if(NOT cuda_sources)
   return()

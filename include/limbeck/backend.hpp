@@ -2,9 +2,11 @@
 #pragma once
 
 #include "limbeck/backend/arena.hpp"
+#include "limbeck/backend/array_mover.hpp"
 #include "limbeck/backend/buffer.hpp"
 #include "limbeck/backend/copy.hpp"
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/backend/host_copy.hpp"
 #include "limbeck/backend/matmul_provider.hpp"
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"

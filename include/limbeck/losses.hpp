@@ -31,6 +31,7 @@
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/relation_heads.hpp"
 #include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/representation.hpp"

@@ -21,8 +21,8 @@ template <class T>
 class device_norm {
  public:
   explicit device_norm(const limbeck::cuda_executor& on) : number_(on, {0.0}) {}
-  [[nodiscard]] limbeck::device_clip clip(const limbeck::cuda_executor& on, view<const T, 1, limbeck::cuda> gradient,
-                                          double limit) {
+  [[nodiscard]] limbeck::gradient_clip<limbeck::cuda> clip(const limbeck::cuda_executor& on,
+                                                           view<const T, 1, limbeck::cuda> gradient, double limit) {
     norm_of(on, gradient, number_.all());
     return {number_.all(), limit};
   }

@@ -12,6 +12,7 @@
 #include "central_difference.hpp"
 #include "io/scratch_folder.hpp"
 #include "limbeck/training/learned_parameters.hpp"
+#include "limbeck/training/step_engine.hpp"
 #include "training/small_corpus.hpp"
 
 namespace limbeck {
@@ -252,9 +253,10 @@ struct small_pretraining {
     distiller<bert_masked_language_model, executor_type, float, masked_documents> step(student, {},
                                                                                        learner.terms<executor_type>());
     console quiet(true);
-    trainer<executor_type, bert_masked_language_model, masked_documents> loop(
-        on, student, learner.table(), learner.weights(), learner.gradients(), step, training, folder, {{"seed", 5}},
-        [] {}, quiet);
+    step_engine<bert_masked_language_model, executor_type, masked_documents> engine(
+        on, student, learner.table(), learner.weights(), learner.gradients(), step);
+    trainer<masked_documents> loop(
+        engine, training, folder, {{"seed", 5}}, [](view<const float, 1>) {}, quiet);
     evaluations = 0;
     result = loop.run(
         train,

@@ -16,6 +16,7 @@
 #include "io/scratch_folder.hpp"
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/models/initialise.hpp"
+#include "limbeck/training/step_engine.hpp"
 #include "limbeck/training/trainer.hpp"
 #include "training/small_samples.hpp"
 
@@ -141,11 +142,13 @@ struct small_run {
     step.use_sharing(who.get());
     console quiet(true);
     bests = 0;
-    trainer<small_executor> loop(
-        on, student, table, values.all(), gradients.all(), step, training, folder, settings,
-        [&] {
+    step_engine<bert_classifier, small_executor> engine(on, student, table, values.all(), gradients.all(), step,
+                                                        {.weight_decay = training.weight_decay});
+    trainer<> loop(
+        engine, training, folder, settings,
+        [&](view<const float, 1> best) {
           ++bests;
-          best_weights.assign(values.data(), values.data() + values.count());
+          best_weights.assign(best.data(), best.data() + best.count());
         },
         quiet);
     const auto leave = [&] { weights.assign(values.data(), values.data() + values.count()); };

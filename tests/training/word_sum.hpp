@@ -18,8 +18,12 @@ class word_sum {
 
   std::vector<limbeck::pass_mode>* modes = nullptr;  ///< receives that of every pass
 
-  template <class T>
+  template <class T, limbeck::backend B = limbeck::cpu>
   struct pass {
+    pass() = default;
+    template <class E>
+    explicit pass(const E&) {}
+
     limbeck::token_batch<> batch;
     std::vector<T> logits, slopes;
     limbeck::signals<T> gradient;

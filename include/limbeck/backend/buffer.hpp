@@ -47,6 +47,9 @@ class buffer<T, cpu> {
     detail::wish_for_huge_pages(data_.get(), bytes);
     std::uninitialized_fill_n(data_.get(), count, T{});
   }
+  /// The same, for who does not know where an executor works.
+  template <class Provider>
+  buffer(const cpu_executor<Provider>&, index count) : buffer(count) {}
 
   [[nodiscard]] index count() const { return count_; }
   [[nodiscard]] T* data() { return data_.get(); }

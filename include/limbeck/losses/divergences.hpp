@@ -100,7 +100,7 @@ struct scaled_jensen_shannon {
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     const divergence_term<T> term = jensen_shannon{beta}(c);
-    const T scale(beta == 0 || beta == 1 ? 1 : 1 / (beta * (1 - beta)));
+    const T scale = static_cast<T>(beta == 0 || beta == 1 ? 1 : 1 / (beta * (1 - beta)));
     return {scale * term.value, scale * term.slope};
   }
 };
@@ -116,7 +116,7 @@ struct skew_kl {
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return forward_kl{}(c);
-    const T of_student(1 - skew), m = c.mixed(skew);
+    const T of_student = static_cast<T>(1 - skew), m = c.mixed(skew);
     return {c.teacher_excess(c.mixture(skew), of_student),
             // of -of_student * teacher / m, and a constant
             of_student * of_student * c.student * c.gap() / where(m == T(0), T(1), m)};
@@ -135,7 +135,7 @@ struct skew_reverse_kl {
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr divergence_term<T> operator()(const compared<T>& c) const {
     if (skew == 0) return reverse_kl{}(c);
-    const T of_teacher(1 - skew), m = c.mixed(1 - skew);
+    const T of_teacher = static_cast<T>(1 - skew), m = c.mixed(1 - skew);
     const mixture_logs<T> logs = c.mixture(1 - skew);
     const T log_m = logs.over_student, x = of_teacher * c.gap() / where(m == T(0), T(1), m);  // log_m = -log1p(x)
     const T slope =
@@ -191,7 +191,7 @@ struct alpha_beta {
   // Taylor's remainders, in which nothing cancels.
   template <class T>
   [[nodiscard]] LIMBECK_HD constexpr T near(const compared<T>& c, const T& p, const T& q) const {
-    const T r = c.log_ratio, both(alpha + beta);
+    const T r = c.log_ratio, both = static_cast<T>(alpha + beta);
     if (alpha == 0) return q * r * r * expm1_bend(-both * r);
     return p * r * r * (both * expm1_bend(both * r) - T(beta) * expm1_bend(T(beta) * r)) / T(alpha);
   }

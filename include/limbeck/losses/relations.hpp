@@ -6,6 +6,7 @@
 
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/relation_heads.hpp"
 #include "limbeck/losses/relations_cpu.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/mappings/top.hpp"
@@ -31,17 +32,6 @@ struct value_relation_options {
 };
 
 namespace detail {
-
-/// Stands where a projection would: widths may differ, the heads must divide both.
-struct relation_heads {
-  index count;
-};
-inline void expects_widths(const char* loss, const relation_heads& heads, index student, index teacher) {
-  expects(heads.count > 0 && student % heads.count == 0 && teacher % heads.count == 0, [&] {
-    return message(loss, ": ", heads.count, " heads do not divide a student's width of ", student,
-                   " and a teacher's of ", teacher);
-  });
-}
 
 /// The signals that a relation is made of, in the order of relation_weights.
 template <class T, backend B>

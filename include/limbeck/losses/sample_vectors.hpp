@@ -6,7 +6,9 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/hidden_states.hpp"
+#if !defined(__CUDACC__)
 #include "limbeck/losses/vector_products_cpu.hpp"
+#endif
 
 namespace limbeck {
 

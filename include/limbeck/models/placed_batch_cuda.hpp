@@ -1,10 +1,7 @@
 // Batches on a device.
 #pragma once
 
-#include <cstring>
-
-#include "limbeck/backend/cuda_arena.hpp"
-#include "limbeck/backend/cuda_upload.hpp"
+#include "limbeck/backend/array_mover_cuda.hpp"
 #include "limbeck/models/placed_batch.hpp"
 
 namespace limbeck {
@@ -23,20 +20,7 @@ class batch_mover<cuda> {
     host_.reset();
     const placed_batch<cpu> from = make(host_);
     placed_batch<cuda> to;
-    index bytes = 0;
-    for_each_array(from, to, [&](const auto& array, auto&) { bytes += padded(array); });
-    if (bytes > 0) {
-      std::byte *const room = upload_.room(bytes), *const there = memory.take<std::byte>(bytes);
-      index at = 0;
-      for_each_array(from, to, [&](const auto& array, auto& placed) {
-        if (array.empty()) return;
-        using element = std::remove_cvref_t<decltype(array(0))>;
-        std::memcpy(room + at, array.data(), static_cast<std::size_t>(array.count()) * sizeof(element));
-        placed = view<const element, 1, cuda>(reinterpret_cast<const element*>(there + at), array.count());
-        at += padded(array);
-      });
-      upload_.send(on, there, bytes);
-    }
+    arrays_(on, memory, [&](const auto& one) { for_each_array(from, to, one); });
     to.layout.rows = to.tokens.rows;
     to.layout.tokens = from.layout.tokens;
     to.layout.longest = from.layout.longest;
@@ -48,15 +32,8 @@ class batch_mover<cuda> {
   }
 
  private:
-  /// Bytes of an array and what fills up to the next.
-  template <class Array>
-  static index padded(const Array& array) {
-    constexpr index alignment = 64;
-    return (array.count() * static_cast<index>(sizeof(array(0))) + alignment - 1) / alignment * alignment;
-  }
-
   arena host_;
-  cuda_upload upload_;
+  array_mover<cuda> arrays_;
 };
 
 }  // namespace limbeck

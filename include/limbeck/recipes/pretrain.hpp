@@ -23,6 +23,7 @@
 #include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/masked_documents.hpp"
 #include "limbeck/training/masked_scores.hpp"
+#include "limbeck/training/step_engine.hpp"
 #include "limbeck/training/trainer.hpp"
 
 namespace limbeck {
@@ -240,12 +241,15 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
   distiller<bert_masked_language_model, E, float, masked_documents> step(student.model, from,
                                                                          learner.template terms<E>());
   const std::string vocabulary = student.vocabulary_text();
-  const auto save_to = [&](const std::filesystem::path& folder) {
-    save_masked_model(folder, student.config, learner.table(), read_only(learner.weights()), vocabulary);
+  const auto save_to = [&](const std::filesystem::path& folder, view<const float, 1> weights) {
+    save_masked_model(folder, student.config, learner.table(), weights, vocabulary);
   };
-  trainer<E, bert_masked_language_model, masked_documents> loop(
-      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, options.training,
-      options.output, settings_of(options, texts.train, texts.held_out), [&] { save_to(options.output); }, out);
+  step_engine<bert_masked_language_model, E, masked_documents> engine(on, student.model, learner.table(),
+                                                                      learner.weights(), learner.gradients(), step,
+                                                                      {.weight_decay = options.training.weight_decay});
+  trainer<masked_documents> loop(
+      engine, options.training, options.output, settings_of(options, texts.train, texts.held_out),
+      [&](view<const float, 1> best) { save_to(options.output, best); }, out);
   evaluator scores;
   if (texts.held_out)
     scores = [&] { return evaluation_of(scores_of(on, student.model, read_only(learner.weights()), *texts.held_out)); };
@@ -256,7 +260,7 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
   report.seconds = result.seconds;
   if (result.end == run_end::interrupted)
     return out.say("stopped at update " + std::to_string(result.at.updates) + "; go on with --resume");
-  save_to(options.output / "last");
+  save_to(options.output / "last", engine.weights());
   loop.note_at_end(final_line(load_masked_text_model(options.output), teacher, texts.held_out.has_value()));
   write_speed(options.output, json::object(), result.seconds, on.threads);
   loop.finish();

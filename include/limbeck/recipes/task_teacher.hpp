@@ -1,6 +1,7 @@
 // A run's teacher: asked, and kept for others, or read from a store.
 #pragma once
 
+#include <concepts>
 #include <deque>
 #include <filesystem>
 #include <memory>
@@ -12,8 +13,8 @@
 #include "limbeck/recipes/classifier.hpp"
 #include "limbeck/recipes/teacher_outputs.hpp"
 #include "limbeck/training/console.hpp"
-#include "limbeck/training/distiller.hpp"
 #include "limbeck/training/stored_teacher.hpp"
+#include "limbeck/training/training_device.hpp"
 
 namespace limbeck::detail {
 
@@ -45,17 +46,21 @@ class task_teacher {
       expects_logits_of(*store_, train);
   }
   /// Gives a step the outputs that its terms read of `part`: of the training samples `all`, or some of them. What is
-  /// not kept is computed once, for all, so that no bit depends on the part.
-  template <launchable E>
-  void teach(const E& on, const sample_set& all, const sample_set& part, distiller<bert_classifier, E, float>& step,
-             console& out) {
+  /// not kept is computed once, for all, so that no bit depends on the part. `Step`: a distiller, or a device's task.
+  template <launchable E, class Step>
+  void teach(const E& on, const sample_set& all, const sample_set& part, Step& step, console& out) {
     if (store_ && read_by_batch(*store_)) step.use_kept(&kept_.emplace_back(store_, part, model_->config.sizes.heads));
     const bool asked = step.reads_teacher_logits() || !keep_logits_.empty();
     if (model_ == nullptr || !asked || top_k_temperature()) return;
     const index classes = model_->config.classes;
     if (logits_.empty()) {
-      logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out)
-                                                : teacher_logits(on, *model_, all, out);
+      const auto ask = [&](const sample_set& set) {
+        if constexpr (std::derived_from<Step, device_task>)
+          return in_label_order(step.teacher_logits(set), classes_by_label(model_->config, set.task));
+        else
+          return teacher_logits(on, *model_, set, out);
+      };
+      logits_ = store_ && keeps_logits(*store_) ? stored_logits(on, *store_, *model_, all, out, ask) : ask(all);
       if (!keep_logits_.empty()) keep(all, out);
     }
     if (!step.reads_teacher_logits()) return;
@@ -67,6 +72,12 @@ class task_teacher {
       here = some.data();
     }
     step.use_logits(view<const float, 2>(here, part.size(), classes));
+  }
+  /// Those that were computed of all training samples, [samples, classes]; empty: none were.
+  [[nodiscard]] view<const float, 2> logits() const {
+    if (logits_.empty()) return {};
+    const index classes = model_->config.classes;
+    return view<const float, 2>(logits_.data(), static_cast<index>(logits_.size()) / classes, classes);
   }
 
  private:

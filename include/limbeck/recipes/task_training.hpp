@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "limbeck/io/run_lock.hpp"
@@ -17,7 +19,9 @@
 #include "limbeck/recipes/task_sharing.hpp"
 #include "limbeck/recipes/task_teacher.hpp"
 #include "limbeck/training/learned_parameters.hpp"
+#include "limbeck/training/step_engine.hpp"
 #include "limbeck/training/trainer.hpp"
+#include "limbeck/training/training_device.hpp"
 
 namespace limbeck {
 
@@ -36,7 +40,10 @@ struct task_training_options {
   std::filesystem::path learned;      ///< what terms of an earlier run learned (kept_state::last); empty: none
   std::vector<std::string> losses;    ///< terms; empty: the verb's default
   sharing_options sharing;            ///< of samples, where terms share them
-  std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
+  std::string precision = "float32";  ///< what products are made of; a resumed run must repeat it
+  /// Trains, evaluates and asks the teacher; null: the executor does. What is told of the run's end the executor sees
+  /// to in any case. A run may be resumed elsewhere than it was begun.
+  const training_device* device = nullptr;
   kept_state keeps = kept_state::best;
   bool brief = false;  ///< leaves out what only the report shows: the teacher on dev, the layers, calibration, speed on
                        ///< dev, report.html
@@ -143,6 +150,8 @@ class task_run {
               return message("samples=rw_kd takes differences of losses that precision ", options.precision,
                              " would not show, expected float32");
             });
+    expects(!learner_.shares_samples() || options.device == nullptr,
+            "samples=rw_kd: shares of samples are decided on the host alone");
     settings_ = settings_of(options, verb, student_text, teacher, taught_.store_text(), learner_.shares_samples(),
                             train_, dev_);
   }
@@ -166,6 +175,7 @@ class task_run {
   }
 
   [[nodiscard]] task_training_report train() {
+    if (options_.device != nullptr) return train_on(*options_.device);
     taught_by<bert_classifier, float> from;
     if (teacher_ != nullptr) from = {&teacher_->model, teacher_->parameters(), {}};
     distiller<bert_classifier, E, float> step(student_.model, from, learner_.template terms<E>());
@@ -173,12 +183,45 @@ class task_run {
     taught_.teach(on_, train_, trained_on, step, out_);
     shared_.join(student_.model, from, trained_on.size(), step,
                  [&](const sample_set& part, auto& theirs) { taught_.teach(on_, train_, part, theirs, out_); });
-    trainer<E> loop(
-        on_, student_.model, learner_.table(), learner_.weights(), learner_.gradients(), step, options_.training,
-        options_.output, settings_, [&] { save_best(); }, out_);
+    step_engine<bert_classifier, E> engine(on_, student_.model, learner_.table(), learner_.weights(),
+                                           learner_.gradients(), step, adamw_of_run());
+    return train(engine, trained_on, [&](const sample_set& set) {
+      return logits_of(on_, student_.model, read_only(learner_.weights()), set);
+    });
+  }
+
+ private:
+  [[nodiscard]] adamw_options adamw_of_run() const { return {.weight_decay = options_.training.weight_decay}; }
+
+  [[nodiscard]] task_training_report train_on(const training_device& device) {
+    out_.say("trains on " + device.name());
+    device_task_plan plan{.student = student_.model,
+                          .table = learner_.table(),
+                          .terms = learner_.builder(),
+                          .weights = read_only(learner_.weights()),
+                          .optimiser = adamw_of_run()};
+    if (teacher_ != nullptr) {
+      plan.teacher = &teacher_->model;
+      plan.teacher_weights = teacher_->parameters();
+    }
+    const std::unique_ptr<device_task> task = device.begin(plan);
+    taught_.teach(on_, train_, train_, *task, out_);
+    std::vector<std::vector<float>> weights;
+    for (const sample_weighting& of_term : learner_.builder().sample_weightings())
+      weights.push_back(weights_of_samples(on_, of_term, taught_.logits(), train_));
+    task->use_sample_weights(std::move(weights));
+    return train(*task, train_, [&](const sample_set& set) { return task->student_logits(set); });
+  }
+
+  /// logits(set): what the state by then says of samples.
+  template <class Logits>
+  [[nodiscard]] task_training_report train(training_engine<sample_set>& engine, const sample_set& trained_on,
+                                           const Logits& logits) {
+    trainer<> loop(
+        engine, options_.training, options_.output, settings_, [&](view<const float, 1> best) { save_best(best); },
+        out_);
     evaluator scores;
-    if (options_.keeps == kept_state::best)
-      scores = [&] { return dev_scores(on_, student_.model, read_only(learner_.weights()), dev_); };
+    if (options_.keeps == kept_state::best) scores = [&] { return dev_scores(dev_, student_.config.classes, logits); };
     const run_result result = loop.run(trained_on, scores, options_.resume);
     task_training_report report{.end = result.end,
                                 .asked_to_stop = result.asked_to_stop,
@@ -186,20 +229,21 @@ class task_run {
                                 .best_epoch = result.at.best_epoch,
                                 .parameters = student_.model.parameters().size(),
                                 .seconds = result.seconds};
-    if (result.end == run_end::interrupted)
+    if (result.end == run_end::interrupted) {
       out_.say("stopped at update " + std::to_string(report.updates) + "; go on with --resume");
-    else
+    } else {
+      save_to(options_.output / "last", engine.weights());
       close(loop, report);
+    }
     return report;
   }
 
- private:
-  void save_to(const std::filesystem::path& folder) {
-    save_model(folder, student_.config, learner_.table(), read_only(learner_.weights()), student_.vocabulary_text());
+  void save_to(const std::filesystem::path& folder, view<const float, 1> weights) {
+    save_model(folder, student_.config, learner_.table(), weights, student_.vocabulary_text());
   }
-  void save_best() {
-    save_to(options_.output);
-    if (options_.keeps == kept_state::last) learner_.save_learned(options_.output / "learned.safetensors");
+  void save_best(view<const float, 1> weights) {
+    save_to(options_.output, weights);
+    if (options_.keeps == kept_state::last) learner_.save_learned(options_.output / "learned.safetensors", weights);
   }
   /// Looks at what the run left in its output folder, and tells the report of it.
   [[nodiscard]] run_summary summarise(task_training_report& report) {
@@ -213,8 +257,7 @@ class task_run {
     return found;
   }
   /// Leaves what a complete run leaves.
-  void close(trainer<E>& loop, task_training_report& report) {
-    save_to(options_.output / "last");
+  void close(trainer<>& loop, task_training_report& report) {
     const run_summary ends = summarise(report);
     loop.note_at_end(ends.record);
     write_speed(options_.output, ends.speed, report.seconds, on_.threads);

@@ -125,11 +125,10 @@ inline void expects_logits_of(const teacher_store& store, const sample_set& set)
         "has none of the " + std::to_string(set.size()) + " samples, expected the same texts cut to the same length");
 }
 
-/// The logits of every sample, as teacher_logits() would compute them: those of samples that the store does not have,
-/// it does.
-template <launchable E>
+/// The logits of every sample, as ask(set) would compute them: those of samples that the store does not have, it does.
+template <launchable E, class Ask>
 [[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
-                                               const sample_set& set, console& out) {
+                                               const sample_set& set, console& out, const Ask& ask) {
   const std::vector<index> rows = store.find_rows(set);
   std::vector<index> found;
   std::vector<std::ptrdiff_t> known, unknown;
@@ -148,8 +147,15 @@ template <launchable E>
   if (unknown.empty()) return logits;
   out.say(store.path().string() + " lacks " + std::to_string(unknown.size()) + " of " + std::to_string(set.size()) +
           " samples; the teacher is asked for them");
-  place(teacher_logits(on, teacher, part_of(set, unknown), out), unknown);
+  place(ask(part_of(set, unknown)), unknown);
   return logits;
+}
+/// The same, where the teacher is asked here.
+template <launchable E>
+[[nodiscard]] std::vector<float> stored_logits(const E& on, const teacher_store& store, const text_classifier& teacher,
+                                               const sample_set& set, console& out) {
+  return stored_logits(on, store, teacher, set, out,
+                       [&](const sample_set& unknown) { return teacher_logits(on, teacher, unknown, out); });
 }
 
 }  // namespace detail

@@ -15,6 +15,7 @@
 #include "limbeck/models/parameter_table.hpp"
 #include "limbeck/models/touched_rows.hpp"
 #include "limbeck/training/adamw_formula.hpp"
+#include "limbeck/training/clipping.hpp"
 
 namespace limbeck {
 
@@ -60,6 +61,10 @@ class adamw<T, cpu> {
   explicit adamw(const parameter_table& table, adamw_options options = {})
       : options_(options), first_(table.size()), second_(table.size()), runs_(detail::runs_of(table)) {}
 
+  template <class Provider>
+  adamw(const cpu_executor<Provider>&, const parameter_table& table, adamw_options options = {})
+      : adamw(table, options) {}
+
   [[nodiscard]] const adamw_options& options() const { return options_; }
   [[nodiscard]] index updates() const { return updates_; }
   [[nodiscard]] view<const T, 1> first_moment() const { return first_.all(); }
@@ -93,6 +98,12 @@ class adamw<T, cpu> {
     }
     for (std::size_t row = 0; row < moved_.size(); ++row)
       if (touched(static_cast<index>(row))) moved_[row] = 1;
+  }
+  /// The same, clipped by what is known of the gradient's norm.
+  template <class Provider>
+  void update(const cpu_executor<Provider>& on, double rate, const gradient_clip<cpu>& clip, view<const T, 1> gradient,
+              view<T, 1> weights, const touched_rows& touched = {}) {
+    update(on, rate, clip.scale(), gradient, weights, touched);
   }
 
  private:

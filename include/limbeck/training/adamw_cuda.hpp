@@ -8,18 +8,11 @@
 #include "limbeck/backend/cuda_buffer.hpp"
 #include "limbeck/backend/cuda_fours.hpp"
 #include "limbeck/backend/cuda_upload.hpp"
+#include "limbeck/models/touched_rows.hpp"
 #include "limbeck/training/adamw_formula.hpp"
 #include "limbeck/training/clipping.hpp"
 
 namespace limbeck {
-
-/// What a gradient is multiplied by: 1, or what clips it, from its norm on the device.
-struct device_clip {
-  view<const double, 1, cuda> norm{};  ///< [1]; empty: no clipping
-  double limit = 0;
-
-  [[nodiscard]] __device__ double scale() const { return norm.empty() ? 1 : clip_scale(norm(0), limit); }
-};
 
 namespace detail {
 
@@ -32,7 +25,7 @@ struct adamw_numbers {
 struct adamw_fours {
   template <class T>
   __device__ void operator()(index, index first, index here, const adamw_numbers<T>* numbers,
-                             const view<const index, 1, cuda>& ends, bool first_decays, const device_clip& clip,
+                             const view<const index, 1, cuda>& ends, bool first_decays, const gradient_clip<cuda>& clip,
                              const T* g, T* m, T* v, T* p) const {
     const T scale = static_cast<T>(clip.scale());
     four<T> moment = load_four(m + first, here), square = load_four(v + first, here);
@@ -93,9 +86,9 @@ class adamw<T, cuda> {
   void resume_at(index updates) { updates_ = updates; }
 
   /// One update of `weights` from `gradient`, clipped as `clip` says, at learning rate `rate`. The same as prepare(),
-  /// then run().
-  void update(const cuda_executor& on, double rate, const device_clip& clip, view<const T, 1, cuda> gradient,
-              view<T, 1, cuda> weights) {
+  /// then run(). All of the gradient is read, touched or not: zeros cost a device little.
+  void update(const cuda_executor& on, double rate, const gradient_clip<cuda>& clip, view<const T, 1, cuda> gradient,
+              view<T, 1, cuda> weights, const touched_rows& = {}) {
     prepare(on, rate);
     run(on, clip, gradient, weights);
   }
@@ -111,7 +104,7 @@ class adamw<T, cuda> {
     upload_.send(on, reinterpret_cast<std::byte*>(numbers_.data()), bytes);
   }
   /// The second half, which touches nothing but the device: it may be captured as a graph.
-  void run(const cuda_executor& on, const device_clip& clip, view<const T, 1, cuda> gradient,
+  void run(const cuda_executor& on, const gradient_clip<cuda>& clip, view<const T, 1, cuda> gradient,
            view<T, 1, cuda> weights) {
     const index count = first_.count();
     expects(gradient.extent(0) >= count && weights.extent(0) >= count, [&] {

@@ -10,8 +10,8 @@
 #include "limbeck/io/safetensors.hpp"
 #include "limbeck/io/safetensors_writer.hpp"
 #include "limbeck/models/parameter_table.hpp"
-#include "limbeck/training/adamw.hpp"
 #include "limbeck/training/sample_sharing.hpp"
+#include "limbeck/training/training_engine.hpp"
 
 namespace limbeck {
 
@@ -72,14 +72,14 @@ namespace detail {
 /// Writes weights (projections and all), both moments, what learns beside them, the position, and the settings of the
 /// run, which a resumed run must repeat. Atomic: a kill leaves the last checkpoint whole. Throws file_error.
 inline void save_checkpoint(const std::filesystem::path& file, const parameter_table& table, const json& settings,
-                            const run_position& at, view<const float, 1> weights, const adamw<float>& optimiser,
+                            const run_position& at, const trained_numbers<const float>& numbers,
                             const std::vector<named_numbers<float>>& beside = {}) {
   const auto record = [](const std::string& name, const float* data, index size) {
     return tensor_record{name, dtype::f32, tensor_shape{size}, data};
   };
-  std::vector<tensor_record> tensors{record("weights", weights.data(), table.size()),
-                                     record("first_moment", optimiser.first_moment().data(), table.size()),
-                                     record("second_moment", optimiser.second_moment().data(), table.size())};
+  std::vector<tensor_record> tensors{record("weights", numbers.weights.data(), table.size()),
+                                     record("first_moment", numbers.first_moment.data(), table.size()),
+                                     record("second_moment", numbers.second_moment.data(), table.size())};
   for (const named_numbers<float>& kept : beside)
     tensors.push_back(record(kept.name, kept.numbers.data(), kept.numbers.extent(0)));
   json position{{"epoch", at.epoch},           {"step_of_epoch", at.step_of_epoch},
@@ -96,7 +96,7 @@ inline void save_checkpoint(const std::filesystem::path& file, const parameter_t
 /// Reads a checkpoint back. Throws file_error where it is damaged, of another version, of other parameters (a missing
 /// projection too), or of a run with other settings, naming the first that differs. What is refused changes nothing.
 inline run_position load_checkpoint(const std::filesystem::path& file, const parameter_table& table,
-                                    const json& settings, view<float, 1> weights, adamw<float>& optimiser,
+                                    const json& settings, const trained_numbers<float>& numbers,
                                     const std::vector<named_numbers<float>>& beside = {}) {
   const safetensors_file kept(file);
   const auto entry = [&](const char* name) {
@@ -114,19 +114,18 @@ inline run_position load_checkpoint(const std::filesystem::path& file, const par
   if (parse_json(entry("parameters"), file.string(), "parameters").raw() != detail::names_and_places(table))
     refuse("holds other parameters than this run has");
   std::vector<named_numbers<float>> wanted{
-      {"weights", weights}, {"first_moment", optimiser.first_moment()}, {"second_moment", optimiser.second_moment()}};
-  for (named_numbers<float>& numbers : wanted) numbers.numbers = view<float, 1>(numbers.numbers.data(), table.size());
+      {"weights", numbers.weights}, {"first_moment", numbers.first_moment}, {"second_moment", numbers.second_moment}};
+  for (named_numbers<float>& each : wanted) each.numbers = view<float, 1>(each.numbers.data(), table.size());
   wanted.insert(wanted.end(), beside.begin(), beside.end());
-  for (const auto& [name, numbers] : wanted) {
+  for (const auto& [name, room] : wanted) {
     const tensor_entry& found = kept.at(name);
-    const tensor_shape shape{numbers.extent(0)};
+    const tensor_shape shape{room.extent(0)};
     if (found.type != dtype::f32 || found.shape != shape)
       throw file_error(
           file.string(), detail::tensor_place(name),
           "is " + std::string(name_of(found.type)) + " " + text_of(found.shape) + ", expected F32 " + text_of(shape));
   }
-  for (const auto& [name, numbers] : wanted) kept.read(name, {numbers.extent(0)}, numbers.data());
-  optimiser.resume_at(at.updates);
+  for (const auto& [name, room] : wanted) kept.read(name, {room.extent(0)}, room.data());
   return at;
 }
 

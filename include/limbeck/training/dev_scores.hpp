@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,14 +28,14 @@ using evaluator = std::function<evaluation_result()>;
   return sets > 1 ? "_" + std::to_string(d + 1) : "";
 }
 
-/// The task's metrics on every dev set, with their intervals; the score is the first set's first.
-template <launchable E, class Model, class T>
-[[nodiscard]] evaluation_result dev_scores(const E& on, const Model& model, view<const T, 1> weights,
-                                           const std::vector<sample_set>& dev) {
+/// The task's metrics on every dev set, with their intervals; the score is the first set's first. logits(set): what the
+/// model says of its samples, [samples, classes].
+template <class Logits>
+[[nodiscard]] evaluation_result dev_scores(const std::vector<sample_set>& dev, index classes, const Logits& logits) {
   evaluation_result found;
   for (std::size_t d = 0; d < dev.size(); ++d) {
-    const std::vector<T> logits = logits_of(on, model, weights, dev[d]);
-    const judged_samples judged = judge<T>(dev[d], logits, model.head().classes());
+    const auto said = logits(dev[d]);
+    const judged_samples judged = judge(dev[d], std::span(said), classes);
     const std::string number = ending_of_dev_set(d, dev.size());
     for (const auto& [name, interval] : intervals_of(dev[d].task.metrics, judged)) {
       const std::optional<double> value = metric_of(name, judged);
@@ -47,6 +48,12 @@ template <launchable E, class Model, class T>
     }
   }
   return found;
+}
+template <launchable E, class Model, class T>
+[[nodiscard]] evaluation_result dev_scores(const E& on, const Model& model, view<const T, 1> weights,
+                                           const std::vector<sample_set>& dev) {
+  return dev_scores(dev, model.head().classes(),
+                    [&](const sample_set& set) { return logits_of(on, model, weights, set); });
 }
 
 }  // namespace limbeck

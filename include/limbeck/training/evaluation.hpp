@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <concepts>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,7 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "limbeck/backend/buffer.hpp"
+#include "limbeck/backend/host_copy.hpp"
 #include "limbeck/models/model.hpp"
+#include "limbeck/ops/elementwise.hpp"
 #include "limbeck/training/metrics.hpp"
 #include "limbeck/training/samples.hpp"
 
@@ -25,11 +29,11 @@ namespace detail {
 
 /// visit(samples, signals, pass) for every batch of an evaluation. Keeps nothing for a backward pass.
 template <launchable E, class Model, class T, class Visit>
-void for_each_batch(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
+void for_each_batch(const E& on, const Model& model, view<const T, 1, backend_of<E>> weights, const sample_set& set,
                     const batch_limits& most, const progress_callback& progress, const Visit& visit,
                     signal_set reads = signal::logits) {
   const batch_order order = evaluation_batches(set.lengths, most);
-  typename Model::template pass<T> pass;
+  typename Model::template pass<T, backend_of<E>> pass(on);
   sample_batch<T> batch;
   index done = 0;
   for (index b = 0; b < order.size(); ++b) {
@@ -56,21 +60,29 @@ void expects_finite_outputs(std::span<const T> numbers, std::size_t a_row,
 
 }  // namespace detail
 
-/// The logits of every sample, [samples, classes], in the order of the set. The samples are run sorted by length, in
-/// batches of their own that keep nothing; the result depends on them by the rounding of the matrix product alone.
-/// Throws std::runtime_error where a logit is not finite.
-template <launchable E, class Model, class T>
-[[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1> weights, const sample_set& set,
-                                       const batch_limits& most = {}, const progress_callback& progress = {}) {
-  const auto classes = static_cast<std::size_t>(model.head().classes());
-  std::vector<T> found(set.tokens.size() * classes);
+/// The logits of every sample, [samples, classes], in the order of the set, on the host. The samples are run sorted by
+/// length, in batches of their own that keep nothing; the result depends on them by the rounding of the matrix product
+/// alone. A device is waited for once. Throws std::runtime_error where a logit is not finite.
+template <launchable E, class Model, class T, backend B>
+  requires std::same_as<backend_of<E>, B>
+[[nodiscard]] std::vector<T> logits_of(const E& on, const Model& model, view<const T, 1, B> weights,
+                                       const sample_set& set, const batch_limits& most = {},
+                                       const progress_callback& progress = {}) {
+  const index classes = model.head().classes();
+  buffer<T, B> sorted(on, set.size() * classes);
+  std::vector<std::ptrdiff_t> samples;  // in the order of `sorted`
   detail::for_each_batch(on, model, weights, set, most, progress,
-                         [&](std::span<const std::ptrdiff_t> chosen, const signals<const T>& seen, const auto&) {
-                           for (std::size_t i = 0; i < chosen.size(); ++i)
-                             std::copy_n(&seen.logits(static_cast<index>(i), 0), classes,
-                                         found.data() + static_cast<std::size_t>(chosen[i]) * classes);
+                         [&](std::span<const std::ptrdiff_t> chosen, const auto& seen, const auto&) {
+                           T* const here = sorted.data() + static_cast<index>(samples.size()) * classes;
+                           ops::copy(on, seen.logits, view<T, 2, B>(here, chosen.size(), classes));
+                           samples.insert(samples.end(), chosen.begin(), chosen.end());
                          });
-  detail::expects_finite_outputs(std::span<const T>(found), classes);
+  host_copy<T, B> here(sorted.all());
+  const view<const T, 1> seen = here.fetch(on);
+  std::vector<T> found(static_cast<std::size_t>(seen.count()));
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    std::copy_n(seen.data() + static_cast<index>(i) * classes, classes, found.data() + samples[i] * classes);
+  detail::expects_finite_outputs(std::span<const T>(found), static_cast<std::size_t>(classes));
   return found;
 }
 

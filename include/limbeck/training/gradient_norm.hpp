@@ -69,5 +69,11 @@ template <class Provider, class T>
   for (index s = 0; s < shares; ++s) total += sums[s];
   return std::sqrt(total);
 }
+/// norm(0) = the same.
+template <class Provider, class T>
+void norm_of(const cpu_executor<Provider>& on, view<const T, 1> x, view<double, 1> norm,
+             const touched_rows& touched = {}) {
+  norm(0) = norm_of(on, x, touched);
+}
 
 }  // namespace limbeck

@@ -4,7 +4,7 @@
 #include "limbeck/backend/cuda_block.hpp"
 #include "limbeck/backend/cuda_context.hpp"
 #include "limbeck/backend/cuda_launch.hpp"
-#include "limbeck/training/clipping.hpp"
+#include "limbeck/models/touched_rows.hpp"
 
 namespace limbeck {
 namespace detail {
@@ -41,9 +41,9 @@ __global__ void __launch_bounds__(norm_threads, 1)
 }  // namespace detail
 
 /// Queues norm(0) = the L2 norm of a buffer, summed in double in an order that depends on its size alone. `norm` [1]
-/// lies on the device: nobody waits for it.
+/// lies on the device: nobody waits for it. All is read, touched or not.
 template <class T>
-void norm_of(const cuda_executor& on, view<const T, 1, cuda> x, view<double, 1, cuda> norm) {
+void norm_of(const cuda_executor& on, view<const T, 1, cuda> x, view<double, 1, cuda> norm, const touched_rows& = {}) {
   const index shares = (x.extent(0) + detail::norm_share - 1) / detail::norm_share;
   const cuda_workspace<double> room(on, shares);
   const view<double, 1, cuda> sums(room.data(), shares);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 
+#include "limbeck/core/error.hpp"
 #include "limbeck/core/signals.hpp"
 
 namespace limbeck {
@@ -24,8 +25,8 @@ class kept_teacher {
 };
 
 /// Puts the signals that are there over those of the same kind.
-template <class T>
-void put_over(signals<const T>& below, const signals<const T>& above) {
+template <class T, backend B>
+void put_over(signals<const T, B>& below, const signals<const T, B>& above) {
   const auto put = [](auto& to, const auto& from) {
     if (!from.empty()) to = from;
   };
@@ -40,6 +41,26 @@ void put_over(signals<const T>& below, const signals<const T>& above) {
   put(below.scores, above.scores);
   put(below.probabilities, above.probabilities);
   put(below.rows, above.rows);
+}
+
+/// Calls one(array, the same array of `to`) for every array that a kept teacher can show. Throws contract_error for
+/// attention maps, which none keeps.
+template <class T, backend To, class F>
+void for_each_array(const signals<const T>& from, signals<const T, To>& to, const F& one) {
+  expects(from.scores.empty() && from.probabilities.empty(), "kept_teacher: attention maps are not kept");
+  const auto layers = [&](const per_layer<view<const T, 2>>& all, per_layer<view<const T, 2, To>>& there) {
+    if (there.size() != all.size()) there = per_layer<view<const T, 2, To>>(all.size());
+    for (std::size_t l = 0; l < all.size(); ++l) one(all[l], there[l]);
+  };
+  one(from.logits, to.logits);
+  one(from.kept_classes, to.kept_classes);
+  one(from.log_rest, to.log_rest);
+  one(from.embeddings, to.embeddings);
+  layers(from.hidden, to.hidden);
+  layers(from.queries, to.queries);
+  layers(from.keys, to.keys);
+  layers(from.values, to.values);
+  one(from.rows, to.rows);
 }
 
 }  // namespace limbeck

@@ -45,11 +45,11 @@ class learned_parameters {
       if (const tensor_entry* const found = kept.find(p.name); found != nullptr && found->shape == detail::shape_of(p))
         kept.read(p.name, detail::shape_of(p), weights_.data() + p.offset);
   }
-  /// Writes what terms have learned.
-  void save_learned(const std::filesystem::path& file) const {
+  /// Writes what terms have learned, of weights that table() lays out.
+  void save_learned(const std::filesystem::path& file, view<const float, 1> weights) const {
     std::vector<tensor_record> records;
     for (const parameter& p : of_terms())
-      records.push_back({p.name, dtype::f32, detail::shape_of(p), weights_.data() + p.offset});
+      records.push_back({p.name, dtype::f32, detail::shape_of(p), weights.data() + p.offset});
     write_safetensors(file, records);
   }
 
@@ -60,6 +60,8 @@ class learned_parameters {
   [[nodiscard]] view<float, 1> gradients() { return gradients_.all(); }
   /// The layers that terms compare, see term_builder::layer_pairs().
   [[nodiscard]] auto layer_pairs() const { return builder_.layer_pairs(); }
+  /// What makes the terms, over weights() and gradients() or those that lie elsewhere.
+  [[nodiscard]] const term_builder& builder() const { return builder_; }
   template <launchable E>
   [[nodiscard]] std::vector<named_term<E, float>> terms() {
     return builder_.template build<E, float>(read_only(weights_.all()), gradients_.all());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "limbeck/core/error.hpp"
+#include "limbeck/losses/relation_heads.hpp"
 #include "limbeck/training/term_context.hpp"
 #include "limbeck/training/term_kinds.hpp"
 #include "limbeck/training/term_losses.hpp"

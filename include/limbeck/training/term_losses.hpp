@@ -1,4 +1,4 @@
-// The losses that terms spell.
+// The losses that terms spell, wherever they run. training/host_term_losses.hpp has those of the host alone.
 #pragma once
 
 #include <optional>
@@ -6,36 +6,30 @@
 #include <type_traits>
 #include <utility>
 
-#include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
-#include "limbeck/losses/contrastive.hpp"
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
-#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
-#include "limbeck/losses/relational.hpp"
-#include "limbeck/losses/relations.hpp"
-#include "limbeck/losses/scheduled.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
-#include "limbeck/losses/top_k.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/term_context.hpp"
 #include "limbeck/training/term_kinds.hpp"
+#include "limbeck/training/term_schedules.hpp"
 
 namespace limbeck::detail {
 
 [[noreturn]] inline void no_loss(const known_term& t) {
-  throw contract_error("loss: " + t.name() + " is in the table of terms and has no loss");
+  throw contract_error("loss: " + t.text() + ": runs on the host alone");
 }
 
 /// use(divergence) of a term that compares softened class scores; `otherwise` for any other term.
@@ -55,28 +49,12 @@ template <class Result, class Use>
   return otherwise;
 }
 
-/// A loss whose temperature is the term's.
-template <class E, class T, class Loss>
-[[nodiscard]] any_loss<E, T> softened(const known_term& t, Loss loss) {
-  return scheduled_temperature<any_schedule, Loss>(t.schedule("temperature"), std::move(loss));
-}
-/// A loss on layers, whose mapping each epoch may draw anew.
-template <class E, class T, class Loss>
-[[nodiscard]] any_loss<E, T> mapped(Loss loss) {
-  if (loss.map.per_epoch) return redrawn<Loss>(std::move(loss));
-  return loss;
-}
-
 /// Of a term on class scores or labels. Every sample has a teacher's opinion, not every one a label: the two are
 /// counted apart.
 template <class E, class T>
 [[nodiscard]] any_loss<E, T> logits_loss(const known_term& t, const term_context& context) {
   const std::string& name = t.name();
   const auto divergent = [&](const auto& divergence) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(divergence)>, forward_kl>)
-      if (context.top_k_temperature)
-        return std::optional<any_loss<E, T>>(top_k_kl{
-            .temperature = *context.top_k_temperature, .t_squared = t.flag("t_squared"), .over = context.of_logits});
     return std::optional<any_loss<E, T>>(
         softened<E, T>(t, soft_target<std::decay_t<decltype(divergence)>>{
                               .t_squared = t.flag("t_squared"), .over = context.of_logits, .divergence = divergence}));
@@ -86,11 +64,6 @@ template <class E, class T>
     return softened<E, T>(
         t, decoupled_kd{.alpha = t.number("alpha"), .beta = t.number("beta"), .t_squared = t.flag("t_squared")});
   if (name == "normalised_kd") return softened<E, T>(t, normalised_kd{.gamma = t.number("gamma")});
-  if (name == "dist_kd")
-    return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
-                                     .gamma = t.number("gamma"),
-                                     .t_squared = t.flag("t_squared"),
-                                     .over = context.of_logits});
   if (name == "logits_mse") return softened<E, T>(t, logits_mse{.over = divisor::elements});
   if (name == "standardised_logits_mse") return standardised_logits_mse{.over = divisor::elements};
   if (name == "annealing_kd")
@@ -102,16 +75,10 @@ template <class E, class T>
   no_loss(t);
 }
 
-/// Of a term on attention maps, or on relations of queries, keys and values.
+/// Of a term on attention maps.
 template <class E, class T>
-[[nodiscard]] any_loss<E, T> attention_loss(const known_term& t, const term_context& context) {
+[[nodiscard]] any_loss<E, T> attention_loss(const known_term& t) {
   const any_mapping map = t.mapping();
-  if (t.name() == "value_relation")
-    return mapped<E, T>(value_relation<any_mapping>(map, {.heads = context.student.heads}));
-  if (t.name() == "minilm_relations")
-    return mapped<E, T>(minilm_relations<any_mapping>(
-        map, {.heads = t.whole("heads"),
-              .weights = {.queries = t.number("queries"), .keys = t.number("keys"), .values = t.number("values")}}));
   const attention_map of = t.word("of") == "scores" ? attention_map::scores : attention_map::probabilities;
   const head_match heads = t.word("heads") == "mean" ? head_match::mean : head_match::same;
   if (t.name() == "attention_mse") return mapped<E, T>(attention_mse<any_mapping>(map, {.of = of, .heads = heads}));
@@ -130,26 +97,8 @@ template <class E, class T, class With>
                                                    : t.word("scale") == "samples" ? patience_scale::samples
                                                                                   : patience_scale::mean_element));
   if (t.name() == "cosine_loss") return with([&](const auto& p) { return mapped<E, T>(cosine_loss{map, p}); });
-  if (t.name() == "hidden_mse") return with([&](const auto& p) { return mapped<E, T>(hidden_mse{map, p}); });
-  if (t.name() != "alp_kd") no_loss(t);
-  const bool first = t.word("tokens") == "first";
-  const alp_kd_options options{.scale = t.number("scale"),
-                               .attention_grad = t.flag("attention_grad"),
-                               .tokens = first ? token_choice::first : token_choice::every,
-                               .over = first ? divisor::samples : divisor::tokens};
-  return with([&](const auto& p) { return mapped<E, T>(alp_kd{map, p, options}); });
-}
-
-/// Of a term that compares one vector of each sample with those of the others.
-template <class E, class T>
-[[nodiscard]] any_loss<E, T> vector_loss(const known_term& t) {
-  const sample_vectors of{
-      t.word("pooling") == "first_token" ? token_pooling::first_token : token_pooling::mean_of_tokens,
-      t.layer("student_layer"), t.layer("teacher_layer")};
-  if (t.name() == "relational_distance") return relational_distance{.of = of, .delta = t.number("delta")};
-  if (t.name() == "relational_angle") return relational_angle{.of = of, .delta = t.number("delta")};
-  if (t.name() != "info_nce") no_loss(t);
-  return softened<E, T>(t, info_nce{.of = of, .symmetric = t.flag("symmetric")});
+  if (t.name() != "hidden_mse") no_loss(t);
+  return with([&](const auto& p) { return mapped<E, T>(hidden_mse{map, p}); });
 }
 
 }  // namespace limbeck::detail

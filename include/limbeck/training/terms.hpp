@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,6 +21,9 @@
 #include "limbeck/training/term_kinds.hpp"
 #include "limbeck/training/term_losses.hpp"
 #include "limbeck/training/term_spec.hpp"
+#if !defined(__CUDACC__)
+#include "limbeck/training/host_term_losses.hpp"
+#endif
 
 namespace limbeck {
 
@@ -56,18 +60,16 @@ class term_builder {
     check_sharing();
   }
 
-  /// The terms over `weights` and `gradients`, laid out by the table that the constructor was given.
+  /// The terms over `weights` and `gradients`, laid out by the table that the constructor was given. Throws
+  /// contract_error, showing the text, for a term that does not run where E does.
   template <launchable E, class T>
-  [[nodiscard]] std::vector<named_term<E, T>> build(view<const T, 1> weights, view<T, 1> gradients) const {
+  [[nodiscard]] std::vector<named_term<E, T>> build(view<const T, 1, backend_of<E>> weights,
+                                                    view<T, 1, backend_of<E>> gradients) const {
     std::vector<named_term<E, T>> built;
-    for (const term& t : terms_) {
-      const any_schedule weight = t.log_variance ? any_schedule{} : t.says.schedule("weight");
-      any_loss<E, T> loss = loss_of<E, T>(t.says, weights, gradients);
-      if (t.log_variance)
-        loss = uncertainty_weighted(t.log_variance->vector(weights), t.log_variance->vector(gradients), 1 * loss);
-      built.push_back({t.name, weight, std::move(loss), t.says.kind().reads_labels(), detail::reads_teacher(t.says),
-                       t.says.samples()});
-    }
+    for (const term& t : terms_)
+      built.push_back({t.name, t.log_variance ? any_schedule{} : t.says.schedule("weight"),
+                       weighted<E, T>(t, loss_of<E, T>(t.says, weights, gradients), weights, gradients),
+                       t.says.kind().reads_labels(), detail::reads_teacher(t.says), t.says.samples()});
     return built;
   }
 
@@ -77,6 +79,13 @@ class term_builder {
   /// Whether a term's samples are shared (sample_sharing).
   [[nodiscard]] bool shares_samples() const {
     return std::any_of(terms_.begin(), terms_.end(), [](const term& t) { return t.says.samples().shared(); });
+  }
+
+  /// How much samples count in each term.
+  [[nodiscard]] std::vector<sample_weighting> sample_weightings() const {
+    std::vector<sample_weighting> all;
+    for (const term& t : terms_) all.push_back(t.says.samples());
+    return all;
   }
 
   [[nodiscard]] static std::string known_terms() { return names_of_terms(); }
@@ -100,12 +109,23 @@ class term_builder {
   }
   [[nodiscard]] static std::string projection_name(const known_term& t) { return "projection." + t.word("shared"); }
 
+  /// A loss with the weight that it learns, where it does.
   template <class E, class T>
-  [[nodiscard]] any_loss<E, T> loss_of(const known_term& t, view<const T, 1> weights, view<T, 1> gradients) const;
+  [[nodiscard]] static any_loss<E, T> weighted(const term& t, any_loss<E, T> loss,
+                                               view<const T, 1, backend_of<E>> weights,
+                                               view<T, 1, backend_of<E>> gradients) {
+    if (!t.log_variance) return loss;
+    if constexpr (std::same_as<backend_of<E>, cpu>)
+      return uncertainty_weighted(t.log_variance->vector(weights), t.log_variance->vector(gradients), 1 * loss);
+    throw contract_error("loss: " + t.says.text() + ": weights are learned on the host alone");
+  }
+  template <class E, class T>
+  [[nodiscard]] any_loss<E, T> loss_of(const known_term& t, view<const T, 1, backend_of<E>> weights,
+                                       view<T, 1, backend_of<E>> gradients) const;
   /// make(projection) with the one that the term learns, or none.
   template <class E, class T, class Make>
-  [[nodiscard]] any_loss<E, T> projected(const known_term& t, view<const T, 1> weights, view<T, 1> gradients,
-                                         const Make& make) const;
+  [[nodiscard]] any_loss<E, T> projected(const known_term& t, view<const T, 1, backend_of<E>> weights,
+                                         view<T, 1, backend_of<E>> gradients, const Make& make) const;
 
   std::vector<term> terms_;
   term_context context_;
@@ -176,11 +196,11 @@ inline void term_builder::declare_projection(const known_term& t, parameter_tabl
 }
 
 template <class E, class T, class Make>
-any_loss<E, T> term_builder::projected(const known_term& t, view<const T, 1> weights, view<T, 1> gradients,
-                                       const Make& make) const {
+any_loss<E, T> term_builder::projected(const known_term& t, view<const T, 1, backend_of<E>> weights,
+                                       view<T, 1, backend_of<E>> gradients, const Make& make) const {
   if (projection_kind(t) == "none") return make(no_projection{});
   const projection_slots& at = projections_.at(projection_name(t));
-  linear_projection<T> projection{at.weight.matrix(weights), {}, at.weight.matrix(gradients), {}};
+  linear_projection<T, backend_of<E>> projection{at.weight.matrix(weights), {}, at.weight.matrix(gradients), {}};
   if (at.bias) {
     projection.bias = at.bias->vector(weights);
     projection.bias_gradient = at.bias->vector(gradients);
@@ -189,15 +209,21 @@ any_loss<E, T> term_builder::projected(const known_term& t, view<const T, 1> wei
 }
 
 template <class E, class T>
-any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1> weights, view<T, 1> gradients) const {
+any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1, backend_of<E>> weights,
+                                     view<T, 1, backend_of<E>> gradients) const {
+  const auto with = [&](const auto& make) { return projected<E, T>(t, weights, gradients, make); };
+#if !defined(__CUDACC__)
+  if constexpr (std::same_as<backend_of<E>, cpu>)
+    if (auto loss = detail::host_loss<E, T>(t, context_, with)) return *loss;
+#endif
+  expects(std::same_as<backend_of<E>, cpu> || !context_.top_k_temperature || t.name() != "soft_target_kl",
+          [&] { return "loss: " + t.text() + ": a teacher's likeliest classes are compared on the host alone"; });
   switch (t.kind().subject) {
-    case term_subject::maps:
-    case term_subject::relations: return detail::attention_loss<E, T>(t, context_);
+    case term_subject::maps: return detail::attention_loss<E, T>(t);
     case term_subject::states:
-    case term_subject::embeddings:
-      return detail::state_loss<E, T>(t,
-                                      [&](const auto& make) { return projected<E, T>(t, weights, gradients, make); });
-    case term_subject::vectors: return detail::vector_loss<E, T>(t);
+    case term_subject::embeddings: return detail::state_loss<E, T>(t, with);
+    case term_subject::relations:
+    case term_subject::vectors: detail::no_loss(t);
     default: return detail::logits_loss<E, T>(t, context_);
   }
 }

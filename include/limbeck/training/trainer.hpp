@@ -15,14 +15,13 @@
 #include <vector>
 
 #include "limbeck/io/run_record.hpp"
-#include "limbeck/training/adamw.hpp"
 #include "limbeck/training/checkpoint.hpp"
 #include "limbeck/training/console.hpp"
 #include "limbeck/training/dev_scores.hpp"
 #include "limbeck/training/distiller.hpp"
-#include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/learning_rate.hpp"
+#include "limbeck/training/training_engine.hpp"
 #include "limbeck/training/training_options.hpp"
 
 namespace limbeck {
@@ -38,31 +37,24 @@ struct run_result {
   bool asked_to_stop = false;  ///< also where that came too late to interrupt it
 };
 
-/// Trains a model with the terms of a distiller. The order of samples, dropout and schedules are functions of seed and
-/// position alone, so a run that was stopped anywhere and resumed ends with the same bits.
-template <launchable E, class Model = bert_classifier, class Samples = sample_set>
+/// Trains what an engine steps on. The order of samples, dropout and schedules are functions of seed and position
+/// alone, so a run that was stopped anywhere and resumed ends with the same bits; one that another engine goes on with,
+/// with those that it would have come to from there.
+template <class Samples = sample_set>
 class trainer {
  public:
-  using step_type = distiller<Model, E, float, Samples>;
+  using engine_type = training_engine<Samples>;
 
-  /// `table` holds the student's parameters and what terms learn behind them; weights and gradients are laid out by it.
   /// `folder` receives run.jsonl and checkpoint.safetensors; `settings` go into the checkpoint, and a resumed run must
-  /// have the same. `save_best` is called whenever the state is the best so far.
-  trainer(const E& on, const Model& student, const parameter_table& table, view<float, 1> weights,
-          view<float, 1> gradients, step_type& step, training_options options, std::filesystem::path folder,
-          json settings, std::function<void()> save_best, console& out)
-      : on_(on),
-        student_(student),
-        table_(table),
-        weights_(weights),
-        gradients_(gradients),
-        step_(step),
+  /// have the same. `save_best` is called with the weights whenever the state is the best so far.
+  trainer(engine_type& engine, training_options options, std::filesystem::path folder, json settings,
+          std::function<void(view<const float, 1>)> save_best, console& out)
+      : engine_(engine),
         options_(options),
         folder_(std::move(folder)),
         settings_(std::move(settings)),
         save_best_(std::move(save_best)),
-        out_(out),
-        optimiser_(table, {.weight_decay = options.weight_decay}) {
+        out_(out) {
     options_.check();
   }
 
@@ -124,17 +116,18 @@ class trainer {
   void open(bool resume) {
     const auto record = folder_ / "run.jsonl";
     if (resume && std::filesystem::exists(checkpoint_file())) {
-      at_ = load_checkpoint(checkpoint_file(), table_, settings_, weights_, optimiser_, learned_beside());
-      if (step_.sharing() != nullptr) step_.sharing()->resume_at(at_.micro_batches);
+      at_ = load_checkpoint(checkpoint_file(), engine_.table(), settings_, engine_.room(), engine_.learned_beside());
+      engine_.go_on_from(at_.updates);
+      engine_.share_from(at_.micro_batches);
       record_ = run_record::resume(record, at_.updates);
-      if (step_.shares_samples()) shares_record_ = run_record::resume(shares_file(), at_.updates);
+      if (engine_.shares_samples()) shares_record_ = run_record::resume(shares_file(), at_.updates);
       out_.say("resumed at update " + std::to_string(at_.updates) + " of " + std::to_string(rate_.updates));
     } else {
       record_ = run_record::start(record);
       record_->append({{"event", "start"}, {"step", -1}, {"settings", settings_}});  // before step 0
       std::error_code none;
       std::filesystem::remove(shares_file(), none);  // of an earlier run
-      if (step_.shares_samples()) shares_record_ = run_record::start(shares_file());
+      if (engine_.shares_samples()) shares_record_ = run_record::start(shares_file());
     }
   }
 
@@ -170,30 +163,26 @@ class trainer {
     epoch_of_order_ = at_.epoch;
     const auto epoch = static_cast<std::uint64_t>(at_.epoch);
     order_ = training_batches(train.lengths, {.batch_size = options_.batch_size, .seed = options_.seed}, epoch);
-    step_.begin_epoch(epoch);
+    engine_.begin_epoch(epoch);
   }
 
   void update(const Samples& train, const batch_order& order) {
     const index first = at_.step_of_epoch * options_.accumulate;
     micro_.clear();
     for (index b = first; b < std::min(first + options_.accumulate, order.size()); ++b) micro_.push_back(order[b]);
-    const normaliser counts = counts_of_step(micro_, train, student_.head().classes());
+    const normaliser counts = counts_of_step(micro_, train, engine_.classes());
     const double progress = static_cast<double>(at_.updates) / static_cast<double>(rate_.updates);
-    step_.clear(on_, gradients_);
-    values_.assign(step_.terms().size(), 0);
+    engine_.begin_step();
     for (std::size_t b = 0; b < micro_.size(); ++b) {
       const index next = first + static_cast<index>(b) + 1;
-      if (next < order.size()) step_.announce(order[next]);
-      step_.accumulate(on_, train, micro_[b], counts, mode_of(at_.micro_batches++), progress, read_only(weights_),
-                       gradients_, values_);
+      if (next < order.size()) engine_.announce(order[next]);
+      engine_.accumulate(train, micro_[b], counts, mode_of(at_.micro_batches++), progress);
     }
-    expects_finite();
-    const double norm = norm_of(on_, read_only(gradients_), step_.touched()), rate = rate_(at_.updates);
-    if (!std::isfinite(norm))
-      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
-                               last_good_state());
-    optimiser_.update(on_, rate, clip_scale(norm, options_.clip), read_only(gradients_), weights_, step_.touched());
-    note(train, norm, rate);
+    const step_totals found = engine_.totals();
+    expects_finite(found);
+    const double rate = rate_(at_.updates);
+    engine_.update(rate, options_.clip);
+    note(train, found, rate);
     if (compares_terms()) note_gradient_shares(train, progress);
     ++at_.updates;
     ++at_.step_of_epoch;
@@ -209,46 +198,45 @@ class trainer {
 
   /// Whether it is time to see how much each term pulls: at the first update, the last, and some between.
   [[nodiscard]] bool compares_terms() const {
-    const auto terms = static_cast<index>(step_.terms().size());
+    const auto terms = static_cast<index>(engine_.term_names().size());
     if (terms < 2 || options_.gradient_shares == 0) return false;
     const index every = std::max(rate_.updates / options_.gradient_shares, 100 * terms);
     return at_.updates % every == 0 || at_.updates + 1 == rate_.updates;
   }
   /// After an update, of its last micro-batch as if it were all, with the same dropout.
   void note_gradient_shares(const Samples& train, double progress) {
-    const normaliser counts = counts_of_step(std::span(micro_).last(1), train, student_.head().classes());
-    const index own = student_.parameters().size();
-    std::vector<double> norms;
-    double sum = 0;
-    step_.each_term_gradient(on_, train, micro_.back(), counts, mode_of(at_.micro_batches - 1), progress,
-                             read_only(weights_), gradients_, [&](std::size_t) {
-                               const view<const float, 1> of_student(gradients_.data(), own);
-                               sum += norms.emplace_back(norm_of(on_, of_student, step_.touched()));
-                             });
+    const normaliser counts = counts_of_step(std::span(micro_).last(1), train, engine_.classes());
+    const std::vector<double> norms =
+        engine_.norms_of_terms(train, micro_.back(), counts, mode_of(at_.micro_batches - 1), progress);
+    const double sum = std::accumulate(norms.begin(), norms.end(), 0.0);
     json line{{"event", "gradient_shares"}, {"step", at_.updates}, {"epoch", at_.epoch}};
     for (std::size_t t = 0; t < norms.size(); ++t) {
-      const std::string& name = step_.terms()[t].name;
+      const std::string& name = engine_.term_names()[t];
       line["norms"][name] = norms[t];
       line["shares"][name] = sum > 0 ? norms[t] / sum : 0;
     }
     record_->append(line);
   }
 
-  void expects_finite() const {
-    for (std::size_t t = 0; t < values_.size(); ++t)
-      if (!std::isfinite(values_[t]))
-        throw std::runtime_error("the loss is " + std::to_string(values_[t]) + " in term " + step_.terms()[t].name +
-                                 " at update " + std::to_string(at_.updates) + last_good_state());
+  void expects_finite(const step_totals& found) const {
+    for (std::size_t t = 0; t < found.values.size(); ++t)
+      if (!std::isfinite(found.values[t]))
+        throw std::runtime_error("the loss is " + std::to_string(found.values[t]) + " in term " +
+                                 engine_.term_names()[t] + " at update " + std::to_string(at_.updates) +
+                                 last_good_state());
+    if (!std::isfinite(found.norm))
+      throw std::runtime_error("the gradient is not finite at update " + std::to_string(at_.updates) +
+                               last_good_state());
   }
   [[nodiscard]] std::string last_good_state() const {
     return std::filesystem::exists(checkpoint_file()) ? "; the last good state is in " + folder_.string() : "";
   }
 
-  void note(const Samples& train, double norm, double rate) {
-    const double loss = std::accumulate(values_.begin(), values_.end(), 0.0);
+  void note(const Samples& train, const step_totals& found, double rate) {
+    const double loss = std::accumulate(found.values.begin(), found.values.end(), 0.0);
     json line{{"event", "step"}, {"step", at_.updates},   {"epoch", at_.epoch},
-              {"loss", loss},    {"learning_rate", rate}, {"gradient_norm", norm}};
-    for (std::size_t t = 0; t < values_.size(); ++t) line["terms"][step_.terms()[t].name] = values_[t];
+              {"loss", loss},    {"learning_rate", rate}, {"gradient_norm", found.norm}};
+    for (std::size_t t = 0; t < found.values.size(); ++t) line["terms"][engine_.term_names()[t]] = found.values[t];
     if (shares_record_) note_shares(train, line);
     record_->append(line);
     char text[64];
@@ -260,7 +248,7 @@ class trainer {
 
   /// Notes the shares of the step's samples in a record of their own and how they lie in `line`, all to 4 digits.
   void note_shares(const Samples& train, json& line) {
-    const shares_of_step<float>& of_step = step_.shares();
+    const shares_of_step<float>& of_step = engine_.shares();
     const auto rounded = [](double x) { return std::round(1e4 * x) / 1e4; };
     json samples = json::array(), shares = json::array();
     for (index number : of_step.samples) {
@@ -286,7 +274,7 @@ class trainer {
       record_->sync();
       if (found) at_.best = found->score.value_or(worst_score);
       at_.best_epoch = at_.epoch;
-      save_best_();
+      save_best_(engine_.weights());
     }
     if (!found) return false;
     at_.evaluations_without_gain = better ? 0 : at_.evaluations_without_gain + 1;
@@ -307,34 +295,24 @@ class trainer {
   void save() {
     record_->sync();
     if (shares_record_) shares_record_->sync();
-    save_checkpoint(checkpoint_file(), table_, settings_, at_, read_only(weights_), optimiser_, learned_beside());
+    save_checkpoint(checkpoint_file(), engine_.table(), settings_, at_, engine_.numbers(), engine_.learned_beside());
     saved_ = std::chrono::steady_clock::now();
-  }
-
-  [[nodiscard]] std::vector<named_numbers<float>> learned_beside() const {
-    return step_.sharing() != nullptr ? step_.sharing()->state() : std::vector<named_numbers<float>>{};
   }
 
   static constexpr double worst_score = -std::numeric_limits<double>::max();  ///< any defined score is better
 
-  E on_;
-  const Model& student_;
-  const parameter_table& table_;
-  view<float, 1> weights_, gradients_;
-  step_type& step_;
+  engine_type& engine_;
   training_options options_;
   std::filesystem::path folder_;
   json settings_;
-  std::function<void()> save_best_;
+  std::function<void(view<const float, 1>)> save_best_;
   console& out_;
-  adamw<float> optimiser_;
   run_position at_;
   warmup_linear rate_;
   index steps_of_epoch_ = 0, epoch_of_order_ = -1;
   batch_order order_;
   std::optional<run_record> record_, shares_record_;
   std::vector<std::span<const std::ptrdiff_t>> micro_;
-  std::vector<double> values_;
   std::chrono::steady_clock::time_point saved_{};
 };
 

@@ -1,0 +1,62 @@
+// The losses that terms spell and that run on the host alone.
+#pragma once
+
+#include <optional>
+
+#include "limbeck/losses/alp_kd.hpp"
+#include "limbeck/losses/contrastive.hpp"
+#include "limbeck/losses/dist_kd.hpp"
+#include "limbeck/losses/relational.hpp"
+#include "limbeck/losses/relations.hpp"
+#include "limbeck/losses/top_k.hpp"
+#include "limbeck/mappings/any_mapping.hpp"
+#include "limbeck/training/term_context.hpp"
+#include "limbeck/training/term_schedules.hpp"
+
+namespace limbeck::detail {
+
+/// Of a term that compares one vector of each sample with those of the others.
+template <class E, class T>
+[[nodiscard]] std::optional<any_loss<E, T>> vector_loss(const known_term& t) {
+  const sample_vectors of{
+      t.word("pooling") == "first_token" ? token_pooling::first_token : token_pooling::mean_of_tokens,
+      t.layer("student_layer"), t.layer("teacher_layer")};
+  if (t.name() == "relational_distance") return relational_distance{.of = of, .delta = t.number("delta")};
+  if (t.name() == "relational_angle") return relational_angle{.of = of, .delta = t.number("delta")};
+  if (t.name() == "info_nce") return softened<E, T>(t, info_nce{.of = of, .symmetric = t.flag("symmetric")});
+  return std::nullopt;
+}
+
+/// Of a term that runs on the host alone; nothing for another. with(make) is make(projection) with the one that the
+/// term learns, or none.
+template <class E, class T, class With>
+[[nodiscard]] std::optional<any_loss<E, T>> host_loss(const known_term& t, const term_context& context,
+                                                      const With& with) {
+  if (t.name() == "soft_target_kl" && context.top_k_temperature)
+    return top_k_kl{
+        .temperature = *context.top_k_temperature, .t_squared = t.flag("t_squared"), .over = context.of_logits};
+  if (t.name() == "dist_kd")
+    return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
+                                     .gamma = t.number("gamma"),
+                                     .t_squared = t.flag("t_squared"),
+                                     .over = context.of_logits});
+  if (t.name() == "value_relation")
+    return mapped<E, T>(value_relation<any_mapping>(t.mapping(), {.heads = context.student.heads}));
+  if (t.name() == "minilm_relations")
+    return mapped<E, T>(minilm_relations<any_mapping>(
+        t.mapping(),
+        {.heads = t.whole("heads"),
+         .weights = {.queries = t.number("queries"), .keys = t.number("keys"), .values = t.number("values")}}));
+  if (t.name() == "alp_kd") {
+    const bool first = t.word("tokens") == "first";
+    const alp_kd_options options{.scale = t.number("scale"),
+                                 .attention_grad = t.flag("attention_grad"),
+                                 .tokens = first ? token_choice::first : token_choice::every,
+                                 .over = first ? divisor::samples : divisor::tokens};
+    return with([&](const auto& p) { return mapped<E, T>(alp_kd{t.mapping(), p, options}); });
+  }
+  if (t.kind().subject == term_subject::vectors) return vector_loss<E, T>(t);
+  return std::nullopt;
+}
+
+}  // namespace limbeck::detail

@@ -1,0 +1,30 @@
+// What a training engine takes on a device. Kernels of operations come first: their callers look for those that they
+// know.
+#pragma once
+
+#include "limbeck/ops/activation_cuda.hpp"
+#include "limbeck/ops/attention_cuda.hpp"
+#include "limbeck/ops/dropout_cuda.hpp"
+#include "limbeck/ops/elementwise_cuda.hpp"
+#include "limbeck/ops/embedding_cuda.hpp"
+#include "limbeck/ops/layer_norm_cuda.hpp"
+#include "limbeck/ops/linear_cuda.hpp"
+#include "limbeck/ops/matmul_cuda.hpp"
+#include "limbeck/ops/sweep_cuda.hpp"
+
+#include "limbeck/backend/array_mover_cuda.hpp"
+#include "limbeck/backend/host_copy_cuda.hpp"
+#include "limbeck/losses/attention_kl_cuda.hpp"
+#include "limbeck/losses/attention_mse_cuda.hpp"
+#include "limbeck/losses/cross_entropy_cuda.hpp"
+#include "limbeck/losses/decoupled_cuda.hpp"
+#include "limbeck/losses/hidden_states_cuda.hpp"
+#include "limbeck/losses/logits_mse_cuda.hpp"
+#include "limbeck/losses/patience_cuda.hpp"
+#include "limbeck/losses/soft_target_cuda.hpp"
+#include "limbeck/losses/standardised_mse_cuda.hpp"
+#include "limbeck/models/placed_batch_cuda.hpp"
+#include "limbeck/training/adamw_cuda.hpp"
+#include "limbeck/training/gradient_norm_cuda.hpp"
+#include "limbeck/training/step_engine.hpp"
+#include "limbeck/training/value_sums_cuda.hpp"

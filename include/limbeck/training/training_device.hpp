@@ -1,0 +1,52 @@
+// A device that trains on a task, as host code sees it: no header of CUDA's is needed to ask one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "limbeck/models/model.hpp"
+#include "limbeck/training/adamw_formula.hpp"
+#include "limbeck/training/kept_teacher.hpp"
+#include "limbeck/training/samples.hpp"
+#include "limbeck/training/terms.hpp"
+#include "limbeck/training/training_engine.hpp"
+
+namespace limbeck {
+
+/// What a device is given to train. What it refers to, weights excepted, must outlive the task.
+struct device_task_plan {
+  const bert_classifier& student;
+  const parameter_table& table;  ///< the student's parameters, and behind them what terms learn
+  const term_builder& terms;
+  view<const float, 1> weights;              ///< of the table; copied
+  const bert_classifier* teacher = nullptr;  ///< null: none
+  view<const float, 1> teacher_weights{};    ///< copied
+  adamw_options optimiser{};
+};
+
+/// A training on a task that a device does.
+class device_task : public training_engine<sample_set> {
+ public:
+  /// Logits of every sample, [samples, classes], on the host.
+  [[nodiscard]] virtual std::vector<float> student_logits(const sample_set& set) = 0;
+  [[nodiscard]] virtual std::vector<float> teacher_logits(const sample_set& set) = 0;
+
+  // What a distiller is told of its teacher.
+  [[nodiscard]] virtual bool reads_teacher_logits() const = 0;
+  virtual void use_logits(view<const float, 2> logits) = 0;
+  virtual void use_sample_weights(std::vector<std::vector<float>> weights) = 0;
+  virtual void use_kept(kept_teacher<float>* kept) = 0;
+};
+
+/// training/training_device_cuda.hpp makes one, in a .cu file.
+class training_device {
+ public:
+  virtual ~training_device() = default;
+  /// For people, such as the name that its maker gave it.
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// Throws contract_error for terms that do not run on a device.
+  [[nodiscard]] virtual std::unique_ptr<device_task> begin(const device_task_plan& plan) const = 0;
+};
+
+}  // namespace limbeck
