@@ -50,7 +50,7 @@ struct device_run {
                                   "hidden_mse:projection=linear_bias", "attention_mse"};
   bool kept_logits = false, kept_states = false;
   limbeck::index accumulate = 1;
-  limbeck::index stop_behind = 0;  ///< updates after which the run is killed; 0: none
+  limbeck::index stop_behind = 0;  ///< the evaluation, from 1, in which the run is killed; 0: none
   bool resume = false;
 
   // What a run leaves here.
@@ -68,16 +68,16 @@ struct device_run {
     train.labels[2] = train.labels[7] = no_label;
     const sample_set dev = small_samples(5, false, 100);
     const bert_classifier student = make_bert_classifier(sizes(2, 6), 2),
-                          teacher = make_bert_classifier(sizes(4, 8), 2);
+                          teacher = make_bert_classifier(sizes(2, 8), 2);
     buffer<float> shown(teacher.parameters().size());
     initialise(teacher.parameters(), 3, shown.all(), 0.4);
     parameter_table table = student.parameters();
-    const term_builder builder({losses.begin(), losses.end()}, {.student = sizes(2, 6), .teacher = sizes(4, 8)}, table);
+    const term_builder builder({losses.begin(), losses.end()}, {.student = sizes(2, 6), .teacher = sizes(2, 8)}, table);
     buffer<float> values(table.size()), gradients(table.size());
     initialise(table, 7, values.all(), 0.1);
     const adamw_options how{.epsilon = 1e-4};
     const training_options options{
-        .epochs = 3, .batch_size = 4, .accumulate = accumulate, .learning_rate = 1e-2, .seed = 5, .save_every = 0};
+        .epochs = 2, .batch_size = 4, .accumulate = accumulate, .learning_rate = 1e-2, .seed = 5, .save_every = 0};
     looked_up_teacher states(teacher, read_only(shown.all()), train);
     const cpu_executor<> on;
     const std::vector<float> said = logits_of(on, teacher, read_only(shown.all()), train);
@@ -171,7 +171,7 @@ inline void check_changing_places(const limbeck::training_device& device) {
   for (const bool begins_on_device : {false, true}) {
     INFO("begun on " << (begins_on_device ? "the device" : "the host"));
     const scratch_folder folder;
-    device_run run{.stop_behind = 2};
+    device_run run{.stop_behind = 1};
     run(begins_on_device ? &device : nullptr, folder.path);
     CHECK(device_run::furthest(run.weights, want.weights) > 1e-3);
     run.stop_behind = 0;
