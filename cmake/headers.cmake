@@ -39,6 +39,7 @@ set(
   core.hpp
   core/config.hpp
   core/constant_math.hpp
+  core/cuda_options.hpp
   core/error.hpp
   core/executors.hpp
   core/fnv.hpp

@@ -18,7 +18,7 @@ configure_package_config_file(
 write_basic_package_version_file(limbeck-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(
   FILES "${CMAKE_CURRENT_BINARY_DIR}/limbeck-config.cmake" "${CMAKE_CURRENT_BINARY_DIR}/limbeck-config-version.cmake"
-        cmake/FindCBLAS.cmake cmake/FindoneDNN.cmake cmake/FindUtf8proc.cmake
+        cmake/limbeck-cuda-device.cmake cmake/limbeck-cuda-device.cu cmake/FindCBLAS.cmake cmake/FindoneDNN.cmake cmake/FindUtf8proc.cmake
   DESTINATION "${limbeck_package_dir}"
 )
 

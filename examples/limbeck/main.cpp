@@ -16,6 +16,7 @@
 
 #include <limbeck/backend/simd_dispatch.hpp>
 
+#include "device.hpp"
 #include "verbs.hpp"
 
 namespace {
@@ -23,7 +24,9 @@ namespace {
 std::string version() {
   std::string text = "limbeck " LIMBECK_PROGRAM_VERSION "\nprovider: ";
   text += program::provider_name;
-  text += "\nbackend: cpu\ncomponents: " LIMBECK_PROGRAM_COMPONENTS "\nSIMD level: ";
+  text += "\nbackend: ";
+  text += program::backends;
+  text += "\ncomponents: " LIMBECK_PROGRAM_COMPONENTS "\nSIMD level: ";
   text += limbeck::name_of(limbeck::active_simd_level());
   return text;
 }

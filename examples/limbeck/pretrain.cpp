@@ -6,6 +6,7 @@
 
 #include <limbeck/recipes/pretrain.hpp>
 
+#include "device.hpp"
 #include "task_arguments.hpp"
 
 namespace program {
@@ -56,7 +57,7 @@ work add_pretrain(CLI::App& app) {
                    ->needs(teacher);
   verb.add_option("--init-layers", o->init_layers, "Mapping that names the teacher's layer for each of the student's")
       ->needs(init);
-  auto* losses = add_run(verb, *o);
+  auto* losses = add_run(verb, *o, o->backend);
   verb.add_option("--alpha-hard", o->alpha_hard, "Weight of the text's own words, or a schedule such as linear:4:1")
       ->capture_default_str()
       ->excludes(losses);
@@ -77,6 +78,7 @@ work add_pretrain(CLI::App& app) {
   add_seed(verb, *o);
   return [o] {
     o->training.seed = o->seed;
+    expects_processor("pretrain", o->backend);
     use_precision(o->precision);
     limbeck::console out = o->out();
     return report_pretraining(limbeck::pretrain(o->on(), *o, out), o->output.string(), o->json);

@@ -41,8 +41,9 @@ struct provider {
 };
 using executor = limbeck::cpu_executor<provider>;
 
-/// Throws contract_error where `precision` is bf16 and nothing would be gained by it.
+/// Throws contract_error where `precision` is bf16 and nothing would be gained by it, or is a device's.
 inline void use_precision(const std::string& precision) {
+  limbeck::expects(precision != "tf32", "--precision tf32: no processor has it; it is for --backend cuda");
   if (precision != "bf16") return;
 #if defined(LIMBECK_PROGRAM_HAS_ONEDNN)
   const double times = limbeck::bf16_speedup();

@@ -29,7 +29,7 @@ inline void add_task(CLI::App& verb, limbeck::task_options& o) {
 
 /// What every training verb has, whatever it learns from. The result is --loss.
 template <class Options>
-CLI::Option* add_run(CLI::App& verb, Options& o) {
+CLI::Option* add_run(CLI::App& verb, Options& o, std::string& backend) {
   limbeck::training_options& t = o.training;
   verb.add_option("--output", o.output, "Folder of the run: the best model, last/, run.jsonl")->required();
   verb.add_option("--epochs", t.epochs, "Times that every sample is seen")->capture_default_str();
@@ -45,17 +45,19 @@ CLI::Option* add_run(CLI::App& verb, Options& o) {
   verb.add_option("--save-every", t.save_every, "Seconds between checkpoints")->capture_default_str();
   auto* losses = verb.add_option("--loss", o.losses,
                                  "Term of the objective, name:key=value,key=value; may be given several times");
-  verb.add_option("--precision", o.precision, "Numbers that products are made of: float32 or bf16")
-      ->check(CLI::IsMember({"float32", "bf16"}))
+  verb.add_option("--precision", o.precision, "Numbers that products are made of: float32, bf16, or on a device tf32")
+      ->check(CLI::IsMember({"float32", "tf32", "bf16"}))
       ->capture_default_str();
-  verb.add_option("--backend", "Where to train")->check(CLI::IsMember({"cpu"}))->default_str("cpu");
+  verb.add_option("--backend", backend, "Where to train: cpu, or a task on cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   verb.add_flag("--resume", o.resume, "Go on with the run in the output folder");
   return losses;
 }
 
 /// The same for a task.
-inline void add_training(CLI::App& verb, limbeck::task_training_options& o) {
-  add_run(verb, o);
+inline void add_training(CLI::App& verb, limbeck::task_training_options& o, std::string& backend) {
+  add_run(verb, o, backend);
   verb.add_flag("--brief", o.brief,
                 "Leave out what only the report shows: the teacher on dev, layers, calibration, report.html");
   verb.add_option("--limit", o.task.limit, "Rows of train.tsv, from the first");

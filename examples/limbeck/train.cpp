@@ -14,6 +14,7 @@
 #include <limbeck/recipes/store.hpp>
 #include <limbeck/recipes/tinybert.hpp>
 
+#include "device.hpp"
 #include "task_arguments.hpp"
 
 namespace program {
@@ -31,7 +32,7 @@ work add_fine_tune(CLI::App& app) {
   words->needs(scratch);
   verb.add_flag("--cased", o->cased, "The vocabulary tells upper from lower case")->needs(scratch);
   add_task(verb, o->task);
-  add_training(verb, *o);
+  add_training(verb, *o, o->backend);
   add_common(verb, *o);
   add_seed(verb, *o);
   verb.final_callback([o] {
@@ -39,7 +40,7 @@ work add_fine_tune(CLI::App& app) {
   });
   return [o] {
     o->training.seed = o->task.noise.seed = o->seed;
-    use_precision(o->precision);
+    o->device = device_of(o->backend, o->precision);
     limbeck::console out = o->out();
     return report(limbeck::fine_tune(o->on(), *o, out), o->output.string(), o->json);
   };
@@ -196,7 +197,7 @@ work add_distill(CLI::App& app) {
   const std::vector<recipe_options> of_recipes{add_pea_kd(verb, o->pea_kd), add_rw_kd(verb, o->rw_kd),
                                                add_tinybert(verb, o->tinybert)};
   add_task(verb, o->task);
-  add_training(verb, *o);
+  add_training(verb, *o, o->backend);
   add_common(verb, *o);
   add_seed(verb, *o);
   verb.final_callback([o, of_recipes] {
@@ -204,7 +205,7 @@ work add_distill(CLI::App& app) {
   });
   return [o] {
     o->training.seed = o->task.noise.seed = o->seed;
-    use_precision(o->precision);
+    o->device = device_of(o->backend, o->precision);
     limbeck::console out = o->out();
     return report(recipes().at(o->recipe)(*o, out), o->output.string(), o->json);
   };

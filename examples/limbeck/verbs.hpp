@@ -21,6 +21,7 @@ struct common_options {
   bool json = false, quiet = false;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::uint64_t seed = 0;
+  std::string backend = "cpu";  ///< of verbs that train
 
   [[nodiscard]] executor on() const { return {.threads = threads}; }
   [[nodiscard]] limbeck::console out() const { return limbeck::console(quiet); }

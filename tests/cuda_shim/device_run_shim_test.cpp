@@ -9,13 +9,15 @@
 namespace {
 
 TEST_CASE("a run on CUDA kernels ends where one on the host does") {
-  limbeck_test::check_device_runs(*limbeck::make_cuda_device());
+  limbeck_test::check_device_runs(limbeck::cuda_training_device());
 }
 
 TEST_CASE("a run that was killed on the host goes on with CUDA kernels, and the other way round") {
-  limbeck_test::check_changing_places(*limbeck::make_cuda_device());
+  limbeck_test::check_changing_places(limbeck::cuda_training_device());
 }
 
-TEST_CASE("terms without CUDA kernels are refused") { limbeck_test::check_refused_terms(*limbeck::make_cuda_device()); }
+TEST_CASE("terms without CUDA kernels are refused") {
+  limbeck_test::check_refused_terms(limbeck::cuda_training_device());
+}
 
 }  // namespace

@@ -40,6 +40,19 @@ def check_usage():
         check(done.stderr.strip() != "" and done.stdout == "", f"limbeck {wrong} says on stderr what is wrong")
 
 
+def check_backend():
+    task = ("--task", "sst-2", "--output", FOLDER / "nowhere", "--backend", "cuda")
+    done = run("fine-tune", "--model", FOLDER / "no_model", "--data", FOLDER / "no_data", *task)
+    check(done.returncode == 1, "--backend cuda without a model ends with 1")
+    # where there is a device, what is missing is the data
+    check("cuda" in done.stderr or "no_data" in done.stderr, f"--backend cuda says what is missing: {done.stderr}")
+    check(not (FOLDER / "nowhere").exists(), "--backend cuda leaves nothing where it cannot train")
+    done = run("pretrain", "--corpus", FOLDER / "corpus.txt", "--vocab", FOLDER / "no_words", "--student", "layers=1",
+               "--output", FOLDER / "nowhere", "--backend", "cuda")
+    check(done.returncode == 1 and "pretrain: --backend cuda: trains on the processor alone" in done.stderr,
+          f"pretrain refuses --backend cuda: {done.stderr}")
+
+
 def check_words(vocabulary):
     pieces = vocabulary.read_text().splitlines()
     check(len(pieces) <= 120 and len(set(pieces)) == len(pieces), "the vocabulary has at most as many pieces as asked for")
@@ -284,6 +297,7 @@ epochs = 1
 check_usage()
 words = make_vocabulary()
 check_words(words)
+check_backend()
 sst = write_task(FOLDER / "data")
 big, small = check_training(sst, words)
 check_use(sst, big, small)

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "limbeck/core/cuda_options.hpp"
 #include "limbeck/models/model.hpp"
 #include "limbeck/training/adamw_formula.hpp"
 #include "limbeck/training/kept_teacher.hpp"
@@ -39,7 +40,7 @@ class device_task : public training_engine<sample_set> {
   virtual void use_kept(kept_teacher<float>* kept) = 0;
 };
 
-/// training/training_device_cuda.hpp makes one, in a .cu file.
+/// make_cuda_device() makes one.
 class training_device {
  public:
   virtual ~training_device() = default;
@@ -48,5 +49,9 @@ class training_device {
   /// Throws contract_error for terms that do not run on a device.
   [[nodiscard]] virtual std::unique_ptr<device_task> begin(const device_task_plan& plan) const = 0;
 };
+
+/// The current CUDA device. Its code lies in the one .cu file that CMake's limbeck_cuda_device(TARGET) gives a target;
+/// without that, a program that calls it does not link. Throws backend_error where there is no device.
+[[nodiscard]] std::unique_ptr<training_device> make_cuda_device(const cuda_options& options = {});
 
 }  // namespace limbeck

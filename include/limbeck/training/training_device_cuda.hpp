@@ -1,4 +1,5 @@
-// Trains on a CUDA device. For one .cu file of a program, whose other files see limbeck/training/training_device.hpp.
+// Trains on a CUDA device. For one .cu file of a program: CMake's limbeck_cuda_device() adds it, and make_cuda_device()
+// is what the other files call.
 #pragma once
 
 #include "limbeck/training/step_engine_cuda.hpp"
@@ -76,30 +77,27 @@ class cuda_task final : cuda_task_room, public step_engine<bert_classifier, cuda
   const bert_classifier* teacher_;
 };
 
-class cuda_device final : public training_device {
+}  // namespace detail
+
+/// The device that is current when it is made.
+class cuda_training_device final : public training_device {
  public:
-  explicit cuda_device(const cuda_options& options) : options_(options) {
+  /// Throws backend_error where there is none.
+  explicit cuda_training_device(const cuda_options& options = {}) : options_(options) {
     cudaDeviceProp properties{};
     int device = 0;
-    limbeck::throw_on_failure(cudaGetDevice(&device), "cuda_device: cudaGetDevice");
-    limbeck::throw_on_failure(cudaGetDeviceProperties(&properties, device), "cuda_device: cudaGetDeviceProperties");
+    throw_on_failure(cudaGetDevice(&device), "cuda_training_device: cudaGetDevice");
+    throw_on_failure(cudaGetDeviceProperties(&properties, device), "cuda_training_device: cudaGetDeviceProperties");
     name_ = properties.name;
   }
   [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::unique_ptr<device_task> begin(const device_task_plan& plan) const override {
-    return std::make_unique<cuda_task>(plan, options_);
+    return std::make_unique<detail::cuda_task>(plan, options_);
   }
 
  private:
   cuda_options options_;
   std::string name_;
 };
-
-}  // namespace detail
-
-/// The current device. Throws backend_error where there is none.
-[[nodiscard]] inline std::unique_ptr<training_device> make_cuda_device(const cuda_options& options = {}) {
-  return std::make_unique<detail::cuda_device>(options);
-}
 
 }  // namespace limbeck
