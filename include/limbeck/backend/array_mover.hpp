@@ -13,9 +13,6 @@ class array_mover;
 template <>
 class array_mover<cpu> {
  public:
-  array_mover() = default;
-  template <class Provider>
-  explicit array_mover(const cpu_executor<Provider>&) {}
   /// visit(one) calls one(from, to) for each view `from` of the host and the view `to` that is to show the same: they
   /// are where they have to be.
   template <executor E, class Visit>

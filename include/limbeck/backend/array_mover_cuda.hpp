@@ -15,10 +15,6 @@ namespace limbeck {
 template <>
 class array_mover<cuda> {
  public:
-  array_mover() = default;
-  template <bool Launches>
-  explicit array_mover(const basic_cuda_executor<Launches>&) {}
-
   /// visit(one) calls one(from, to) for each view `from` of the host, and `to` then shows the same numbers in a piece
   /// of `memory`. It is called twice, and must name the same views both times.
   template <bool Launches, class Visit>

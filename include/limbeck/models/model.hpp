@@ -29,7 +29,7 @@ class model {
     /// In the memory that `on` works on; on a device the only way to make one.
     template <class E>
       requires std::same_as<backend_of<E>, B>
-    explicit pass(const E& on) : memory(on), mover(on) {}
+    explicit pass(const E& on) : memory(on) {}
 
     basic_arena<B> memory;
     typename basic_arena<B>::mark placed{};  ///< where the memory of the batch ends

@@ -52,9 +52,6 @@ class batch_mover;
 template <>
 class batch_mover<cpu> {
  public:
-  batch_mover() = default;
-  template <class Provider>
-  explicit batch_mover(const cpu_executor<Provider>&) {}
   /// What make(arena&) returns: it is where it has to be.
   template <executor E, class Make>
   placed_batch<cpu> operator()(const E&, arena& memory, const Make& make) {

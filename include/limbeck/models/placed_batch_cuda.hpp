@@ -10,10 +10,6 @@ namespace limbeck {
 template <>
 class batch_mover<cuda> {
  public:
-  batch_mover() = default;
-  template <bool Launches>
-  explicit batch_mover(const basic_cuda_executor<Launches>&) {}
-
   /// What make(arena&) makes on the host, in `memory`.
   template <bool Launches, class Make>
   placed_batch<cuda> operator()(const basic_cuda_executor<Launches>& on, basic_arena<cuda>& memory, const Make& make) {

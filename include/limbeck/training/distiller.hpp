@@ -157,7 +157,7 @@ class distiller {
   static constexpr bool on_host = std::same_as<place, cpu>;
   /// What works where E does.
   struct workplace {
-    explicit workplace(const E& on) : student(on), teacher(on), memory(on), arrays(on) {}
+    explicit workplace(const E& on) : student(on), teacher(on), memory(on) {}
 
     typename Model::template pass<T, place> student, teacher;
     basic_arena<place> memory;
