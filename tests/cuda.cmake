@@ -58,7 +58,7 @@ set_target_properties(
   test_cuda PROPERTIES CROSSCOMPILING_EMULATOR "${CMAKE_CURRENT_SOURCE_DIR}/in_own_folder" CUDA_ARCHITECTURES "${test_architectures}"
 )
 target_link_libraries(test_cuda PRIVATE limbeck_test limbeck::cuda)
-target_compile_options(test_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)
+target_compile_options(test_cuda PRIVATE $<IF:$<COMPILE_LANGUAGE:CXX>,-O1,-Xcompiler=-O0>)  # of the host's code
 target_compile_definitions(test_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:LIMBECK_HIGHEST_SIMD_LEVEL=baseline>)
 limbeck_discover(test_cuda "cuda/" "*" cuda)
 

@@ -1,6 +1,8 @@
 // Memory, copies, launches and block-wide sums of the CUDA backend, on the processor.
 #include "cuda_shim.hpp"
 
+#include <algorithm>
+
 #include "catch.hpp"
 #include "limbeck/backend/copy_cuda.hpp"
 #include "limbeck/backend/cuda_block.hpp"
@@ -18,6 +20,19 @@ static_assert(limbeck::launchable<cuda_executor>);
 static_assert(limbeck::executor<limbeck::cuda_queue> && !limbeck::launchable<limbeck::cuda_queue>);
 static_assert(!std::is_copy_constructible_v<buffer<float, cuda>>);
 static_assert(std::is_nothrow_move_assignable_v<buffer<float, cuda>>);
+
+#if !defined(LIMBECK_CUDA_SHIM_THREADS)
+/// What each thread finds where its neighbour on that side writes, with a barrier between or none.
+void neighbours_kernel(view<int, 1, cuda> found, int side, bool meets) {
+  int* const written = reinterpret_cast<int*>(limbeck_cuda_shim::dynamic_shared());
+  const int threads = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
+  written[me] = 0;
+  __syncthreads();
+  written[me] = 1;
+  if (meets) __syncthreads();
+  found(me) = written[(me + side + threads) % threads];
+}
+#endif
 
 template <class T>
 struct added {
@@ -60,6 +75,19 @@ TEST_CASE("block_joined gives every thread of a block the same bits") {
     check_joined<double>(threads);
   }
 }
+
+#if !defined(LIMBECK_CUDA_SHIM_THREADS)  // there it would be a race
+TEST_CASE("a missing barrier shows: a thread finds what its neighbour has not written yet") {
+  const cuda_executor on;
+  buffer<int, cuda> memory(on, 64);
+  for (const int side : {-1, 1})
+    for (const bool meets : {true, false}) {
+      launch(on, "neighbours", {1, 64, 64 * sizeof(int)}, neighbours_kernel, memory.all(), side, meets);
+      const auto late = std::count(memory.data(), memory.data() + 64, 0);
+      CHECK(meets == (late == 0));
+    }
+}
+#endif
 
 TEST_CASE("a device buffer starts with zeros, moves, and gives its memory back") {
   const long before = limbeck_cuda_shim::living_allocations;

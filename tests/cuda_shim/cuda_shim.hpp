@@ -1,10 +1,10 @@
 // Runs CUDA kernels on the processor: what they and their launches need of the runtime, for any C++ compiler. To be
 // included before any header of limbeck, in programs that contain no real CUDA.
 //
-// A thread for each thread of a block, blocks one after another; __syncthreads is a barrier, a shuffle an exchange of
-// values around one, device memory is the host's. It shows whether indices and barriers are right (the thread
-// sanitizer takes a missing __syncthreads for the race it is); of alignment, the order of memory and speed it shows
-// nothing.
+// A fiber for each thread of a block (a thread, where a sanitizer looks on), blocks one after another; __syncthreads is a
+// barrier, a shuffle an exchange of values around one, device memory is the host's. It shows whether indices and barriers
+// are right (the thread sanitizer takes a missing __syncthreads for the race it is); of alignment, the order of memory and
+// speed it shows nothing.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -12,22 +12,14 @@
 #endif
 #define LIMBECK_CUDA_SHIM
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
-#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <memory>
-#include <semaphore>
-#include <thread>
 #include <vector>
 
 #define __global__
@@ -43,31 +35,25 @@ struct dim3 {
 inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace limbeck_cuda_shim {
-
 inline constexpr unsigned warp_size = 32;
+inline thread_local unsigned shuffles = 0;  ///< of this thread
+}  // namespace limbeck_cuda_shim
 
-// std::barrier would do, but its waiting threads meet in tables of the library, which orders what the kernel does not
-// order: the thread sanitizer then misses barriers that are missing. A mutex they would take one after another.
-class meeting {
- public:
-  explicit meeting(unsigned threads) : threads_(threads) {}
-  void arrive_and_wait() {
-    const unsigned round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      round_.store(round + 1, std::memory_order_release);
-      futex(FUTEX_WAKE_PRIVATE, INT_MAX);
-    } else {
-      while (round_.load(std::memory_order_acquire) == round) futex(FUTEX_WAIT_PRIVATE, round);
-    }
-  }
+// Two kinds of `crew`, which runs the threads of a block, and of `meeting`, a barrier.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define LIMBECK_CUDA_SHIM_THREADS
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define LIMBECK_CUDA_SHIM_THREADS
+#endif
+#endif
+#if defined(LIMBECK_CUDA_SHIM_THREADS)
+#include "cuda_shim/block_threads.hpp"
+#else
+#include "cuda_shim/block_fibers.hpp"
+#endif
 
- private:
-  void futex(int what, unsigned value) { (void)syscall(SYS_futex, &round_, what, value, nullptr, nullptr, 0); }
-
-  unsigned threads_;
-  std::atomic<unsigned> arrived_{0}, round_{0};
-};
+namespace limbeck_cuda_shim {
 
 struct warp_state {
   explicit warp_state(unsigned lanes) : meet(lanes) {}
@@ -91,54 +77,11 @@ struct block_state {
 };
 
 inline thread_local block_state* this_block = nullptr;
-inline thread_local unsigned shuffles = 0;
 
 inline unsigned char* dynamic_shared() { return this_block->shared.get(); }
 
-/// Threads that wait for work: to start one for each thread of each kernel takes longer than most kernels.
-class crew {
- public:
-  ~crew() {
-    ends_ = true;
-    for (const auto& w : workers_) {
-      w->wanted.release();
-      w->thread.join();
-    }
-  }
-  /// Calls job(t) for each t below `threads`, side by side, and returns when all are done.
-  void run(unsigned threads, const std::function<void(unsigned)>& job) {
-    while (workers_.size() < threads) workers_.push_back(std::make_unique<worker>(*this));
-    job_ = &job;
-    for (unsigned t = 0; t < threads; ++t) {
-      workers_[t]->number = t;
-      workers_[t]->wanted.release();
-    }
-    for (unsigned t = 0; t < threads; ++t) done_.acquire();
-  }
-
- private:
-  struct worker {
-    explicit worker(crew& of)
-        : thread([this, &of] {
-            for (wanted.acquire(); !of.ends_; wanted.acquire()) {
-              (*of.job_)(number);
-              of.done_.release();
-            }
-          }) {}
-    unsigned number = 0;
-    std::binary_semaphore wanted{0};
-    std::thread thread;
-  };
-  std::vector<std::unique_ptr<worker>> workers_;
-  const std::function<void(unsigned)>* job_ = nullptr;
-  std::counting_semaphore<> done_{0};
-  std::atomic<bool> ends_{false};
-};
-
 /// Counted, so that tests can say what allocates.
 inline std::atomic<long> allocations{0}, living_allocations{0};
-
-inline crew everybody;
 
 inline constexpr unsigned most_threads = 1024;
 inline constexpr std::size_t shared_bytes_without_asking = 48 * 1024, most_shared_bytes = 227 * 1024;

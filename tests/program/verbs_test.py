@@ -46,6 +46,7 @@ def check_backend():
     check(done.returncode == 1, "--backend cuda without a model ends with 1")
     # where there is a device, what is missing is the data
     check("cuda" in done.stderr or "no_data" in done.stderr, f"--backend cuda says what is missing: {done.stderr}")
+    check("shared object" not in done.stderr, f"--backend cuda finds the module that the program loads: {done.stderr}")
     check(not (FOLDER / "nowhere").exists(), "--backend cuda leaves nothing where it cannot train")
     done = run("pretrain", "--corpus", FOLDER / "corpus.txt", "--vocab", FOLDER / "no_words", "--student", "layers=1",
                "--output", FOLDER / "nowhere", "--backend", "cuda")
