@@ -386,8 +386,10 @@ set(
   backend/cuda_error.hpp
   backend/cuda_executor.hpp
   backend/cuda_fours.hpp
+  backend/cuda_graph.hpp
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
+  backend/cuda_stream.hpp
   backend/cuda_upload.hpp
   backend/host_copy_cuda.hpp
   losses/attention_kl_cuda.hpp

@@ -13,6 +13,7 @@
 #include "limbeck/backend/cuda_buffer.hpp"
 #include "limbeck/backend/cuda_context.hpp"
 #include "limbeck/backend/cuda_executor.hpp"
+#include "limbeck/backend/cuda_stream.hpp"
 
 namespace limbeck_test {
 
@@ -48,8 +49,9 @@ class device_copy {
 class device_place {
  public:
   using backend = limbeck::cuda;
+  limbeck::cuda_stream stream;
   limbeck::cuda_context context;
-  limbeck::cuda_executor executor{.context = &context};
+  limbeck::cuda_executor executor{.stream = stream.get(), .context = &context};
 
   template <class T>
   [[nodiscard]] const T* bring(const std::vector<T>& numbers) {

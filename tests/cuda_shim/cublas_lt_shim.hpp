@@ -78,17 +78,16 @@ double element(const void* data, const matrix_layout& m, cublasOperation_t as, s
 }
 
 template <class T>
-void multiply(const product_description& p, const void* alpha, const void* a, const matrix_layout& left, const void* b,
-              const matrix_layout& right, const void* beta, const void* c, void* d, const matrix_layout& out) {
+void multiply(const product_description& p, double alpha, const void* a, const matrix_layout& left, const void* b,
+              const matrix_layout& right, double beta, const void* c, void* d, const matrix_layout& out) {
   const std::uint64_t inner = p.left == CUBLAS_OP_N ? left.columns : left.rows;
-  const auto number = [](const void* at) { return static_cast<double>(*static_cast<const T*>(at)); };
   for (std::uint64_t column = 0; column < out.columns; ++column)
     for (std::uint64_t row = 0; row < out.rows; ++row) {
       double sum = 0;
       for (std::uint64_t i = 0; i < inner; ++i)
         sum += element<T>(a, left, p.left, row, i) * element<T>(b, right, p.right, i, column);
-      sum *= number(alpha);
-      if (number(beta) != 0) sum += number(beta) * element<T>(c, out, CUBLAS_OP_N, row, column);
+      sum *= alpha;
+      if (beta != 0) sum += beta * element<T>(c, out, CUBLAS_OP_N, row, column);
       if (p.epilogue == CUBLASLT_EPILOGUE_BIAS) sum += static_cast<double>(static_cast<const T*>(p.bias)[row]);
       static_cast<T*>(d)[row + column * static_cast<std::uint64_t>(out.leading)] = static_cast<T>(sum);
     }
@@ -211,14 +210,20 @@ inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t p, c
                                      cublasLtMatrixLayout_t left, const void* b, cublasLtMatrixLayout_t right,
                                      const void* beta, const void* c, cublasLtMatrixLayout_t, void* d,
                                      cublasLtMatrixLayout_t out, const cublasLtMatmulAlgo_t* how, void* workspace,
-                                     std::size_t workspace_bytes, cudaStream_t) {
+                                     std::size_t workspace_bytes, cudaStream_t stream) {
   using namespace limbeck_cuda_shim;
   if (!fits(*p, *left, *right, *out) || !how->chosen || workspace == nullptr || workspace_bytes < product_workspace ||
       (p->epilogue == CUBLASLT_EPILOGUE_BIAS && p->bias == nullptr))
     return CUBLAS_STATUS_INVALID_VALUE;
-  if (p->scale == CUDA_R_32F)
-    multiply<float>(*p, alpha, a, *left, b, *right, beta, c, d, *out);
-  else
-    multiply<double>(*p, alpha, a, *left, b, *right, beta, c, d, *out);
+  const auto number = [p](const void* at) {
+    return p->scale == CUDA_R_32F ? static_cast<double>(*static_cast<const float*>(at))
+                                  : *static_cast<const double*>(at);
+  };
+  (void)queue(stream, [=, what = *p, x = *left, y = *right, z = *out, scale = number(alpha), keep = number(beta)] {
+    if (what.scale == CUDA_R_32F)
+      multiply<float>(what, scale, a, x, b, y, keep, c, d, z);
+    else
+      multiply<double>(what, scale, a, x, b, y, keep, c, d, z);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -7,7 +7,9 @@
 #include "limbeck/backend/copy_cuda.hpp"
 #include "limbeck/backend/cuda_block.hpp"
 #include "limbeck/backend/cuda_context.hpp"
+#include "limbeck/backend/cuda_graph.hpp"
 #include "limbeck/backend/cuda_launch.hpp"
+#include "limbeck/backend/cuda_stream.hpp"
 
 namespace {
 
@@ -147,4 +149,35 @@ TEST_CASE("a context keeps workspace: a second call of a size allocates nothing"
   CHECK(limbeck::cuda_workspace<float>(without, 100).data() != nullptr);
   CHECK(limbeck::cuda_workspace<float>(without, 0).data() == nullptr);
   CHECK(limbeck_cuda_shim::allocations == before + 1);
+}
+
+TEST_CASE("a graph does what was recorded, as often as it is run, and nothing when it is made") {
+  const limbeck::cuda_stream stream;
+  const cuda_executor on{.stream = stream.get()};
+  buffer<double, cuda> memory(on, 2);
+  const std::vector<double> one{1, 5};
+  limbeck::cuda_graph graph(on, [&] {
+    launch(on, "joined", {1, 2}, joined_kernel<double>, view<double, 2, cuda>(memory.data(), 1, 2));
+    copy(on, view<const double, 1>(one.data(), 1), view<double, 1, cuda>(memory.data() + 1, 1));
+  });
+  CHECK(memory.data()[0] == 0);
+  const limbeck::cuda_graph moved = std::move(graph);
+  for (int run = 0; run < 2; ++run) {
+    std::fill_n(memory.data(), 2, 7.0);
+    moved.run(on);
+    CHECK(memory.data()[0] == Approx(1.0 / 3 + 1.0 / 4 + 2));
+    CHECK(memory.data()[1] == 1);
+  }
+}
+
+TEST_CASE("what may not be recorded is refused, and the stream works on") {
+  const limbeck::cuda_stream stream;
+  const cuda_executor on{.stream = stream.get()};
+  using limbeck::cuda_graph;
+  CHECK_THROWS_WITH(cuda_graph(on, [&] { wait(on); }),
+                    "wait: operation not permitted when stream is capturing (cudaErrorStreamCaptureUnsupported)");
+  CHECK_THROWS_AS(cuda_graph(on, [] { throw limbeck::contract_error("no"); }), limbeck::contract_error);
+  CHECK_THROWS_WITH(cuda_graph(cuda_executor{}, [] {}), Catch::Matchers::StartsWith("graph: cudaStreamBeginCapture"));
+  CHECK_NOTHROW(wait(on));
+  CHECK_NOTHROW(cuda_graph(on, [] {}));
 }

@@ -1,10 +1,10 @@
 // Runs CUDA kernels on the processor: what they and their launches need of the runtime, for any C++ compiler. To be
 // included before any header of limbeck, in programs that contain no real CUDA.
 //
-// A fiber for each thread of a block (a thread, where a sanitizer looks on), blocks one after another; __syncthreads is a
-// barrier, a shuffle an exchange of values around one, device memory is the host's. It shows whether indices and barriers
-// are right (the thread sanitizer takes a missing __syncthreads for the race it is); of alignment, the order of memory and
-// speed it shows nothing.
+// A fiber for each thread of a block (a thread, where a sanitizer looks on), blocks one after another; __syncthreads is
+// a barrier, a shuffle an exchange of values around one, device memory is the host's. It shows whether indices and
+// barriers are right (the thread sanitizer takes a missing __syncthreads for the race it is); of alignment, the order
+// of memory and speed it shows nothing.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -18,8 +18,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -108,13 +111,23 @@ inline unsigned __shfl_xor_sync(unsigned, unsigned value, int apart) {
 // --- What the host calls ---------------------------------------------------------------------------------------------
 // Not inlined where a compiler would see through a failure and warn of it.
 
-struct CUstream_st;
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUstream_st {
+  std::unique_ptr<CUgraph_st> recorded;  ///< while it is captured
+  bool spoiled = false;                  ///< by a call that a capture forbids
+};
 using cudaStream_t = CUstream_st*;
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = const CUgraph_st*;
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
-  cudaErrorInvalidConfiguration = 9
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 
@@ -124,6 +137,8 @@ inline const char* cudaGetErrorName(cudaError_t e) {
     case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
   }
   return "unrecognized error code";
 }
@@ -133,6 +148,8 @@ inline const char* cudaGetErrorString(cudaError_t e) {
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
   }
   return "unrecognized error code";
 }
@@ -141,7 +158,70 @@ inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
 }
-[[gnu::noinline]] inline cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t) {
+
+namespace limbeck_cuda_shim {
+
+/// Does the work, or keeps it where the stream is captured.
+template <class Work>
+cudaError_t queue(cudaStream_t on, const Work& work) {
+  if (on != nullptr && on->recorded != nullptr)
+    on->recorded->work.push_back(work);
+  else
+    work();
+  return cudaSuccess;
+}
+/// What becomes of a call that a capture does not allow.
+inline cudaError_t uncaptured(cudaStream_t on) {
+  if (on == nullptr || on->recorded == nullptr) return cudaSuccess;
+  on->spoiled = true;
+  return cudaErrorStreamCaptureUnsupported;
+}
+
+}  // namespace limbeck_cuda_shim
+
+inline constexpr unsigned cudaStreamNonBlocking = 1;
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* made, unsigned) {
+  *made = new CUstream_st;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream == nullptr || stream->recorded != nullptr) return cudaErrorStreamCaptureUnsupported;
+  stream->recorded = std::make_unique<CUgraph_st>();
+  stream->spoiled = false;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* made) {
+  const auto recorded = std::exchange(stream->recorded, nullptr);
+  *made = nullptr;
+  if (stream->spoiled) return cudaErrorStreamCaptureInvalidated;
+  *made = new CUgraph_st(*recorded);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  *made = new CUgraph_st(*graph);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  for (const auto& work : graph->work) work();
+  return cudaSuccess;
+}
+
+/// A capture allows it on a device; here it does not, so that tests see a step that still takes memory.
+[[gnu::noinline]] inline cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t stream) {
+  if (const cudaError_t refused = limbeck_cuda_shim::uncaptured(stream); refused != cudaSuccess) return refused;
   *data = bytes > static_cast<std::size_t>(PTRDIFF_MAX) ? nullptr : std::malloc(bytes);
   if (*data == nullptr) return cudaErrorMemoryAllocation;
   ++limbeck_cuda_shim::allocations;
@@ -153,16 +233,14 @@ inline cudaError_t cudaFreeAsync(void* data, cudaStream_t) {
   std::free(data);
   return cudaSuccess;
 }
-[[gnu::noinline]] inline cudaError_t cudaMemsetAsync(void* data, int byte, std::size_t bytes, cudaStream_t) {
-  std::memset(data, byte, bytes);
-  return cudaSuccess;
+[[gnu::noinline]] inline cudaError_t cudaMemsetAsync(void* data, int byte, std::size_t bytes, cudaStream_t stream) {
+  return limbeck_cuda_shim::queue(stream, [=] { std::memset(data, byte, bytes); });
 }
 [[gnu::noinline]] inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                                                     cudaStream_t) {
-  std::memcpy(to, from, bytes);
-  return cudaSuccess;
+                                                     cudaStream_t stream) {
+  return limbeck_cuda_shim::queue(stream, [=] { std::memcpy(to, from, bytes); });
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return limbeck_cuda_shim::uncaptured(stream); }
 [[gnu::noinline]] inline cudaError_t cudaMallocHost(void** data, std::size_t bytes) {
   *data = std::malloc(bytes);
   return *data == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
@@ -235,18 +313,20 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   const auto asked = shared_bytes_of_kernel.find(reinterpret_cast<const void*>(kernel));
   if (config->dynamicSmemBytes > (asked == shared_bytes_of_kernel.end() ? shared_bytes_without_asking : asked->second))
     return cudaErrorInvalidValue;
-  block_state block(threads, config->dynamicSmemBytes);
-  everybody.run(threads, [&](unsigned t) {
-    this_block = &block;
-    shuffles = 0;
-    threadIdx = {t, 0, 0};
-    blockDim = {threads, 1, 1};
-    gridDim = {blocks, 1, 1};
-    for (unsigned b = 0; b < blocks; ++b) {
-      blockIdx = {b, 0, 0};
-      kernel(static_cast<Parameters>(arguments)...);
-      block.meet.arrive_and_wait();
-    }
+  const std::tuple<Parameters...> given(static_cast<Parameters>(arguments)...);
+  return queue(config->stream, [=, bytes = config->dynamicSmemBytes] {
+    block_state block(threads, bytes);
+    everybody.run(threads, [&](unsigned t) {
+      this_block = &block;
+      shuffles = 0;
+      threadIdx = {t, 0, 0};
+      blockDim = {threads, 1, 1};
+      gridDim = {blocks, 1, 1};
+      for (unsigned b = 0; b < blocks; ++b) {
+        blockIdx = {b, 0, 0};
+        std::apply(kernel, given);
+        block.meet.arrive_and_wait();
+      }
+    });
   });
-  return cudaSuccess;
 }

@@ -20,4 +20,8 @@ TEST_CASE("steps of a distillation on CUDA kernels lead to the host's weights") 
   limbeck_test::check_distillation(limbeck_test::host_distillation(4));
 }
 
+TEST_CASE("a whole step of a distillation, recorded as a graph, is the step that is done by itself, on CUDA kernels") {
+  limbeck_test::check_recorded_steps();
+}
+
 }  // namespace

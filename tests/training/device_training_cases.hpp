@@ -8,6 +8,7 @@
 
 #include "catch.hpp"
 #include "device_memory.hpp"
+#include "limbeck/backend/cuda_graph.hpp"
 #include "limbeck/models/placed_batch_cuda.hpp"
 #include "limbeck/training/adamw_cuda.hpp"
 #include "limbeck/training/gradient_norm_cuda.hpp"
@@ -88,16 +89,45 @@ void check_adamw(double tolerance) {
   CHECK(optimiser.updates() == 4);
 }
 
+/// Weights as distilled_weights() finds them on a device.
+inline std::vector<float> distilled_on_device(int steps, bool as_graph) {
+  device_place device;
+  const limbeck::cuda_executor on = device.executor;
+  limbeck::adamw<float, limbeck::cuda> optimiser(on, teacher_and_student().table, step_options);
+  device_norm<float> norm(on);
+  std::vector<std::uint64_t> numbers;
+  for (int step = 0; step < steps; ++step) numbers.push_back(static_cast<std::uint64_t>(step));
+  device_copy<std::uint64_t> number(on, {0});
+  const auto optimise = [&](view<const float, 1, limbeck::cuda> gradient, view<float, 1, limbeck::cuda> weights) {
+    optimiser.run(on, norm.clip(on, gradient, step_clip), gradient, weights);
+  };
+  const auto one_by_one = [&](int count, const auto& work) {
+    for (int step = 0; step < count; ++step) {
+      optimiser.prepare(on, step_rate);
+      work(numbers[static_cast<std::size_t>(step)], nullptr);
+    }
+  };
+  const auto recorded = [&](int count, const auto& work) {
+    one_by_one(1, work);  // takes the memory
+    const limbeck::cuda_graph graph(on, [&] { work(0, number.all().data()); });
+    for (int step = 1; step < count; ++step) {
+      copy(on, view<const std::uint64_t, 1>(&numbers[static_cast<std::size_t>(step)], 1), number.all());
+      optimiser.prepare(on, step_rate);
+      graph.run(on);
+    }
+    wait(on);
+  };
+  return as_graph ? distilled_weights<float>(device, steps, optimise, recorded)
+                  : distilled_weights<float>(device, steps, optimise, one_by_one);
+}
+
+/// A step that is recorded once is the step that is done by itself, to the bit: nothing in it waits for the device,
+/// takes memory or depends on the host but for what is sent before it.
+inline void check_recorded_steps() { CHECK(distilled_on_device(4, true) == distilled_on_device(4, false)); }
+
 /// Steps of a distillation in float end where the host's in double do; `want`: distilled_on_cpu(4).
 inline void check_distillation(const std::vector<double>& want) {
-  device_place device;
-  limbeck::adamw<float, limbeck::cuda> optimiser(device.executor, teacher_and_student().table, step_options);
-  device_norm<float> norm(device.executor);
-  const auto got = distilled_weights<float>(
-      device, 4, [&](view<const float, 1, limbeck::cuda> gradient, view<float, 1, limbeck::cuda> weights) {
-        optimiser.update(device.executor, step_rate, norm.clip(device.executor, gradient, step_clip), gradient,
-                         weights);
-      });
+  const auto got = distilled_on_device(4, false);
   REQUIRE(got.size() == want.size());
   const auto first = teacher_and_student().student_weights();
   double furthest = 0, moved = 0;

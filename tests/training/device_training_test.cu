@@ -24,3 +24,8 @@ TEST_CASE("steps of a distillation on a device lead to the host's weights") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_distillation(limbeck_test::distilled_on_cpu(4));
 }
+
+TEST_CASE("a whole step of a distillation, recorded as a graph, is the step that is done by itself on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_recorded_steps();
+}

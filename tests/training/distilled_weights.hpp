@@ -33,10 +33,17 @@ struct teacher_and_student {
   }
 };
 
+/// Does steps one after another.
+inline constexpr auto each_by_itself = [](int steps, const auto& work) {
+  for (int step = 0; step < steps; ++step) work(static_cast<std::uint64_t>(step), nullptr);
+};
+
 /// The student's weights after `steps` steps in T: attention maps, hidden states and embeddings, soft targets and
-/// labels; with dropout. optimise(gradient, weights) makes a step of them.
-template <class T, class Place, class Optimise>
-std::vector<T> distilled_weights(Place& where, int steps, const Optimise& optimise) {
+/// labels; with dropout. optimise(gradient, weights) makes a step of them. do_all(steps, work) calls work(step,
+/// step_from) for each, with the number of the step or where that lies.
+template <class T, class Place, class Optimise, class DoAll = decltype(each_by_itself)>
+std::vector<T> distilled_weights(Place& where, int steps, const Optimise& optimise,
+                                 const DoAll& do_all = each_by_itself) {
   using B = typename Place::backend;
   using limbeck::view;
   const teacher_and_student models;
@@ -57,18 +64,19 @@ std::vector<T> distilled_weights(Place& where, int steps, const Optimise& optimi
                     limbeck::embedding_mse{projection};
   const limbeck::normaliser per{.samples = 3, .rows = 3, .tokens = 7, .pairs = 21};
   limbeck::bert_classifier::pass<T, B> student(where.executor), teacher(where.executor);
-  for (int step = 0; step < steps; ++step) {
+  models.teacher.place(where.executor, packed.seen(), goal.reads, teacher);
+  models.student.place(where.executor, packed.seen(), goal.reads, student);
+  do_all(steps, [&](std::uint64_t step, const std::uint64_t* step_from) {
     limbeck::ops::fill(where.executor, T(0), g);
-    const auto shown =
-        models.teacher.forward(where.executor, shown_w, packed.seen(), goal.reads, limbeck::inference, teacher);
+    const auto shown = models.teacher.run(where.executor, shown_w, limbeck::inference, teacher);
     const limbeck::pass_mode mode{
-        .keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 3, .step = static_cast<std::uint64_t>(step)};
-    const auto seen = models.student.forward(where.executor, seen_w, packed.seen(), goal.reads, mode, student);
+        .keeps = true, .dropout = 0.1, .attention_dropout = 0.1, .seed = 3, .step = step, .step_from = step_from};
+    const auto seen = models.student.run(where.executor, seen_w, mode, student);
     out.gradient = student.gradient;
     goal(where.executor, seen, shown, given, per, out);
     models.student.backward(where.executor, seen_w, student, g);
     optimise(view<const T, 1, B>(g), w);
-  }
+  });
   where.bring_back();
   return weights;
 }

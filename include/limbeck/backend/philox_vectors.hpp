@@ -48,8 +48,9 @@ LIMBECK_HD philox_lanes<Bytes> philox_counters(const random_stream& stream, std:
   philox_lanes<Bytes> x;
   x.word[0] = (lane + std::uint64_t{first}) & kept;
   x.word[1] = std::uint64_t{stream.site} + none;
-  x.word[2] = (stream.step & 0xFFFFFFFFU) + none;
-  x.word[3] = (stream.step >> 32) + none;
+  const std::uint64_t step = stream.step_now();
+  x.word[2] = (step & 0xFFFFFFFFU) + none;
+  x.word[3] = (step >> 32) + none;
   return x;
 }
 

@@ -14,9 +14,11 @@ struct pass_mode {
   double attention_dropout = 0;  ///< of attention probabilities
   std::uint64_t seed = 0;        ///< of the run
   std::uint64_t step = 0;        ///< of this pass: another number, other masks
+  const std::uint64_t* step_from =
+      nullptr;  ///< where the step lies instead, in the executor's memory; null: it is `step`
 
   /// The random stream of one place in the model.
-  [[nodiscard]] constexpr random_stream at(std::uint32_t site) const { return {seed, step, site}; }
+  [[nodiscard]] constexpr random_stream at(std::uint32_t site) const { return {seed, step, site, step_from}; }
 };
 
 /// A pass that leaves nothing behind: for a teacher and for evaluation.

@@ -32,10 +32,13 @@ struct random_words {
 struct random_stream {
   std::uint64_t seed = 0, step = 0;
   std::uint32_t site = 0;
+  const std::uint64_t* step_from = nullptr;  ///< where the step lies instead, for those who draw; null: it is `step`
 
+  [[nodiscard]] LIMBECK_HD constexpr std::uint64_t step_now() const { return step_from == nullptr ? step : *step_from; }
   /// The four words at `position`.
   [[nodiscard]] LIMBECK_HD constexpr random_words at(std::uint32_t position) const {
-    return philox({{position, site, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)}}, seed);
+    const std::uint64_t now = step_now();
+    return philox({{position, site, static_cast<std::uint32_t>(now), static_cast<std::uint32_t>(now >> 32)}}, seed);
   }
 };
 
