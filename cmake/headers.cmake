@@ -90,6 +90,7 @@ set(
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
   losses/in_batch.hpp
+  losses/kept_rows.hpp
   losses/label_or_not.hpp
   losses/label_rows.hpp
   losses/layer_alikeness.hpp
@@ -406,6 +407,7 @@ set(
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
   losses/standardised_mse_cuda.hpp
+  losses/top_k_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp
   ops/attention_backward_cuda.hpp

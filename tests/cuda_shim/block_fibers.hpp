@@ -1,5 +1,5 @@
-// The threads of a block as fibers of one thread, each of which runs until it waits for others. Every other time they take
-// turns from the last to the first, so that a missing barrier shows in one order if not in the other.
+// The threads of a block as fibers of one thread, each of which runs until it waits for others. Every other time they
+// take turns from the last to the first, so that a missing barrier shows in one order if not in the other.
 #pragma once
 
 #include <ucontext.h>

@@ -2,6 +2,7 @@
 #include "shimmed_losses.hpp"
 
 #include "losses/logit_device_cases.hpp"
+#include "losses/top_k_device_cases.hpp"
 
 namespace {
 
@@ -25,6 +26,15 @@ TEST_CASE("the CUDA kernels of decoupled_kd and normalised_kd agree with the hos
 TEST_CASE("the CUDA kernel of standardised_logits_mse agrees with the host's") {
   limbeck_test::check_standardised<double>(on_this_host, 1e-12);
   limbeck_test::check_standardised<float>(on_this_host, 1e-5);
+}
+
+TEST_CASE("the CUDA kernel of top_k_soft_target agrees with the host's, in every mode") {
+  limbeck_test::check_top_k<double>(on_this_host, 1e-11);
+  limbeck_test::check_top_k<float>(on_this_host, 1e-5);
+}
+
+TEST_CASE("kept classes that do not rise give the CUDA kernel of top_k_soft_target NaN and no gradient") {
+  limbeck_test::check_top_k_that_does_not_rise();
 }
 
 TEST_CASE("CUDA kernels write a gradient that holds anything, without reading it") {

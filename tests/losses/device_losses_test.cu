@@ -3,6 +3,7 @@
 #include "losses/logit_device_cases.hpp"
 #include "losses/losses_on_cpu.hpp"
 #include "losses/representation_device_cases.hpp"
+#include "losses/top_k_device_cases.hpp"
 
 namespace {
 
@@ -32,6 +33,12 @@ TEST_CASE("decoupled_kd, normalised_kd and standardised_logits_mse agree with th
   limbeck_test::check_written(limbeck::cross_entropy{});
   limbeck_test::check_written(limbeck::soft_target_kl{});
   limbeck_test::check_written(limbeck::decoupled_kd{});
+}
+
+TEST_CASE("top_k_soft_target agrees with the host on a device, in every mode") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_top_k<float>(on_host{}, 2e-5);
+  limbeck_test::check_top_k_that_does_not_rise();
 }
 
 TEST_CASE("cosine_loss and patience agree with the host on a device") {

@@ -14,6 +14,13 @@ logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::sta
 }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const top_k_of<limbeck::top_k_kl>& loss) {
+  return c(loss);
+}
+logit_case<float>::outcome on_cpu(const logit_case<float>& c,
+                                  const top_k_of<limbeck::top_k_soft_target<limbeck::jensen_shannon>>& loss) {
+  return c(loss);
+}
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_kl<>& loss) {
   return c(loss);
 }

@@ -15,6 +15,7 @@
 #include "losses/logit_case.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
+#include "losses/top_k_of.hpp"
 
 namespace limbeck_test {
 
@@ -25,6 +26,9 @@ logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::reg
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const top_k_of<limbeck::top_k_kl>& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c,
+                                  const top_k_of<limbeck::top_k_soft_target<limbeck::jensen_shannon>>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_kl<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::attention_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);

@@ -12,6 +12,7 @@
 #include "catch.hpp"
 #include "io/scratch_folder.hpp"
 #include "limbeck/backend/eigen.hpp"
+#include "limbeck/losses/top_k.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/training/step_engine.hpp"
 #include "limbeck/training/trainer.hpp"
@@ -23,17 +24,31 @@ namespace limbeck_test {
 /// A teacher that is kept, as far as a step can see: it is asked on the host when it is looked at.
 class looked_up_teacher final : public limbeck::kept_teacher<float> {
  public:
+  /// `likeliest`: it kept the likelier class of each sample, for temperature 2; else states.
   looked_up_teacher(const limbeck::bert_classifier& model, limbeck::view<const float, 1> weights,
-                    const limbeck::sample_set& set)
-      : model_(model), weights_(weights), set_(set) {}
+                    const limbeck::sample_set& set, bool likeliest)
+      : model_(model), weights_(weights), set_(set), likeliest_(likeliest) {}
   [[nodiscard]] limbeck::signal_set holds() const override {
-    return limbeck::signal::hidden | limbeck::signal::embeddings;
+    return likeliest_ ? limbeck::signal::logits : limbeck::signal::hidden | limbeck::signal::embeddings;
   }
   [[nodiscard]] limbeck::index samples() const override { return set_.size(); }
   [[nodiscard]] limbeck::signals<const float> of(std::span<const std::ptrdiff_t> chosen, limbeck::signal_set wanted,
                                                  int) override {
+    using limbeck::view;
+    const limbeck::cpu_executor<> on;
     batch_.fill(set_, chosen);
-    return model_.forward(limbeck::cpu_executor<>{}, weights_, batch_.tokens(), wanted, limbeck::inference, pass_);
+    const auto all = model_.forward(on, weights_, batch_.tokens(), wanted, limbeck::inference, pass_);
+    if (!likeliest_) return all;
+    const limbeck::index rows = all.logits.extent(0);
+    classes_.resize(chosen.size());
+    logits_.resize(chosen.size());
+    log_rest_.resize(chosen.size());
+    keep_top_k(on, all.logits, 2, view<std::int32_t, 2>(classes_.data(), rows, 1),
+               view<float, 2>(logits_.data(), rows, 1), view<float, 1>(log_rest_.data(), rows));
+    limbeck::signals<const float> kept{.logits = view<const float, 2>(logits_.data(), rows, 1)};
+    kept.kept_classes = view<const std::int32_t, 2>(classes_.data(), rows, 1);
+    kept.log_rest = view<const float, 1>(log_rest_.data(), rows);
+    return kept;
   }
 
  private:
@@ -41,14 +56,17 @@ class looked_up_teacher final : public limbeck::kept_teacher<float> {
   limbeck::view<const float, 1> weights_;
   const limbeck::sample_set& set_;
   limbeck::sample_batch<float> batch_;
+  bool likeliest_;
   limbeck::bert_classifier::pass<float> pass_;
+  std::vector<std::int32_t> classes_;
+  std::vector<float> logits_, log_rest_;
 };
 
 /// A distillation of a small classifier, with dropout; a label or two are the teacher's alone.
 struct device_run {
   std::vector<std::string> losses{"soft_target_kl:temperature=2", "cross_entropy:weight=linear:1:0.5",
                                   "hidden_mse:projection=linear_bias", "attention_mse"};
-  bool kept_logits = false, kept_states = false;
+  bool kept_logits = false, kept_states = false, kept_likeliest = false;
   limbeck::index accumulate = 1;
   limbeck::index stop_behind = 0;  ///< the evaluation, from 1, in which the run is killed; 0: none
   bool resume = false;
@@ -72,18 +90,22 @@ struct device_run {
     buffer<float> shown(teacher.parameters().size());
     initialise(teacher.parameters(), 3, shown.all(), 0.4);
     parameter_table table = student.parameters();
-    const term_builder builder({losses.begin(), losses.end()}, {.student = sizes(2, 6), .teacher = sizes(2, 8)}, table);
+    const term_builder builder({losses.begin(), losses.end()},
+                               {.student = sizes(2, 6),
+                                .teacher = sizes(2, 8),
+                                .top_k_temperature = kept_likeliest ? std::optional(2.0) : std::nullopt},
+                               table);
     buffer<float> values(table.size()), gradients(table.size());
     initialise(table, 7, values.all(), 0.1);
     const adamw_options how{.epsilon = 1e-4};
     const training_options options{
         .epochs = 2, .batch_size = 4, .accumulate = accumulate, .learning_rate = 1e-2, .seed = 5, .save_every = 0};
-    looked_up_teacher states(teacher, read_only(shown.all()), train);
+    looked_up_teacher kept(teacher, read_only(shown.all()), train, kept_likeliest);
     const cpu_executor<> on;
     const std::vector<float> said = logits_of(on, teacher, read_only(shown.all()), train);
     const auto teach = [&](auto& step) {
       if (kept_logits) step.use_logits(view<const float, 2>(said.data(), train.size(), 2));
-      if (kept_states) step.use_kept(&states);
+      if (kept_states || kept_likeliest) step.use_kept(&kept);
     };
     const auto run = [&](training_engine<sample_set>& engine, const auto& logits_now) {
       console quiet(true);
@@ -162,6 +184,8 @@ inline void check_device_run(const limbeck::training_device& device, device_run 
 inline void check_device_runs(const limbeck::training_device& device) {
   check_device_run(device, {});
   check_device_run(device, {.kept_logits = true, .kept_states = true, .accumulate = 2});
+  check_device_run(device,
+                   {.losses = {"soft_target_kl:temperature=2", "cross_entropy:weight=0.5"}, .kept_likeliest = true});
 }
 
 /// A run that was killed on one goes on with the other.

@@ -19,7 +19,8 @@ struct softened_row_pair {
   template <class S, class U, class G>
   __device__ A operator()(const S* s, const U* t, index visible, A factor, G* gradient) const {
     static_assert(D::slope_sum == 0);
-    const device_pair<warp_team, A, S, U> pair(device_row<A, S>(s), device_row<A, U>(t), visible, A(1));
+    const device_pair<warp_team, A, device_row<A, S>, device_row<A, U>> pair(device_row<A, S>(s), device_row<A, U>(t),
+                                                                             visible, A(1));
     A sum = 0;
     pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
       for (int i = 0; i < 4; ++i) {

@@ -38,12 +38,12 @@ struct first_look {
   }
 };
 
-/// Two rows as distributions, class by class, looked at by a team.
-template <class Team, class A, class S, class U>
+/// Two rows, such as device_row, as distributions, class by class, looked at by a team.
+template <class Team, class A, class StudentRow, class TeacherRow>
 class device_pair {
  public:
   /// Without one of the classes where `without` names one. To be called by the whole team, as are the sums below.
-  __device__ device_pair(const device_row<A, S>& student, const device_row<A, U>& teacher, index classes, A temperature,
+  __device__ device_pair(const StudentRow& student, const TeacherRow& teacher, index classes, A temperature,
                          index without = -1)
       : student_(student), teacher_(teacher), classes_(classes), without_(without) {
     const Team team;
@@ -64,15 +64,6 @@ class device_pair {
     pair_.take_range(seen.least, seen.most);
     pair_.take_drift(pair_.nearly_agree() ? sum_moved() : A(0));
   }
-  /// Of a row of logits. `room`: room_of_pair() bytes, or null.
-  template <class G>
-  __device__ device_pair(const logit_rows<S, U, A, cuda, G>& rows, index row, A temperature, unsigned char* room,
-                         index without = -1)
-      : device_pair(
-            {rows.student, row, reinterpret_cast<S*>(room)},
-            {rows.teacher, row, reinterpret_cast<U*>(room == nullptr ? nullptr : room + room_of_row<S>(rows.classes))},
-            rows.classes, temperature, without) {}
-
   [[nodiscard]] __device__ const softened_pair<A>& pair() const { return pair_; }
   [[nodiscard]] __device__ A student_logit(index c) const { return student_[c]; }
   [[nodiscard]] __device__ A teacher_logit(index c) const { return teacher_[c]; }
@@ -103,10 +94,19 @@ class device_pair {
     return Team::joined(mine, summed_up{});
   }
 
-  device_row<A, S> student_;
-  device_row<A, U> teacher_;
+  StudentRow student_;
+  TeacherRow teacher_;
   index classes_, without_;
   softened_pair<A> pair_;
 };
+
+/// A row of logits in both models. `room`: room_of_pair() bytes, or null.
+template <class Team, class S, class U, class A, class G>
+[[nodiscard]] __device__ device_pair<Team, A, device_row<A, S>, device_row<A, U>> pair_of_logits(
+    const logit_rows<S, U, A, cuda, G>& rows, index row, A temperature, unsigned char* room, index without = -1) {
+  U* const behind = reinterpret_cast<U*>(room == nullptr ? nullptr : room + room_of_row<S>(rows.classes));
+  return {
+      {rows.student, row, reinterpret_cast<S*>(room)}, {rows.teacher, row, behind}, rows.classes, temperature, without};
+}
 
 }  // namespace limbeck::detail

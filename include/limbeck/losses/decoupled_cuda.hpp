@@ -26,7 +26,7 @@ struct decoupled_row {
       clear_fresh(team, rows, row, 0);
       return static_cast<A>(NAN);
     }
-    const device_pair<Team, A, S, U> others(rows, row, terms.temperature, room, label);
+    const auto others = pair_of_logits<Team>(rows, row, terms.temperature, room, label);
     team.sync();  // the label's logits were put on chip by another thread
     const softened_pair<A>& pair = others.pair();
     const A z = others.student_logit(label), zt = others.teacher_logit(label);
@@ -78,7 +78,7 @@ struct teacher_weighted_row {
       clear_fresh(team, rows, row, 0);
       return static_cast<A>(NAN);
     }
-    const device_pair<Team, A, S, U> all(rows, row, A(1), room);
+    const auto all = pair_of_logits<Team>(rows, row, A(1), room);
     team.sync();  // the label's logits were put on chip by another thread
     const softened_pair<A>& pair = all.pair();
     const A weight = exp(pair.teacher_exponent(all.teacher_logit(label)) - log(pair.teacher_sum));

@@ -9,7 +9,46 @@
 
 namespace limbeck::detail {
 
-/// A row's divergence, and its gradient.
+/// The divergence of two rows, and its gradient: `scale` times its slopes in the student's logits over the temperature.
+template <class Team, class D, class Pair, class Rows, class A>
+__device__ A divergence_on_device(Team team, const D& divergence, const Pair& pair, const Rows& rows, index row,
+                                  A scale) {
+  const bool wanted = !rows.gradients.empty();
+  divergence_term<A> mine{0, 0};
+  if constexpr (requires { D::slope_sum; }) {
+    constexpr A slope_sum = static_cast<A>(D::slope_sum);
+    pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        const compared<A> at = pair.at(z.at[i], zt.at[i]);
+        const divergence_term<A> term = divergence(at);
+        mine.value += term.value;
+        slopes.at[i] = scale * logit_slope(term.slope, at.student, slope_sum);
+      }
+      if (wanted) add_to_gradient(rows, row, first, here, slopes);
+    });
+    return team.joined(mine.value, summed_up{});
+  } else {
+    pair.for_fours_of_both([&](index, index here, const four<A>& z, const four<A>& zt) {
+      for (int i = 0; i < 4; ++i)
+        if (i < here) mine += divergence(pair.at(z.at[i], zt.at[i]));
+    });
+    mine = team.joined(mine, summed_up{});
+    if (!wanted) return mine.value;
+    pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
+      four<A> slopes{};
+      for (int i = 0; i < 4; ++i) {
+        if (i >= here) continue;
+        const compared<A> at = pair.at(z.at[i], zt.at[i]);
+        slopes.at[i] = scale * logit_slope(divergence(at).slope, at.student, mine.slope);
+      }
+      add_to_gradient(rows, row, first, here, slopes);
+    });
+    return mine.value;
+  }
+}
+
 template <class D, class A>
 struct soft_target_row {
   D divergence;
@@ -20,42 +59,8 @@ struct soft_target_row {
   template <class Team, class S, class U, class G>
   __device__ A operator()(Team team, const logit_rows<S, U, A, cuda, G>& rows, index row, A factor,
                           unsigned char* room) const {
-    const device_pair<Team, A, S, U> pair(rows, row, temperature, room);
-    const A scale = factor / temperature;
-    const bool wanted = !rows.gradients.empty();
-    divergence_term<A> mine{0, 0};
-    if constexpr (requires { D::slope_sum; }) {
-      constexpr A slope_sum = static_cast<A>(D::slope_sum);
-      pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
-        four<A> slopes{};
-        for (int i = 0; i < 4; ++i) {
-          if (i >= here) continue;
-          const compared<A> at = pair.at(z.at[i], zt.at[i]);
-          const divergence_term<A> term = divergence(at);
-          mine.value += term.value;
-          slopes.at[i] = scale * logit_slope(term.slope, at.student, slope_sum);
-        }
-        if (wanted) add_to_gradient(rows, row, first, here, slopes);
-      });
-      return team.joined(mine.value, summed_up{});
-    } else {
-      pair.for_fours_of_both([&](index, index here, const four<A>& z, const four<A>& zt) {
-        for (int i = 0; i < 4; ++i)
-          if (i < here) mine += divergence(pair.at(z.at[i], zt.at[i]));
-      });
-      mine = team.joined(mine, summed_up{});
-      if (!wanted) return mine.value;
-      pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
-        four<A> slopes{};
-        for (int i = 0; i < 4; ++i) {
-          if (i >= here) continue;
-          const compared<A> at = pair.at(z.at[i], zt.at[i]);
-          slopes.at[i] = scale * logit_slope(divergence(at).slope, at.student, mine.slope);
-        }
-        add_to_gradient(rows, row, first, here, slopes);
-      });
-      return mine.value;
-    }
+    return divergence_on_device(team, divergence, pair_of_logits<Team>(rows, row, temperature, room), rows, row,
+                                factor / temperature);
   }
 };
 

@@ -9,16 +9,21 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/divergences.hpp"
+#include "limbeck/losses/kept_rows.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#if defined(__CUDACC__)  // vectors of the host are none of nvcc's business
+#include "limbeck/losses/top_k_cuda.hpp"
+#else
 #include "limbeck/losses/top_k_cpu.hpp"
+#endif
 
 namespace limbeck {
 namespace detail {
 
-/// Throws contract_error unless the teacher's classes rise in every row, are the student's, and come with all that the
-/// mode needs.
-template <class U>
-void expects_kept(const kept_rows<U>& teacher, top_k_mode mode, index rows, index classes) {
+/// Throws contract_error unless the teacher's classes come with all that the mode needs, rise in every row and are the
+/// student's. A device's classes are not looked at.
+template <class U, backend B>
+void expects_kept(const kept_rows<U, B>& teacher, top_k_mode mode, index rows, index classes) {
   expects_same_shape("top_k_soft_target", "logits of the kept classes", teacher.classes, teacher.logits);
   expects(teacher.classes.extent(0) == rows && teacher.classes.extent(1) > 0, [&] {
     return message("top_k_soft_target: kept classes ", shape_text(teacher.classes), " for ", rows, " rows");
@@ -27,13 +32,16 @@ void expects_kept(const kept_rows<U>& teacher, top_k_mode mode, index rows, inde
     return message("top_k_soft_target: ", teacher.log_rest.extent(0), " values of log_rest for ", rows,
                    " rows; tail_bucket needs them");
   });
-  for (index r = 0; r < rows; ++r)
-    for (index j = 0; j < teacher.classes.extent(1); ++j)
-      expects(teacher.classes(r, j) < classes && teacher.classes(r, j) > (j == 0 ? -1 : teacher.classes(r, j - 1)),
-              [&] {
-                return message("top_k_soft_target: row ", r, " keeps class ", teacher.classes(r, j), " at place ", j,
-                               ", expected rising classes below ", classes);
-              });
+  expects(teacher.classes.extent(1) <= classes,
+          [&] { return message("top_k_soft_target: ", teacher.classes.extent(1), " kept classes of ", classes); });
+  if constexpr (std::same_as<B, cpu>)
+    for (index r = 0; r < rows; ++r)
+      for (index j = 0; j < teacher.classes.extent(1); ++j)
+        expects(teacher.classes(r, j) < classes && teacher.classes(r, j) > (j == 0 ? -1 : teacher.classes(r, j - 1)),
+                [&] {
+                  return message("top_k_soft_target: row ", r, " keeps class ", teacher.classes(r, j), " at place ", j,
+                                 ", expected rising classes below ", classes);
+                });
 }
 
 }  // namespace detail
@@ -42,8 +50,8 @@ void expects_kept(const kept_rows<U>& teacher, top_k_mode mode, index rows, inde
 /// at this temperature: what keep_top_k() makes. tail_bucket adds the probability of the other classes as one class on
 /// both sides; its gradient reaches all of them: the divergence of both distributions with those classes merged, which
 /// is not above that of all classes for KL and every other f-divergence. A teacher that kept every class, or has no
-/// kept_classes, is a soft_target bit for bit. Host only. Throws contract_error as soft_target
-/// does, and where kept classes do not rise or are none of the student's.
+/// kept_classes, is a soft_target bit for bit. Throws contract_error as soft_target does, and where kept classes do not
+/// rise or are none of the student's; on a device such a row gets NaN for a value, and no gradient.
 template <separable D = forward_kl>
 struct top_k_soft_target {
   static constexpr signal_set reads = signal::logits;
@@ -53,16 +61,17 @@ struct top_k_soft_target {
   top_k_mode mode = top_k_mode::tail_bucket;
   [[no_unique_address]] D divergence{};
 
-  template <executor E, class S, class U, class A, class G>
-  void operator()(const E& on, const signals<const S>& student, const signals<const U>& teacher,
-                  const targets<A>& given, const sink<A, cpu, G>& out,
-                  gradient_holds before = gradient_holds::a_sum) const {
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>& given,
+                  const sink<A, backend_of<E>, G>& out, gradient_holds before = gradient_holds::a_sum) const {
+    using place = backend_of<E>;
     const index classes = valid_classes(student), rows = student.logits.extent(0);
-    const detail::kept_rows<U> kept{teacher.kept_classes, teacher.logits, teacher.log_rest};
+    const detail::kept_rows<U, place> kept{teacher.kept_classes, teacher.logits, teacher.log_rest};
     if (!kept.classes.empty()) detail::expects_kept(kept, mode, rows, classes);
     if (kept.classes.empty() || kept.classes.extent(1) == classes) {
       const soft_target<D> whole{temperature, t_squared, over, divergence};
-      signals<const U> shown = teacher;
+      signals<const U, place> shown = teacher;
       if (!kept.classes.empty()) shown.valid_classes = student.valid_classes;
       return whole(on, student, shown, given, out, before);
     }
@@ -71,8 +80,8 @@ struct top_k_soft_target {
     if constexpr (requires { divergence.check(); }) divergence.check();
     const double factor = (t_squared ? temperature * temperature : 1) / count_of(out.per, over);
     const auto all = detail::with_gradient(
-        detail::rows_of<S, U, A, cpu, G>("top_k_soft_target", student, given, out, factor), before);
-    detail::top_k_rows<D, S, U, A, G>(divergence, static_cast<A>(temperature), mode, kept, all)(on);
+        detail::rows_of<S, U, A, place, G>("top_k_soft_target", student, given, out, factor), before);
+    detail::top_k_rows(place{}, on, divergence, static_cast<A>(temperature), mode, kept, all);
   }
 };
 using top_k_kl = top_k_soft_target<forward_kl>;

@@ -8,21 +8,13 @@
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/simd.hpp"
+#include "limbeck/losses/kept_rows.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 #include "limbeck/losses/row_output_cpu.hpp"
 #include "limbeck/losses/soft_target_cpu.hpp"
 
-namespace limbeck {
-
-/// What becomes of the classes that a teacher did not keep.
-enum class top_k_mode {
-  tail_bucket,           ///< one class more, on both sides: exact for the classes that were kept
-  renormalised_teacher,  ///< impossible in the teacher's view; the student is asked about all classes
-  renormalised_both,     ///< left out on both sides
-};
-
-namespace detail {
+namespace limbeck::detail {
 
 /// p[c] = exp(z[c] / T - log_sum) for the classes that were not kept, 0 for the others and up to the end of a vector.
 /// log_sum: log of the sum of exp(z / T) over the former, -infinity without any.
@@ -55,14 +47,6 @@ struct rest_of_row {
 
 struct top_k_scratch {};
 
-/// What a teacher kept of each row.
-template <class U>
-struct kept_rows {
-  view<const std::int32_t, 2> classes;
-  view<const U, 2> logits;
-  view<const U, 1> log_rest;
-};
-
 /// A few rows as the kernels for whole rows take them, in memory of the calling thread.
 template <class A>
 struct top_k_block {
@@ -86,10 +70,10 @@ struct top_k_block {
 
 /// A soft target of which the teacher kept some classes.
 template <class D, class S, class U, class A, class G>
-class top_k_rows {
+class top_k_blocks {
  public:
-  top_k_rows(const D& divergence, A temperature, top_k_mode mode, const kept_rows<U>& teacher,
-             const logit_rows<S, U, A, cpu, G>& rows)
+  top_k_blocks(const D& divergence, A temperature, top_k_mode mode, const kept_rows<U>& teacher,
+               const logit_rows<S, U, A, cpu, G>& rows)
       : divergence_(divergence), temperature_(temperature), mode_(mode), teacher_(teacher), rows_(rows) {}
 
   void operator()(const auto& on) const {
@@ -187,5 +171,10 @@ class top_k_rows {
   const logit_rows<S, U, A, cpu, G>& rows_;
 };
 
-}  // namespace detail
-}  // namespace limbeck
+template <class D, class S, class U, class A, class G>
+void top_k_rows(cpu, const auto& on, const D& divergence, A temperature, top_k_mode mode, const kept_rows<U>& teacher,
+                const logit_rows<S, U, A, cpu, G>& rows) {
+  top_k_blocks<D, S, U, A, G>(divergence, temperature, mode, teacher, rows)(on);
+}
+
+}  // namespace limbeck::detail

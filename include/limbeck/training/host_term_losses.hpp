@@ -8,7 +8,6 @@
 #include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
-#include "limbeck/losses/top_k.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/training/term_context.hpp"
 #include "limbeck/training/term_schedules.hpp"
@@ -32,9 +31,6 @@ template <class E, class T>
 template <class E, class T, class With>
 [[nodiscard]] std::optional<any_loss<E, T>> host_loss(const known_term& t, const term_context& context,
                                                       const With& with) {
-  if (t.name() == "soft_target_kl" && context.top_k_temperature)
-    return top_k_kl{
-        .temperature = *context.top_k_temperature, .t_squared = t.flag("t_squared"), .over = context.of_logits};
   if (t.name() == "dist_kd")
     return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
                                      .gamma = t.number("gamma"),

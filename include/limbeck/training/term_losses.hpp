@@ -20,6 +20,7 @@
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
+#include "limbeck/losses/top_k.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/term_context.hpp"
@@ -54,6 +55,9 @@ template <class Result, class Use>
 template <class E, class T>
 [[nodiscard]] any_loss<E, T> logits_loss(const known_term& t, const term_context& context) {
   const std::string& name = t.name();
+  if (name == "soft_target_kl" && context.top_k_temperature)
+    return top_k_kl{
+        .temperature = *context.top_k_temperature, .t_squared = t.flag("t_squared"), .over = context.of_logits};
   const auto divergent = [&](const auto& divergence) {
     return std::optional<any_loss<E, T>>(
         softened<E, T>(t, soft_target<std::decay_t<decltype(divergence)>>{

@@ -216,8 +216,6 @@ any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1, backe
   if constexpr (std::same_as<backend_of<E>, cpu>)
     if (auto loss = detail::host_loss<E, T>(t, context_, with)) return *loss;
 #endif
-  expects(std::same_as<backend_of<E>, cpu> || !context_.top_k_temperature || t.name() != "soft_target_kl",
-          [&] { return "loss: " + t.text() + ": a teacher's likeliest classes are compared on the host alone"; });
   switch (t.kind().subject) {
     case term_subject::maps: return detail::attention_loss<E, T>(t);
     case term_subject::states:
