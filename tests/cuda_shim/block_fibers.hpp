@@ -2,6 +2,7 @@
 // take turns from the last to the first, so that a missing barrier shows in one order if not in the other.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -23,7 +24,7 @@ class crew {
         running_ = turn % 2 == 0 ? i : threads - 1 - i;
         fiber& next = *fibers_[running_];
         if (!next.works) continue;
-        swapcontext(&caller_, &next.context);
+        go_on(next);
         working -= !next.works;
       }
   }
@@ -31,7 +32,7 @@ class crew {
   void give_way() {
     const dim3 thread = threadIdx, block = blockIdx;
     const unsigned shuffled = shuffles;
-    swapcontext(&fibers_[running_]->context, &caller_);
+    if (_setjmp(fibers_[running_]->stopped) == 0) _longjmp(caller_, 1);
     threadIdx = thread;
     blockIdx = block;
     shuffles = shuffled;
@@ -40,24 +41,32 @@ class crew {
  private:
   static constexpr std::size_t stack_bytes = 256 * 1024;  // of which those pages take memory that are used
   struct fiber {
-    ucontext_t context{};
+    ucontext_t context{};  // where it starts
+    jmp_buf stopped;       // where it goes on: a jump is not a call of the system, as a change of contexts is
     std::unique_ptr<std::byte[]> stack = std::make_unique_for_overwrite<std::byte[]>(stack_bytes);
-    bool works = false;
+    bool works = false, started = false;
   };
 
   static void work();  // of the fiber that runs, for makecontext
   void start(unsigned t) {
     fiber& f = *fibers_[t];
     f.works = true;
+    f.started = false;
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.get();
     f.context.uc_stack.ss_size = stack_bytes;
-    f.context.uc_link = &caller_;
     makecontext(&f.context, work, 0);
+  }
+  /// Returns when the fiber gives way or is done.
+  void go_on(fiber& f) {
+    if (_setjmp(caller_) != 0) return;
+    if (f.started) _longjmp(f.stopped, 1);
+    f.started = true;
+    setcontext(&f.context);
   }
 
   std::vector<std::unique_ptr<fiber>> fibers_;
-  ucontext_t caller_{};
+  jmp_buf caller_;
   const std::function<void(unsigned)>* job_ = nullptr;
   unsigned running_ = 0;
 };
@@ -68,6 +77,7 @@ inline void crew::work() {
   const unsigned t = everybody.running_;
   (*everybody.job_)(t);
   everybody.fibers_[t]->works = false;
+  _longjmp(everybody.caller_, 1);
 }
 
 class meeting {
