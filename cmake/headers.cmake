@@ -85,6 +85,7 @@ set(
   losses/dist_kd_cpu.hpp
   losses/divergences.hpp
   losses/fused_linear.hpp
+  losses/fused_rows.hpp
   losses/head_groups_cpu.hpp
   losses/hidden_mse.hpp
   losses/hidden_states.hpp
@@ -97,6 +98,7 @@ set(
   losses/layer_attention.hpp
   losses/layer_costs.hpp
   losses/layer_means.hpp
+  losses/linear_head.hpp
   losses/logit_rows.hpp
   losses/logit_sweeps_cpu.hpp
   losses/logits_gap.hpp
@@ -107,6 +109,7 @@ set(
   losses/map_pairs.hpp
   losses/margin_mse.hpp
   losses/margin_mse_cpu.hpp
+  losses/margins.hpp
   losses/matched_rows.hpp
   losses/moments.hpp
   losses/objective.hpp
@@ -403,6 +406,7 @@ set(
   losses/logit_rows_cuda.hpp
   losses/logits_mse_cuda.hpp
   losses/map_rows_cuda.hpp
+  losses/margin_mse_cuda.hpp
   losses/patience_cuda.hpp
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp

@@ -9,6 +9,7 @@
 #include "limbeck/losses/decoupled_cuda.hpp"
 #include "limbeck/losses/hidden_states_cuda.hpp"
 #include "limbeck/losses/logits_mse_cuda.hpp"
+#include "limbeck/losses/margin_mse_cuda.hpp"
 #include "limbeck/losses/patience_cuda.hpp"
 #include "limbeck/losses/soft_target_cuda.hpp"
 #include "limbeck/losses/standardised_mse_cuda.hpp"

@@ -1,5 +1,6 @@
 // Losses on logits, attention maps and hidden states on a device, against the host. Without a device every case skips
 // itself.
+#include "losses/fused_device_cases.hpp"
 #include "losses/logit_device_cases.hpp"
 #include "losses/losses_on_cpu.hpp"
 #include "losses/representation_device_cases.hpp"
@@ -35,10 +36,21 @@ TEST_CASE("decoupled_kd, normalised_kd and standardised_logits_mse agree with th
   limbeck_test::check_written(limbeck::decoupled_kd{});
 }
 
+TEST_CASE("margin_mse agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_margins<float>(on_host{}, 1e-5);
+  limbeck_test::check_written(limbeck::margin_mse{});
+}
+
 TEST_CASE("top_k_soft_target agrees with the host on a device, in every mode") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_top_k<float>(on_host{}, 2e-5);
   limbeck_test::check_top_k_that_does_not_rise();
+}
+
+TEST_CASE("fused_linear agrees with the host on a device, whatever the workspace") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_fused_linear<float>(limbeck_test::fused_on_cpu, 2e-5);
 }
 
 TEST_CASE("cosine_loss and patience agree with the host on a device") {

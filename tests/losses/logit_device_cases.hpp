@@ -13,6 +13,7 @@
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
@@ -89,6 +90,20 @@ void check_label_apart(const Host& host, double tolerance) {
     const logit_case<A> c = labelled_rows<A>(classes);
     check_rows(c, limbeck::decoupled_kd{.temperature = 2, .alpha = 0.5, .beta = 3}, host, tolerance);
     check_rows(c, limbeck::normalised_kd{.temperature = 2}, host, tolerance);
+  }
+}
+
+/// With labels and without, candidates that are ruled out among the others or in the relevant one's place.
+template <class A, class Host>
+void check_margins(const Host& host, double tolerance) {
+  for (const index classes : {2, 3, 33, 300, 9000}) {
+    INFO(classes << " candidates");
+    logit_case<A> c = labelled_rows<A>(classes);
+    c.teacher[1] = -std::numeric_limits<A>::infinity();                                        // of another
+    c.teacher[static_cast<std::size_t>(4 * c.columns)] = -std::numeric_limits<A>::infinity();  // of the first
+    check_rows(c, limbeck::margin_mse{}, host, tolerance);
+    c.labels = {};
+    check_rows(c, limbeck::margin_mse{}, host, tolerance);
   }
 }
 

@@ -8,6 +8,7 @@ namespace limbeck_test {
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::annealing_kd& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::margin_mse& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss) {
   return c(loss);
@@ -35,6 +36,10 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
 }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss) {
   return c(loss);
+}
+fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum) {
+  host_place here;
+  return sum ? fused_in(here, c, fused_sum(), c.rows) : fused_in(here, c, fused_divergence(), c.rows);
 }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,
                                            placed_projection<float, limbeck::cpu>& projection) {

@@ -9,9 +9,11 @@
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
+#include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
+#include "losses/fused_case.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
@@ -22,6 +24,7 @@ namespace limbeck_test {
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::cross_entropy& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::annealing_kd& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::margin_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::regression_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss);
@@ -34,6 +37,7 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::cosine_loss<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss);
+fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum);
 /// hidden_mse with the projection, whose gradients it adds to.
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,
                                            placed_projection<float, limbeck::cpu>& projection);

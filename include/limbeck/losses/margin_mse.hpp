@@ -2,7 +2,9 @@
 #pragma once
 
 #include "limbeck/losses/label_rows.hpp"
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)  // vectors of the host are none of nvcc's business
+#include "limbeck/losses/margin_mse_cuda.hpp"
+#else
 #include "limbeck/losses/margin_mse_cpu.hpp"
 #endif
 
@@ -13,7 +15,7 @@ namespace limbeck {
 /// Logits: [rows, candidates], a query's scores; candidate 0 is the relevant one, or the row's label where there are
 /// labels. Candidates that the teacher gives -infinity and those behind valid_classes are none; rows of weight 0, with
 /// an ignored label or without a relevant candidate are skipped. Throws contract_error where the shapes or numbers of
-/// valid classes differ, or a label is no candidate.
+/// valid classes differ, or a label is no candidate; on a device that row gets NaN for a value, and no gradient.
 struct margin_mse {
   static constexpr signal_set reads = signal::logits;
   std::int32_t ignore_index = -100;

@@ -6,6 +6,7 @@
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/label_rows.hpp"
 #include "limbeck/losses/logit_sweeps_cpu.hpp"
+#include "limbeck/losses/margins.hpp"
 #include "limbeck/losses/row_groups_cpu.hpp"
 
 namespace limbeck::detail {
@@ -25,18 +26,6 @@ struct relevant_candidates {
   }
 };
 
-/// What a difference is, and what its rounding lost (Knuth's two-sum); nothing where it is not finite.
-template <class V>
-struct exact_difference {
-  V rounded, lost;
-
-  LIMBECK_HD exact_difference(const V& a, const V& b) : rounded(a - b) {
-    const V from_b = rounded - a;
-    const V both = (a - (rounded - from_b)) - (b + from_b);
-    lost = where(is_finite(rounded), both, V(0));
-  }
-};
-
 /// What the student lacks of the margin between the relevant candidate and others, vector by vector: 0 of those that
 /// are ruled out, behind the last, and of the relevant one itself where its scores are finite. Keeps its digits where
 /// both margins nearly agree.
@@ -50,7 +39,7 @@ struct lacking_margins {
   }
   [[nodiscard]] LIMBECK_HD V operator[](index k) const {
     const exact_difference<V> mine(student_relevant, student[k]), theirs(teacher_relevant, teacher[k]);
-    return where(ruled_out(k), V(0), (mine.rounded - theirs.rounded) + (mine.lost - theirs.lost));
+    return where(ruled_out(k), V(0), mine.beyond(theirs));
   }
 };
 
