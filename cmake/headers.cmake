@@ -391,6 +391,7 @@ set(
   backend/cuda_executor.hpp
   backend/cuda_fours.hpp
   backend/cuda_graph.hpp
+  backend/cuda_handle.hpp
   backend/cuda_launch.hpp
   backend/cuda_runtime.hpp
   backend/cuda_stream.hpp

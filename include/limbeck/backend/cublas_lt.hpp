@@ -11,12 +11,11 @@
 #include <concepts>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
-#include <type_traits>
 
 #include "limbeck/backend/cuda_buffer.hpp"
 #include "limbeck/backend/cuda_context.hpp"
+#include "limbeck/backend/cuda_handle.hpp"
 #include "limbeck/core/view.hpp"
 
 namespace limbeck {
@@ -28,16 +27,6 @@ inline void throw_on_failure(cublasStatus_t status, const char* call) {
   throw backend_error(std::string(call) + ": " + cublasLtGetStatusString(status) + " (" +
                       cublasLtGetStatusName(status) + ")");
 }
-
-template <auto Destroy>
-struct destroyed_by {
-  template <class T>
-  void operator()(T* p) const {
-    static_cast<void>(Destroy(p));
-  }
-};
-template <class Handle, auto Destroy>
-using cublas_handle = std::unique_ptr<std::remove_pointer_t<Handle>, destroyed_by<Destroy>>;
 
 }  // namespace detail
 
@@ -112,8 +101,8 @@ class cublas_lt {
     friend auto operator<=>(const product_key&, const product_key&) = default;
   };
   struct product {
-    detail::cublas_handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> what;
-    detail::cublas_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> left, right, out;
+    detail::cuda_handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> what;
+    detail::cuda_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> left, right, out;
     cublasLtMatmulAlgo_t how{};
     index workspace = 0;  // bytes
   };
@@ -160,19 +149,19 @@ class cublas_lt {
     return p;
   }
   static auto layout(const product_key& key, index rows, index columns, bool transposed, index leading)
-      -> detail::cublas_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> {
+      -> detail::cuda_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> {
     cublasLtMatrixLayout_t made = nullptr;
     const auto down = static_cast<std::uint64_t>(transposed ? columns : rows),
                across = static_cast<std::uint64_t>(transposed ? rows : columns);
     detail::throw_on_failure(cublasLtMatrixLayoutCreate(&made, key.numbers, down, across, leading),
                              "cublasLtMatrixLayoutCreate");
-    return detail::cublas_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>(made);
+    return detail::cuda_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>(made);
   }
   [[nodiscard]] cublasLtMatmulHeuristicResult_t best_way(const product_key& key, const product& p,
                                                          index most_workspace) const {
     cublasLtMatmulPreference_t made = nullptr;
     detail::throw_on_failure(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
-    const detail::cublas_handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> wishes(made);
+    const detail::cuda_handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> wishes(made);
     const auto wish = [&](cublasLtMatmulPreferenceAttributes_t which, auto value) {
       detail::throw_on_failure(cublasLtMatmulPreferenceSetAttribute(made, which, &value, sizeof(value)),
                                "cublasLtMatmulPreferenceSetAttribute");
@@ -200,7 +189,7 @@ class cublas_lt {
                              "cublasLtMatmulDescSetAttribute");
   }
 
-  detail::cublas_handle<cublasLtHandle_t, cublasLtDestroy> library_;
+  detail::cuda_handle<cublasLtHandle_t, cublasLtDestroy> library_;
   std::map<product_key, product> chosen_;
   buffer<std::byte, cuda> workspace_;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "limbeck/backend/cuda_error.hpp"
+#include "limbeck/backend/cuda_handle.hpp"
 #include "limbeck/core/executors.hpp"
 
 namespace limbeck {
@@ -23,21 +24,15 @@ class cuda_graph {
     recorded steps{on.stream};
     std::forward<Work>(work)();
     throw_on_failure(steps.end(), "graph: cudaStreamEndCapture");
-    throw_on_failure(cudaGraphInstantiateWithFlags(&ready_, steps.graph, 0), "graph: cudaGraphInstantiate");
-  }
-  cuda_graph(cuda_graph&& other) noexcept : ready_(std::exchange(other.ready_, nullptr)) {}
-  cuda_graph& operator=(cuda_graph&& other) noexcept {
-    std::swap(ready_, other.ready_);
-    return *this;
-  }
-  ~cuda_graph() {
-    if (ready_ != nullptr) static_cast<void>(cudaGraphExecDestroy(ready_));  // nobody is left to hear of a failure
+    cudaGraphExec_t made = nullptr;
+    throw_on_failure(cudaGraphInstantiateWithFlags(&made, steps.graph, 0), "graph: cudaGraphInstantiate");
+    ready_.reset(made);
   }
 
   /// Queues all of it.
   template <bool Launches>
   void run(const basic_cuda_executor<Launches>& on) const {
-    throw_on_failure(cudaGraphLaunch(ready_, on.stream), "graph: cudaGraphLaunch");
+    throw_on_failure(cudaGraphLaunch(ready_.get(), on.stream), "graph: cudaGraphLaunch");
   }
 
  private:
@@ -57,7 +52,7 @@ class cuda_graph {
     }
   };
 
-  cudaGraphExec_t ready_ = nullptr;
+  detail::cuda_handle<cudaGraphExec_t, cudaGraphExecDestroy> ready_;
 };
 
 }  // namespace limbeck

@@ -1,9 +1,8 @@
 // A stream of one's own.
 #pragma once
 
-#include <utility>
-
 #include "limbeck/backend/cuda_error.hpp"
+#include "limbeck/backend/cuda_handle.hpp"
 #include "limbeck/core/executors.hpp"
 
 namespace limbeck {
@@ -13,21 +12,15 @@ class cuda_stream {
  public:
   /// Throws backend_error where there is no device.
   cuda_stream() {
-    throw_on_failure(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  }
-  cuda_stream(cuda_stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
-  cuda_stream& operator=(cuda_stream&& other) noexcept {
-    std::swap(stream_, other.stream_);
-    return *this;
-  }
-  ~cuda_stream() {
-    if (stream_ != nullptr) static_cast<void>(cudaStreamDestroy(stream_));  // nobody is left to hear of a failure
+    CUstream_st* made = nullptr;
+    throw_on_failure(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    stream_.reset(made);
   }
 
-  [[nodiscard]] CUstream_st* get() const { return stream_; }
+  [[nodiscard]] CUstream_st* get() const { return stream_.get(); }
 
  private:
-  CUstream_st* stream_ = nullptr;
+  detail::cuda_handle<cudaStream_t, cudaStreamDestroy> stream_;
 };
 
 }  // namespace limbeck

@@ -136,13 +136,13 @@ __global__ void __launch_bounds__(row_threads, 1)
   }
 }
 
-/// The first row of a sample from `sample` on, the rows' samples not decreasing.
+/// The first place whose number is not below `least`, in numbers that do not decrease.
 template <backend B>
-[[nodiscard]] LIMBECK_HD index first_row_of(const view<const std::int32_t, 1, B>& row_sample, index sample) {
-  index below = 0, end = row_sample.extent(0);
+[[nodiscard]] LIMBECK_HD index first_not_below(const view<const std::int32_t, 1, B>& numbers, index least) {
+  index below = 0, end = numbers.extent(0);
   while (below < end) {
     const index middle = below + (end - below) / 2;
-    if (row_sample(middle) < sample)
+    if (numbers(middle) < least)
       below = middle + 1;
     else
       end = middle;
@@ -155,7 +155,7 @@ template <class A>
 __global__ void __launch_bounds__(sample_threads)
     add_row_values_kernel(const A* row_values, view<const std::int32_t, 1, cuda> row_sample, view<A, 1, cuda> values) {
   for (index sample = blockIdx.x; sample < values.extent(0); sample += gridDim.x) {
-    const index begin = first_row_of(row_sample, sample), end = first_row_of(row_sample, sample + 1);
+    const index begin = first_not_below(row_sample, sample), end = first_not_below(row_sample, sample + 1);
     A mine = 0;
     for (index row = begin + threadIdx.x; row < end; row += blockDim.x) mine += row_values[row];
     mine = block_joined(mine, summed_up{});

@@ -36,29 +36,18 @@ class device_kept {
   /// Calls f(i, place) for the classes first .. first + here, `place` being where each is kept, or -1.
   template <class F>
   __device__ void for_four(index first, index here, const F& f) const {
-    index place = first_from(first);
+    const view<const std::int32_t, 2, cuda>& all = rows_.classes;
+    const view<const std::int32_t, 1, cuda> classes(&all(row_, 0), {{count()}}, {{all.stride(1)}});
+    index place = first_not_below(classes, first);
     for (int i = 0; i < 4; ++i)
       if (i < here) {
-        const bool kept = place < count() && (*this)[place] == first + i;
+        const bool kept = place < count() && classes(place) == first + i;
         f(i, kept ? place : index{-1});
         place += kept;
       }
   }
 
  private:
-  /// The first place whose class is not below `c`.
-  [[nodiscard]] __device__ index first_from(index c) const {
-    index below = 0, end = count();
-    while (below < end) {
-      const index middle = below + (end - below) / 2;
-      if ((*this)[middle] < c)
-        below = middle + 1;
-      else
-        end = middle;
-    }
-    return below;
-  }
-
   const kept_rows<U, cuda>& rows_;
   index row_;
 };
