@@ -74,6 +74,7 @@ set(
   losses/compared.hpp
   losses/compared_rows_cpu.hpp
   losses/contrastive.hpp
+  losses/correlation.hpp
   losses/cosine.hpp
   losses/cross_entropy.hpp
   losses/cross_entropy_cpu.hpp
@@ -403,12 +404,14 @@ set(
   losses/cross_entropy_cuda.hpp
   losses/decoupled_cuda.hpp
   losses/directions_cuda.hpp
+  losses/dist_kd_cuda.hpp
   losses/hidden_states_cuda.hpp
   losses/logit_rows_cuda.hpp
   losses/logits_mse_cuda.hpp
   losses/map_rows_cuda.hpp
   losses/margin_mse_cuda.hpp
   losses/patience_cuda.hpp
+  losses/relations_cuda.hpp
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
   losses/standardised_mse_cuda.hpp

@@ -99,13 +99,16 @@ inline void __syncwarp() {
   this_block->warps[threadIdx.x / warp_size]->meet.arrive_and_wait();
 }
 
-inline unsigned __shfl_xor_sync(unsigned, unsigned value, int apart) {
+inline unsigned __shfl_sync(unsigned, unsigned value, int from) {
   using namespace limbeck_cuda_shim;
   warp_state& warp = *this_block->warps[threadIdx.x / warp_size];
-  const unsigned lane = threadIdx.x % warp_size, turn = shuffles++ % 2;
-  warp.word[turn][lane] = value;
+  const unsigned turn = shuffles++ % 2;
+  warp.word[turn][threadIdx.x % warp_size] = value;
   warp.meet.arrive_and_wait();
-  return warp.word[turn][lane ^ static_cast<unsigned>(apart)];
+  return warp.word[turn][from];
+}
+inline unsigned __shfl_xor_sync(unsigned mask, unsigned value, int apart) {
+  return __shfl_sync(mask, value, static_cast<int>(threadIdx.x % limbeck_cuda_shim::warp_size) ^ apart);
 }
 
 // --- What the host calls ---------------------------------------------------------------------------------------------

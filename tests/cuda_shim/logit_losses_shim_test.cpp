@@ -37,6 +37,12 @@ TEST_CASE("the CUDA kernel of margin_mse agrees with the host's") {
   limbeck_test::check_written(limbeck::margin_mse{});
 }
 
+TEST_CASE("the CUDA kernels of dist_kd agree with the host's") {
+  limbeck_test::check_correlations<double>(on_this_host, 1e-11);
+  limbeck_test::check_correlations<float>(on_this_host, 2e-5);
+  limbeck_test::check_written(limbeck::dist_kd{});
+}
+
 TEST_CASE("the CUDA kernel of top_k_soft_target agrees with the host's, in every mode") {
   limbeck_test::check_top_k<double>(on_this_host, 1e-11);
   limbeck_test::check_top_k<float>(on_this_host, 1e-5);

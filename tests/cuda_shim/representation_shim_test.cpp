@@ -37,6 +37,11 @@ TEST_CASE("CUDA kernels of cosine_loss and patience agree with the host") {
   limbeck_test::check_directions<float>(on_this_host);
 }
 
+TEST_CASE("CUDA kernels of minilm_relations and value_relation agree with the host") {
+  limbeck_test::check_relations<double>(on_this_host);
+  limbeck_test::check_relations<float>(on_this_host);
+}
+
 TEST_CASE("means of heads and written gradients are refused on a device") {
   auto c = limbeck_test::random_batch(limbeck::signal::scores, 1, 2, 4);
   c.causal = false;

@@ -42,6 +42,12 @@ TEST_CASE("margin_mse agrees with the host on a device") {
   limbeck_test::check_written(limbeck::margin_mse{});
 }
 
+TEST_CASE("dist_kd agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_correlations<float>(on_host{}, 5e-5);
+  limbeck_test::check_written(limbeck::dist_kd{});
+}
+
 TEST_CASE("top_k_soft_target agrees with the host on a device, in every mode") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_top_k<float>(on_host{}, 2e-5);
@@ -66,6 +72,11 @@ TEST_CASE("attention_mse agrees with the host on a device") {
 TEST_CASE("attention_kl agrees with the host on a device") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_attention_kl<float>(on_host{});
+}
+
+TEST_CASE("minilm_relations and value_relation agree with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_relations<float>(on_host{});
 }
 
 TEST_CASE("hidden_mse agrees with the host on a device, projected and not") {

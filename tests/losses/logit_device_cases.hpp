@@ -12,6 +12,7 @@
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/regression_mse.hpp"
@@ -115,6 +116,22 @@ void check_standardised(const Host& host, double tolerance) {
     for (index k = 0; k < classes; ++k) c.student[static_cast<std::size_t>(k)] = 1;  // a row of equal logits
     c.per.elements = 10;
     check_rows(c, limbeck::standardised_logits_mse{}, host, tolerance);
+  }
+}
+
+/// Rows that do not count hold garbage; one row agrees with the teacher's, one does not vary.
+template <class A, class Host>
+void check_correlations(const Host& host, double tolerance) {
+  for (const index classes : {2, 3, 33, 300, 2000}) {
+    INFO(classes << " classes");
+    logit_case<A> c = labelled_rows<A>(classes);
+    const auto row = [&](std::vector<A>& logits, index r) { return logits.begin() + r * c.columns; };
+    std::fill_n(row(c.student, 3), classes, std::numeric_limits<A>::quiet_NaN());  // of weight 0
+    std::copy_n(row(c.teacher, 1), classes, row(c.student, 1));
+    std::fill_n(row(c.student, 5), classes, A(1));
+    check_rows(c, limbeck::dist_kd{.temperature = 2, .beta = 0.5, .gamma = 3}, host, tolerance);
+    c.gradient_wanted = false;
+    check_rows(c, limbeck::dist_kd{}, host, tolerance);
   }
 }
 

@@ -15,6 +15,7 @@ logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::sta
 }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss) { return c(loss); }
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::dist_kd& loss) { return c(loss); }
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const top_k_of<limbeck::top_k_kl>& loss) {
   return c(loss);
 }
@@ -35,6 +36,13 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
   return c(loss);
 }
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::minilm_relations<>& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::value_relation<>& loss) {
   return c(loss);
 }
 fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum) {

@@ -7,11 +7,13 @@
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
 #include "losses/fused_case.hpp"
 #include "losses/logit_case.hpp"
@@ -29,6 +31,7 @@ logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::reg
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::standardised_logits_mse& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::decoupled_kd& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::normalised_kd& loss);
+logit_case<float>::outcome on_cpu(const logit_case<float>& c, const limbeck::dist_kd& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c, const top_k_of<limbeck::top_k_kl>& loss);
 logit_case<float>::outcome on_cpu(const logit_case<float>& c,
                                   const top_k_of<limbeck::top_k_soft_target<limbeck::jensen_shannon>>& loss);
@@ -37,6 +40,8 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::cosine_loss<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::minilm_relations<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::value_relation<>& loss);
 fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum);
 /// hidden_mse with the projection, whose gradients it adds to.
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,

@@ -9,6 +9,7 @@
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/patience.hpp"
+#include "limbeck/losses/relations.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
 
@@ -98,6 +99,27 @@ void check_directions(const Host& host) {
     check_outcome<A>(c.at_place(all, limbeck::cosine_loss<>{}), host(c, limbeck::cosine_loss<>{}));
     const limbeck::patience loss{limbeck::uniform_mapping{}, limbeck::patience_scale::mean_element};
     check_outcome<A>(c.at_place(first, loss), host(c, loss));
+  });
+}
+
+/// Relations by heads of few columns and of more than a warp's lanes have at one time.
+template <class A, class Host>
+void check_relations(const Host& host) {
+  using namespace limbeck;
+  for (const index heads : {1, 3})
+    for_random_batches<A>(signal::queries | signal::keys | signal::values, heads == 1 ? 150 : 6, heads == 1 ? 5 : 9,
+                          [&](const representation_case<A>& c) {
+                            for (const bool causal : {false, true}) {
+                              const minilm_relations loss{
+                                  top_mapping{}, {.heads = heads, .weights = {.keys = 0.5}, .causal = causal}};
+                              device_place device;
+                              check_outcome<A>(c.at_place(device, loss), host(c, loss));
+                            }
+                          });
+  for_random_batches<A>(signal::values, 6, 9, [&](const representation_case<A>& c) {
+    const value_relation loss{top_mapping{}, {.heads = 3}};
+    device_place device;
+    check_outcome<A>(c.at_place(device, loss), host(c, loss));
   });
 }
 

@@ -51,6 +51,14 @@ __device__ T warp_joined(T mine, const Join& join) {
   return mine;
 }
 
+/// What lane `from` of the warp has.
+template <class T>
+__device__ T warp_told(const T& mine, int from) {
+  exchanged_words<T> words = exchanged_words<T>::from(mine);
+  for (unsigned i = 0; i < exchanged_words<T>::count; ++i) words.word[i] = __shfl_sync(0xFFFFFFFFU, words.word[i], from);
+  return words.value();
+}
+
 /// Joins the values of a block's threads, in an order that depends on the number of threads alone; every thread gets
 /// the same bits. To be called by all of them.
 template <class T, class Join>

@@ -9,6 +9,18 @@
 
 namespace limbeck::detail {
 
+/// Two sums that a team takes at once.
+template <class A>
+struct two_sums {
+  A first = 0, second = 0;
+
+  __device__ two_sums& operator+=(const two_sums& other) {
+    first += other.first;
+    second += other.second;
+    return *this;
+  }
+};
+
 /// Shared memory for both.
 template <class S, class U>
 [[nodiscard]] std::size_t room_of_pair(index classes) {
@@ -78,9 +90,7 @@ class device_pair {
     });
   }
   /// A class by its logits.
-  [[nodiscard]] __device__ compared<A> at(A z, A zt) const {
-    return pair_.at(z, zt, exp(pair_.student_exponent(z)), exp(pair_.teacher_exponent(zt)), pair_.apart(z - zt));
-  }
+  [[nodiscard]] __device__ compared<A> at(A z, A zt) const { return pair_.at(z, zt); }
 
  private:
   __device__ A sum_moved() const {

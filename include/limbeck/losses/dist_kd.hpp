@@ -1,8 +1,11 @@
 // Compares the correlations of softened class scores, within rows and within columns.
 #pragma once
 
+#include "limbeck/losses/correlation.hpp"
 #include "limbeck/losses/logit_rows.hpp"
-#if !defined(__CUDACC__)
+#if defined(__CUDACC__)
+#include "limbeck/losses/dist_kd_cuda.hpp"
+#else
 #include "limbeck/losses/dist_kd_cpu.hpp"
 #endif
 

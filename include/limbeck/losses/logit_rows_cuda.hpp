@@ -192,6 +192,28 @@ struct row_teams {
   }
 };
 
+/// Where the rows of a loss leave their values before those of a sample are added up: nowhere if each is a sample of its
+/// own, or if no value is wanted.
+template <class Rows>
+[[nodiscard]] index values_apart(const Rows& rows) {
+  return !rows.values.empty() && !rows.row_sample.empty() ? rows.count() : 0;
+}
+
+/// launch_rows() with room for values_apart() given: a loss of several kernels that has all of the workspace itself.
+template <class Body, class A, class S, class U, class G>
+void launch_rows_with(const cuda_executor& on, const char* what, const Body& body,
+                      const logit_rows<S, U, A, cuda, G>& rows, std::size_t bytes, A* row_values) {
+  const index count = rows.count();
+  const row_teams teams = row_teams::of(count, rows.classes, bytes);
+  const bool add_up = values_apart(rows) > 0;
+  launch(on, what, {teams.blocks(count), teams.threads, teams.bytes},
+         teams.warps ? logit_rows_kernel<warp_team, Body, A, S, U, G> : logit_rows_kernel<block_team, Body, A, S, U, G>,
+         body, rows, add_up ? row_values : nullptr, teams.room);
+  if (add_up)
+    launch(on, what, {blocks_for(rows.values.extent(0)), sample_threads}, add_row_values_kernel<A>,
+           static_cast<const A*>(row_values), rows.row_sample, rows.values);
+}
+
 /// Queues a loss on rows. body.counts(row) says whether one takes part, body(team, rows, row, factor, room) is called
 /// by the whole team, returns the row's value in every thread and adds the gradient; `room` is shared memory of `bytes`
 /// that holds anything, or null where a team gets less. Allocates nothing if every sample has one row or on.context has
@@ -199,17 +221,9 @@ struct row_teams {
 template <class Body, class A, class S, class U, class G>
 void launch_rows(const cuda_executor& on, const char* what, const Body& body, const logit_rows<S, U, A, cuda, G>& rows,
                  std::size_t bytes) {
-  const index count = rows.count();
-  if (count == 0 || (rows.values.empty() && rows.gradients.empty())) return;
-  const row_teams teams = row_teams::of(count, rows.classes, bytes);
-  const bool add_up = !rows.values.empty() && !rows.row_sample.empty();
-  const cuda_workspace<A> row_values(on, add_up ? count : 0);
-  launch(on, what, {teams.blocks(count), teams.threads, teams.bytes},
-         teams.warps ? logit_rows_kernel<warp_team, Body, A, S, U, G> : logit_rows_kernel<block_team, Body, A, S, U, G>,
-         body, rows, row_values.data(), teams.room);
-  if (add_up)
-    launch(on, what, {blocks_for(rows.values.extent(0)), sample_threads}, add_row_values_kernel<A>,
-           static_cast<const A*>(row_values.data()), rows.row_sample, rows.values);
+  if (rows.count() == 0 || (rows.values.empty() && rows.gradients.empty())) return;
+  const cuda_workspace<A> row_values(on, values_apart(rows));
+  launch_rows_with(on, what, body, rows, bytes, row_values.data());
 }
 
 }  // namespace limbeck::detail

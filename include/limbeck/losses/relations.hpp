@@ -7,9 +7,13 @@
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/relation_heads.hpp"
-#include "limbeck/losses/relations_cpu.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/mappings/top.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/relations_cuda.hpp"
+#else
+#include "limbeck/losses/relations_cpu.hpp"
+#endif
 
 namespace limbeck {
 
@@ -41,8 +45,9 @@ template <class T, backend B>
 
 template <class E, class Map, class S, class U, class A, class G>
 void relation_loss(const char* loss, const E& on, const Map& map, const minilm_relations_options& options,
-                   const signals<const S, cpu>& student, const signals<const U, cpu>& teacher,
-                   const sink<A, cpu, G>& out) {
+                   const signals<const S, backend_of<E>>& student, const signals<const U, backend_of<E>>& teacher,
+                   const sink<A, backend_of<E>, G>& out) {
+  using place = backend_of<E>;
   expects_same_samples(loss, student, teacher, out);
   const std::array<double, 3> weights{options.weights.queries, options.weights.keys, options.weights.values};
   const auto for_each_pair = [&](const auto& visit) {
@@ -52,9 +57,9 @@ void relation_loss(const char* loss, const E& on, const Map& map, const minilm_r
       const auto& theirs = related(teacher, which);
       const auto& gradient = related(out.gradient, which);
       map(depths{mine.size(), theirs.size()}, [&](layer_pair p) {
-        const pair_of_vectors<S, U, G> x{layer_of(loss, "student", mine, p.student),
-                                         layer_of(loss, "teacher", theirs, p.teacher),
-                                         gradient.empty() ? view<G, 2>{} : gradient[p.student]};
+        const pair_of_vectors<S, U, G, place> x{layer_of(loss, "student", mine, p.student),
+                                                layer_of(loss, "teacher", theirs, p.teacher),
+                                                gradient.empty() ? view<G, 2, place>{} : gradient[p.student]};
         visit(x, p.weight * weights[static_cast<std::size_t>(which)]);
       });
     }
@@ -63,7 +68,7 @@ void relation_loss(const char* loss, const E& on, const Map& map, const minilm_r
     expects_states(loss, relation_heads{options.heads}, x.student, x.teacher, x.gradient);
   });
   for_each_pair([&](const auto& x, double weight) {
-    relation_layer(cpu{}, on, options.heads, options.causal, student.rows, teacher.rows, x,
+    relation_layer(place{}, on, options.heads, options.causal, student.rows, teacher.rows, x,
                    weight / (count_of(out.per, options.over) * static_cast<double>(options.heads)), out);
   });
 }

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/core/executors.hpp"
 #include "limbeck/losses/add_rows_cpu.hpp"
 #include "limbeck/losses/loss_policy.hpp"
+#include "limbeck/losses/relation_heads.hpp"
 #include "limbeck/losses/representation_cpu.hpp"
 #include "limbeck/losses/score_rows_cpu.hpp"
 #include "limbeck/ops/small_product_cpu.hpp"
@@ -17,14 +17,6 @@
 namespace limbeck::detail {
 
 inline constexpr index relation_block = 64;  // rows of a relation that are held at a time
-
-/// Queries, keys or values of a layer in both models; the gradient is empty where it is not wanted.
-template <class S, class U, class G>
-struct pair_of_vectors {
-  view<const S, 2> student;  ///< [tokens, width]
-  view<const U, 2> teacher;
-  view<G, 2> gradient;
-};
 
 /// What one head works with: matrices whose rows are whole vectors.
 template <class A>
@@ -48,11 +40,6 @@ struct relation_memory {
     room = teacher + block;
   }
 };
-
-template <class A>
-[[nodiscard]] A scale_of_head(index width) {
-  return static_cast<A>(1 / std::sqrt(static_cast<double>(width)));
-}
 
 /// Columns `head * width` .. of a sample's tokens, one token beside the other: [width, keys].
 template <class T, class A>
@@ -82,7 +69,7 @@ struct relation_call {
 
   /// The sum over one head's rows; adds `factor` times the gradient.
   template <class S, class U, class G>
-  A operator()(const pair_of_vectors<S, U, G>& x, const sample_rows& mine, const sample_rows& theirs, index head,
+  A operator()(const pair_of_vectors<S, U, G, cpu>& x, const sample_rows& mine, const sample_rows& theirs, index head,
                A factor) const {
     const index width = x.student.extent(1) / heads, teacher_width = x.teacher.extent(1) / heads;
     const relation_memory<A> m(mine.keys, width, teacher_width);
@@ -129,7 +116,7 @@ struct relation_call {
 /// One pair of layers; `share` is what a row of one head counts before the sample's own factor.
 template <class Provider, class S, class U, class A, class G>
 void relation_layer(cpu, const cpu_executor<Provider>& on, index heads, bool causal, view<const sample_rows, 1> rows,
-                    view<const sample_rows, 1> teacher_rows, const pair_of_vectors<S, U, G>& x, double share,
+                    view<const sample_rows, 1> teacher_rows, const pair_of_vectors<S, U, G, cpu>& x, double share,
                     const sink<A, cpu, G>& out) {
   const relation_call<A> call{heads, causal};
   for_each_counted_sample(on, rows.extent(0), 1 / share, out, [&](index i, A factor) {

@@ -59,6 +59,9 @@ struct softened_pair {
     return {student, teacher, student_exponent(z) - log(student_sum), teacher_exponent(zt) - log(teacher_sum),
             where(student + teacher == V(0), V(0), d - drift)};
   }
+  [[nodiscard]] LIMBECK_HD compared<V> at(const V& z, const V& zt) const {
+    return at(z, zt, exp(student_exponent(z)), exp(teacher_exponent(zt)), apart(z - zt));
+  }
 };
 
 /// From the slope with respect to log_student to that with respect to the softened logit: the softmax's derivative.

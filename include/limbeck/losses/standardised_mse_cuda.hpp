@@ -7,18 +7,6 @@
 
 namespace limbeck::detail {
 
-/// Two sums that a block takes at once.
-template <class A>
-struct two_sums {
-  A first = 0, second = 0;
-
-  __device__ two_sums& operator+=(const two_sums& other) {
-    first += other.first;
-    second += other.second;
-    return *this;
-  }
-};
-
 template <class A>
 struct two_fours {
   four<A> student, teacher;

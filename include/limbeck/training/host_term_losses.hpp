@@ -5,9 +5,7 @@
 
 #include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/contrastive.hpp"
-#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/relational.hpp"
-#include "limbeck/losses/relations.hpp"
 #include "limbeck/mappings/any_mapping.hpp"
 #include "limbeck/training/term_context.hpp"
 #include "limbeck/training/term_schedules.hpp"
@@ -29,20 +27,7 @@ template <class E, class T>
 /// Of a term that runs on the host alone; nothing for another. with(make) is make(projection) with the one that the
 /// term learns, or none.
 template <class E, class T, class With>
-[[nodiscard]] std::optional<any_loss<E, T>> host_loss(const known_term& t, const term_context& context,
-                                                      const With& with) {
-  if (t.name() == "dist_kd")
-    return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
-                                     .gamma = t.number("gamma"),
-                                     .t_squared = t.flag("t_squared"),
-                                     .over = context.of_logits});
-  if (t.name() == "value_relation")
-    return mapped<E, T>(value_relation<any_mapping>(t.mapping(), {.heads = context.student.heads}));
-  if (t.name() == "minilm_relations")
-    return mapped<E, T>(minilm_relations<any_mapping>(
-        t.mapping(),
-        {.heads = t.whole("heads"),
-         .weights = {.queries = t.number("queries"), .keys = t.number("keys"), .values = t.number("values")}}));
+[[nodiscard]] std::optional<any_loss<E, T>> host_loss(const known_term& t, const With& with) {
   if (t.name() == "alp_kd") {
     const bool first = t.word("tokens") == "first";
     const alp_kd_options options{.scale = t.number("scale"),

@@ -13,11 +13,13 @@
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/cross_entropy.hpp"
 #include "limbeck/losses/decoupled.hpp"
+#include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
 #include "limbeck/losses/top_k.hpp"
@@ -68,6 +70,11 @@ template <class E, class T>
     return softened<E, T>(
         t, decoupled_kd{.alpha = t.number("alpha"), .beta = t.number("beta"), .t_squared = t.flag("t_squared")});
   if (name == "normalised_kd") return softened<E, T>(t, normalised_kd{.gamma = t.number("gamma")});
+  if (name == "dist_kd")
+    return softened<E, T>(t, dist_kd{.beta = t.number("beta"),
+                                     .gamma = t.number("gamma"),
+                                     .t_squared = t.flag("t_squared"),
+                                     .over = context.of_logits});
   if (name == "logits_mse") return softened<E, T>(t, logits_mse{.over = divisor::elements});
   if (name == "standardised_logits_mse") return standardised_logits_mse{.over = divisor::elements};
   if (name == "annealing_kd")
@@ -89,6 +96,18 @@ template <class E, class T>
   if (t.name() != "attention_kl") no_loss(t);
   const row_divergence measure = t.word("measure") == "kl" ? row_divergence::kl : row_divergence::cross_entropy;
   return mapped<E, T>(attention_kl<any_mapping>(map, {.of = of, .measure = measure, .heads = heads}));
+}
+
+/// Of a term on relations of tokens.
+template <class E, class T>
+[[nodiscard]] any_loss<E, T> relation_term(const known_term& t, const term_context& context) {
+  if (t.name() == "value_relation")
+    return mapped<E, T>(value_relation<any_mapping>(t.mapping(), {.heads = context.student.heads}));
+  if (t.name() != "minilm_relations") no_loss(t);
+  return mapped<E, T>(minilm_relations<any_mapping>(
+      t.mapping(),
+      {.heads = t.whole("heads"),
+       .weights = {.queries = t.number("queries"), .keys = t.number("keys"), .values = t.number("values")}}));
 }
 
 /// Of a term on hidden states. with(make) is make(projection) with the one that the term learns, or none.

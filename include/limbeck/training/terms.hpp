@@ -214,13 +214,13 @@ any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1, backe
   const auto with = [&](const auto& make) { return projected<E, T>(t, weights, gradients, make); };
 #if !defined(__CUDACC__)
   if constexpr (std::same_as<backend_of<E>, cpu>)
-    if (auto loss = detail::host_loss<E, T>(t, context_, with)) return *loss;
+    if (auto loss = detail::host_loss<E, T>(t, with)) return *loss;
 #endif
   switch (t.kind().subject) {
     case term_subject::maps: return detail::attention_loss<E, T>(t);
     case term_subject::states:
     case term_subject::embeddings: return detail::state_loss<E, T>(t, with);
-    case term_subject::relations:
+    case term_subject::relations: return detail::relation_term<E, T>(t, context_);
     case term_subject::vectors: detail::no_loss(t);
     default: return detail::logits_loss<E, T>(t, context_);
   }
