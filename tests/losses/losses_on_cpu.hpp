@@ -40,7 +40,8 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::hidden_mse<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::cosine_loss<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::patience<>& loss);
-representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::minilm_relations<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::minilm_relations<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::value_relation<>& loss);
 fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum);
 /// hidden_mse with the projection, whose gradients it adds to.

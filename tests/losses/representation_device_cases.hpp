@@ -107,15 +107,15 @@ template <class A, class Host>
 void check_relations(const Host& host) {
   using namespace limbeck;
   for (const index heads : {1, 3})
-    for_random_batches<A>(signal::queries | signal::keys | signal::values, heads == 1 ? 150 : 6, heads == 1 ? 5 : 9,
-                          [&](const representation_case<A>& c) {
-                            for (const bool causal : {false, true}) {
-                              const minilm_relations loss{
-                                  top_mapping{}, {.heads = heads, .weights = {.keys = 0.5}, .causal = causal}};
-                              device_place device;
-                              check_outcome<A>(c.at_place(device, loss), host(c, loss));
-                            }
-                          });
+    for_random_batches<A>(
+        signal::queries | signal::keys | signal::values, heads == 1 ? 150 : 6, heads == 1 ? 5 : 9,
+        [&](const representation_case<A>& c) {
+          for (const bool causal : {false, true}) {
+            const minilm_relations loss{top_mapping{}, {.heads = heads, .weights = {.keys = 0.5}, .causal = causal}};
+            device_place device;
+            check_outcome<A>(c.at_place(device, loss), host(c, loss));
+          }
+        });
   for_random_batches<A>(signal::values, 6, 9, [&](const representation_case<A>& c) {
     const value_relation loss{top_mapping{}, {.heads = 3}};
     device_place device;

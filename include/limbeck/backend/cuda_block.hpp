@@ -55,7 +55,8 @@ __device__ T warp_joined(T mine, const Join& join) {
 template <class T>
 __device__ T warp_told(const T& mine, int from) {
   exchanged_words<T> words = exchanged_words<T>::from(mine);
-  for (unsigned i = 0; i < exchanged_words<T>::count; ++i) words.word[i] = __shfl_sync(0xFFFFFFFFU, words.word[i], from);
+  for (unsigned i = 0; i < exchanged_words<T>::count; ++i)
+    words.word[i] = __shfl_sync(0xFFFFFFFFU, words.word[i], from);
   return words.value();
 }
 

@@ -59,13 +59,13 @@ struct correlate_row {
       return two_sums<A>{(own - mean) * (own - mean), (shown - mean) * (shown - mean)};
     });
     const A student = sqrt(squares.first), teacher = sqrt(squares.second);
-    const A of_student = correlation<A>::evened(student, teacher), of_teacher = correlation<A>::evened(teacher, student);
+    const A of_student = correlation<A>::evened(student, teacher),
+            of_teacher = correlation<A>::evened(teacher, student);
     const two_sums<A> apart = summed([&](A own, A shown) {
       const A d = of_student * (own - mean) - of_teacher * (shown - mean);
       return two_sums<A>{d * d, A(0)};
     });
-    if (team.lane() == 0)
-      batch.of_row[row] = correlation<A>::of(student, teacher, A(0.5) * apart.first, terms.epsilon);
+    if (team.lane() == 0) batch.of_row[row] = correlation<A>::of(student, teacher, A(0.5) * apart.first, terms.epsilon);
     return A(0);
   }
 
@@ -140,7 +140,8 @@ __global__ void __launch_bounds__(correlated_columns* correlated_shares)
       return column_sums<A>{(own - mine) * (own - mine), (shown - theirs) * (shown - theirs), A(0)};
     });
     const A student = sqrt(squares.student), teacher = sqrt(squares.teacher);
-    const A of_student = correlation<A>::evened(student, teacher), of_teacher = correlation<A>::evened(teacher, student);
+    const A of_student = correlation<A>::evened(student, teacher),
+            of_teacher = correlation<A>::evened(teacher, student);
     const column_sums<A> apart = summed([&](A own, A shown) {
       const A d = of_student * (own - mine) - of_teacher * (shown - theirs);
       return column_sums<A>{d * d, A(0), A(0)};

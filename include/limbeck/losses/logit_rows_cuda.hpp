@@ -192,8 +192,8 @@ struct row_teams {
   }
 };
 
-/// Where the rows of a loss leave their values before those of a sample are added up: nowhere if each is a sample of its
-/// own, or if no value is wanted.
+/// Where the rows of a loss leave their values before those of a sample are added up: nowhere if each is a sample of
+/// its own, or if no value is wanted.
 template <class Rows>
 [[nodiscard]] index values_apart(const Rows& rows) {
   return !rows.values.empty() && !rows.row_sample.empty() ? rows.count() : 0;

@@ -141,7 +141,8 @@ struct relation_gradient {
     const sample_rows all = of.rows(sample);
     const A z = of.student(sample, head, row)[other], zt = of.teacher(sample, head, row)[other];
     A sum = 0;
-    if (other < visible_keys(all, row, of.causal)) sum += forward_kl{}(of.softened_of(sample, head, row).at(z, zt)).slope;
+    if (other < visible_keys(all, row, of.causal))
+      sum += forward_kl{}(of.softened_of(sample, head, row).at(z, zt)).slope;
     if (row < visible_keys(all, other, of.causal))
       sum += forward_kl{}(of.softened_of(sample, head, other).at(z, zt)).slope;
     return sum;
