@@ -189,6 +189,8 @@ set(
   ops.hpp
   ops/activation.hpp
   ops/activation_cpu.hpp
+  ops/argmax.hpp
+  ops/argmax_cpu.hpp
   ops/attention.hpp
   ops/attention_cpu.hpp
   ops/attention_shape.hpp
@@ -343,6 +345,7 @@ set(
   training/learned_parameters.hpp
   training/learning_rate.hpp
   training/masked_documents.hpp
+  training/masked_evaluation.hpp
   training/masked_scores.hpp
   training/meta_step.hpp
   training/metrics.hpp
@@ -418,6 +421,7 @@ set(
   losses/top_k_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp
+  ops/argmax_cuda.hpp
   ops/attention_backward_cuda.hpp
   ops/attention_cuda.hpp
   ops/attention_forward_cuda.hpp

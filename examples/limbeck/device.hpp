@@ -1,4 +1,4 @@
-// Where tasks are trained: here, or on the device that this build of the program knows.
+// Where models are trained: here, or on the device that this build of the program knows.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,8 @@ namespace program {
 #if defined(LIMBECK_PROGRAM_CUDA_MODULE)
 inline constexpr const char* backends = "cpu, cuda";
 
-/// CUDA's libraries take 200 MiB and a tenth of a second to load: only who asks for a device waits for the module with them.
+/// CUDA's libraries take 200 MiB and a tenth of a second to load: only who asks for a device waits for the module with
+/// them.
 inline std::unique_ptr<limbeck::training_device> load_cuda_device(const limbeck::cuda_options& options) {
   void* const module = dlopen(LIMBECK_PROGRAM_CUDA_MODULE, RTLD_NOW);  // for good: the device's code is there
   void* const found = module == nullptr ? nullptr : dlsym(module, "limbeck_program_cuda_device");
@@ -46,10 +47,4 @@ inline const limbeck::training_device* device_of(const std::string& backend, con
   throw limbeck::contract_error("--backend cuda: this program was built without CUDA's toolkit");
 #endif
 }
-/// For verbs that train on the processor alone.
-inline void expects_processor(const std::string& verb, const std::string& backend) {
-  limbeck::expects(backend == "cpu",
-                   [&] { return verb + ": --backend " + backend + ": trains on the processor alone"; });
-}
-
 }  // namespace program

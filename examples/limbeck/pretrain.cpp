@@ -78,8 +78,7 @@ work add_pretrain(CLI::App& app) {
   add_seed(verb, *o);
   return [o] {
     o->training.seed = o->seed;
-    expects_processor("pretrain", o->backend);
-    use_precision(o->precision);
+    o->device = device_of(o->backend, o->precision);
     limbeck::console out = o->out();
     return report_pretraining(limbeck::pretrain(o->on(), *o, out), o->output.string(), o->json);
   };

@@ -48,7 +48,7 @@ CLI::Option* add_run(CLI::App& verb, Options& o, std::string& backend) {
   verb.add_option("--precision", o.precision, "Numbers that products are made of: float32, bf16, or on a device tf32")
       ->check(CLI::IsMember({"float32", "tf32", "bf16"}))
       ->capture_default_str();
-  verb.add_option("--backend", backend, "Where to train: cpu, or a task on cuda")
+  verb.add_option("--backend", backend, "Where to train: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
   verb.add_flag("--resume", o.resume, "Go on with the run in the output folder");

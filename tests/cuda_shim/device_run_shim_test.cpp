@@ -4,6 +4,7 @@
 #include "cublas_lt_shim.hpp"
 
 #include "limbeck/training/training_device_cuda.hpp"
+#include "training/device_pretraining.hpp"
 #include "training/device_run.hpp"
 
 namespace {
@@ -14,6 +15,10 @@ TEST_CASE("a run on CUDA kernels ends where one on the host does") {
 
 TEST_CASE("a run that was killed on the host goes on with CUDA kernels, and the other way round") {
   limbeck_test::check_changing_places(limbeck::cuda_training_device());
+}
+
+TEST_CASE("a pretraining on CUDA kernels ends where one on the host does, also where the host began it") {
+  limbeck_test::check_device_pretraining(limbeck::cuda_training_device());
 }
 
 TEST_CASE("terms without CUDA kernels are refused") {

@@ -12,6 +12,11 @@ TEST_CASE("CUDA kernels add, copy and fill matrices") {
   limbeck_test::check_elementwise<double>();
 }
 
+TEST_CASE("CUDA kernels find the first of the largest numbers of each row") {
+  limbeck_test::check_argmax<float>();
+  limbeck_test::check_argmax<double>();
+}
+
 TEST_CASE("CUDA kernels apply activations, with and without a bias, and their slopes") {
   limbeck_test::check_activation<float>(limbeck::gelu{});
   limbeck_test::check_activation<double>(limbeck::gelu_tanh{});

@@ -7,6 +7,7 @@
 #include "cublas_lt_shim.hpp"
 
 #include "limbeck/ops/activation_cuda.hpp"
+#include "limbeck/ops/argmax_cuda.hpp"
 #include "limbeck/ops/attention_cuda.hpp"
 #include "limbeck/ops/dropout_cuda.hpp"
 #include "limbeck/ops/elementwise_cuda.hpp"

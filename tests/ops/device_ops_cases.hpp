@@ -5,12 +5,14 @@
 #include <array>
 #include <cmath>
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
 #include "catch.hpp"
 #include "device_memory.hpp"
 #include "limbeck/ops/activation.hpp"
+#include "limbeck/ops/argmax.hpp"
 #include "limbeck/ops/dropout.hpp"
 #include "limbeck/ops/elementwise.hpp"
 #include "limbeck/ops/embedding.hpp"
@@ -104,6 +106,26 @@ void check_elementwise() {
     ops::fill(on, T(2.5), to.all());
     to.check({rows, columns, [](index, index) { return 2.5; }}, 0);
   });
+}
+
+/// Of numbers of which many are equal, the largest in the first column, the last one, or anywhere.
+template <class T>
+void check_argmax() {
+  for (const index columns : {1, 2, 31, 33, 700})
+    for (const device_layout as : {device_layout{}, device_layout{1, 3}}) {
+      INFO(columns << " columns");
+      const plain_matrix x(5, columns, [&](index r, index c) {
+        return (r == 0 && c == 0) || (r == 1 && c == columns - 1) ? 9 : static_cast<double>(c * (r + 7) % 11);
+      });
+      on_device_as<T> from(x, as);
+      device_copy<std::int32_t> best({}, std::vector<std::int32_t>(5, -1));
+      limbeck::ops::argmax(cuda_executor{}, from.seen(), best.all());
+      const std::vector<std::int32_t> got = best.back({});
+      for (index r = 0; r < 5; ++r) {
+        const auto row = x.data.begin() + r * columns;
+        CHECK(got[static_cast<std::size_t>(r)] == std::max_element(row, row + columns) - row);
+      }
+    }
 }
 
 template <class T, class Activation>

@@ -18,6 +18,12 @@ TEST_CASE("matrices are added, copied and filled on a device") {
   limbeck_test::check_elementwise<double>();
 }
 
+TEST_CASE("the largest number of each row is found on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_argmax<float>();
+  limbeck_test::check_argmax<double>();
+}
+
 TEST_CASE("activations and their slopes are those of the host on a device") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_activation<float>(limbeck::gelu{});

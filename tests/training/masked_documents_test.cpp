@@ -1,4 +1,5 @@
-// Tests of limbeck/training/masked_documents.hpp, masked_scores.hpp and learned_parameters.hpp: pretraining by steps.
+// Tests of limbeck/training/masked_documents.hpp, masked_scores.hpp, masked_evaluation.hpp and learned_parameters.hpp:
+// pretraining by steps.
 #include "limbeck/training/masked_documents.hpp"
 
 #include <algorithm>

@@ -10,7 +10,7 @@
 #include "limbeck/data/documents.hpp"
 #include "limbeck/models/initialise.hpp"
 #include "limbeck/training/masked_documents.hpp"
-#include "limbeck/training/masked_scores.hpp"
+#include "limbeck/training/masked_evaluation.hpp"
 #include "limbeck/training/trainer.hpp"
 
 namespace limbeck_test {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,9 +23,11 @@
 #include "limbeck/recipes/run_summary.hpp"
 #include "limbeck/training/learned_parameters.hpp"
 #include "limbeck/training/masked_documents.hpp"
+#include "limbeck/training/masked_evaluation.hpp"
 #include "limbeck/training/masked_scores.hpp"
 #include "limbeck/training/step_engine.hpp"
 #include "limbeck/training/trainer.hpp"
+#include "limbeck/training/training_device.hpp"
 
 namespace limbeck {
 
@@ -54,7 +57,10 @@ struct pretrain_options {
   index limit = no_limit;           ///< documents, from the first
   training_options training{.learning_rate = 5e-4, .warmup = 0.05};
   std::filesystem::path output;
-  std::string precision = "float32";  ///< what the executor's products are made of; a resumed run must repeat it
+  std::string precision = "float32";  ///< what products are made of; a resumed run must repeat it
+  /// Trains and evaluates; null: the executor does, as it does what is told of the run's end in any case. A run may be
+  /// resumed elsewhere than it was begun.
+  const training_device* device = nullptr;
   bool resume = false;
 };
 
@@ -231,28 +237,22 @@ struct pretraining_texts {
   return context;
 }
 
-/// Trains, and writes best and last state; where it was interrupted, the checkpoint alone.
-template <launchable E>
+/// Trains, and writes best and last state; where it was interrupted, the checkpoint alone. score(set): of the student
+/// as `engine` has it by then.
+template <launchable E, class Score>
 void run_pretraining(const E& on, const pretrain_options& options, const masked_text_model& student,
-                     const masked_text_model* teacher, learned_parameters& learner, const pretraining_texts& texts,
+                     const masked_text_model* teacher, const learned_parameters& learner,
+                     const pretraining_texts& texts, training_engine<masked_documents>& engine, const Score& score,
                      console& out, pretrain_report& report) {
-  taught_by<bert_masked_language_model, float> from;
-  if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
-  distiller<bert_masked_language_model, E, float, masked_documents> step(student.model, from,
-                                                                         learner.template terms<E>());
   const std::string vocabulary = student.vocabulary_text();
   const auto save_to = [&](const std::filesystem::path& folder, view<const float, 1> weights) {
     save_masked_model(folder, student.config, learner.table(), weights, vocabulary);
   };
-  step_engine<bert_masked_language_model, E, masked_documents> engine(on, student.model, learner.table(),
-                                                                      learner.weights(), learner.gradients(), step,
-                                                                      {.weight_decay = options.training.weight_decay});
   trainer<masked_documents> loop(
       engine, options.training, options.output, settings_of(options, texts.train, texts.held_out),
       [&](view<const float, 1> best) { save_to(options.output, best); }, out);
   evaluator scores;
-  if (texts.held_out)
-    scores = [&] { return evaluation_of(scores_of(on, student.model, read_only(learner.weights()), *texts.held_out)); };
+  if (texts.held_out) scores = [&] { return evaluation_of(score(*texts.held_out)); };
   const run_result result = loop.run(texts.train, scores, options.resume);
   report.end = result.end;
   report.updates = result.at.updates;
@@ -264,6 +264,39 @@ void run_pretraining(const E& on, const pretrain_options& options, const masked_
   loop.note_at_end(final_line(load_masked_text_model(options.output), teacher, texts.held_out.has_value()));
   write_speed(options.output, json::object(), result.seconds, on.threads);
   loop.finish();
+}
+
+/// The same by the executor, or by the device that is asked to.
+template <launchable E>
+void run_pretraining(const E& on, const pretrain_options& options, const masked_text_model& student,
+                     const masked_text_model* teacher, learned_parameters& learner, const pretraining_texts& texts,
+                     console& out, pretrain_report& report) {
+  const adamw_options optimiser{.weight_decay = options.training.weight_decay};
+  const auto run = [&](training_engine<masked_documents>& engine, const auto& score) {
+    run_pretraining(on, options, student, teacher, learner, texts, engine, score, out, report);
+  };
+  if (options.device != nullptr) {
+    out.say("trains on " + options.device->name());
+    device_pretraining_plan plan{.student = student.model,
+                                 .table = learner.table(),
+                                 .terms = learner.builder(),
+                                 .weights = read_only(learner.weights()),
+                                 .optimiser = optimiser};
+    if (teacher != nullptr) {
+      plan.teacher = &teacher->model;
+      plan.teacher_weights = teacher->parameters();
+    }
+    const std::unique_ptr<device_pretraining> there = options.device->begin(plan);
+    return run(*there, [&](const masked_documents& set) { return there->scores(set); });
+  }
+  taught_by<bert_masked_language_model, float> from;
+  if (teacher != nullptr) from = {&teacher->model, teacher->parameters(), {}};
+  distiller<bert_masked_language_model, E, float, masked_documents> step(student.model, from,
+                                                                         learner.template terms<E>());
+  step_engine<bert_masked_language_model, E, masked_documents> engine(
+      on, student.model, learner.table(), learner.weights(), learner.gradients(), step, optimiser);
+  run(engine,
+      [&](const masked_documents& set) { return scores_of(on, student.model, read_only(learner.weights()), set); });
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "limbeck/ops/activation_cuda.hpp"
+#include "limbeck/ops/argmax_cuda.hpp"
 #include "limbeck/ops/attention_cuda.hpp"
 #include "limbeck/ops/dropout_cuda.hpp"
 #include "limbeck/ops/elementwise_cuda.hpp"

@@ -1,4 +1,4 @@
-// A device that trains on a task, as host code sees it: no header of CUDA's is needed to ask one.
+// A device that trains, as host code sees it: no header of CUDA's is needed to ask one.
 #pragma once
 
 #include <memory>
@@ -9,22 +9,27 @@
 #include "limbeck/models/model.hpp"
 #include "limbeck/training/adamw_formula.hpp"
 #include "limbeck/training/kept_teacher.hpp"
+#include "limbeck/training/masked_documents.hpp"
+#include "limbeck/training/masked_scores.hpp"
 #include "limbeck/training/samples.hpp"
 #include "limbeck/training/terms.hpp"
 #include "limbeck/training/training_engine.hpp"
 
 namespace limbeck {
 
-/// What a device is given to train. What it refers to, weights excepted, must outlive the task.
-struct device_task_plan {
-  const bert_classifier& student;
+/// What a device is given to train. What it refers to, weights excepted, must outlive the training.
+template <class Model>
+struct device_plan {
+  const Model& student;
   const parameter_table& table;  ///< the student's parameters, and behind them what terms learn
   const term_builder& terms;
-  view<const float, 1> weights;              ///< of the table; copied
-  const bert_classifier* teacher = nullptr;  ///< null: none
-  view<const float, 1> teacher_weights{};    ///< copied
+  view<const float, 1> weights;            ///< of the table; copied
+  const Model* teacher = nullptr;          ///< null: none
+  view<const float, 1> teacher_weights{};  ///< copied
   adamw_options optimiser{};
 };
+using device_task_plan = device_plan<bert_classifier>;
+using device_pretraining_plan = device_plan<bert_masked_language_model>;
 
 /// A training on a task that a device does.
 class device_task : public training_engine<sample_set> {
@@ -40,6 +45,13 @@ class device_task : public training_engine<sample_set> {
   virtual void use_kept(kept_teacher<float>* kept) = 0;
 };
 
+/// A pretraining that a device does.
+class device_pretraining : public training_engine<masked_documents> {
+ public:
+  /// Of the student as it is now; see scores_of().
+  [[nodiscard]] virtual masked_scores scores(const masked_documents& set) = 0;
+};
+
 /// make_cuda_device() makes one.
 class training_device {
  public:
@@ -48,6 +60,7 @@ class training_device {
   [[nodiscard]] virtual std::string name() const = 0;
   /// Throws contract_error for terms that do not run on a device.
   [[nodiscard]] virtual std::unique_ptr<device_task> begin(const device_task_plan& plan) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<device_pretraining> begin(const device_pretraining_plan& plan) const = 0;
 };
 
 /// The current CUDA device. Its code lies in the one .cu file that CMake's limbeck_cuda_device(TARGET) gives a target;

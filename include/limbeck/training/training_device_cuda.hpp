@@ -13,15 +13,19 @@
 #include "limbeck/backend/cuda_context.hpp"
 #include "limbeck/backend/cuda_executor.hpp"
 #include "limbeck/training/evaluation.hpp"
+#include "limbeck/training/masked_evaluation.hpp"
 #include "limbeck/training/training_device.hpp"
 
 namespace limbeck {
 namespace detail {
 
 /// A stream with what it keeps, and on it all that a plan's training needs.
-class cuda_task_room {
+template <class Model, class Samples>
+class cuda_training_room {
  public:
-  cuda_task_room(const device_task_plan& plan, const cuda_options& options)
+  using step_type = distiller<Model, cuda_executor, float, Samples>;
+
+  cuda_training_room(const device_plan<Model>& plan, const cuda_options& options)
       : context_(options), weights_(on(), plan.table.size()), gradients_(on(), plan.table.size()) {
     copy(on(), view<const float, 1>(plan.weights.data(), plan.table.size()), weights_.all());
     if (plan.teacher != nullptr) {
@@ -30,25 +34,26 @@ class cuda_task_room {
       copy(on(), view<const float, 1>(plan.teacher_weights.data(), size), teacher_weights_.all());
     }
     wait(on());  // the numbers of the host may go
-    step_ = std::make_unique<distiller<bert_classifier, cuda_executor, float>>(
-        plan.student, taught_by<bert_classifier, float, cuda>{plan.teacher, teacher_weights(), {}},
-        plan.terms.build<cuda_executor, float>(read_only(weights_.all()), gradients_.all()));
+    step_ = std::make_unique<step_type>(
+        plan.student, taught_by<Model, float, cuda>{plan.teacher, teacher_weights(), {}},
+        plan.terms.template build<cuda_executor, float>(read_only(weights_.all()), gradients_.all()));
   }
 
   [[nodiscard]] cuda_executor on() { return {.context = &context_}; }
   [[nodiscard]] view<float, 1, cuda> weights() { return weights_.all(); }
   [[nodiscard]] view<float, 1, cuda> gradients() { return gradients_.all(); }
   [[nodiscard]] view<const float, 1, cuda> teacher_weights() const { return teacher_weights_.all(); }
-  [[nodiscard]] distiller<bert_classifier, cuda_executor, float>& step() { return *step_; }
+  [[nodiscard]] step_type& step() { return *step_; }
 
  private:
   cuda_context context_;
   buffer<float, cuda> weights_, gradients_, teacher_weights_;
-  std::unique_ptr<distiller<bert_classifier, cuda_executor, float>> step_;
+  std::unique_ptr<step_type> step_;
 };
 
-class cuda_task final : cuda_task_room, public step_engine<bert_classifier, cuda_executor, sample_set, device_task> {
-  using room = cuda_task_room;
+class cuda_task final : cuda_training_room<bert_classifier, sample_set>,
+                        public step_engine<bert_classifier, cuda_executor, sample_set, device_task> {
+  using room = cuda_training_room<bert_classifier, sample_set>;
 
  public:
   cuda_task(const device_task_plan& plan, const cuda_options& options)
@@ -77,6 +82,26 @@ class cuda_task final : cuda_task_room, public step_engine<bert_classifier, cuda
   const bert_classifier* teacher_;
 };
 
+class cuda_pretraining final
+    : cuda_training_room<bert_masked_language_model, masked_documents>,
+      public step_engine<bert_masked_language_model, cuda_executor, masked_documents, device_pretraining> {
+  using room = cuda_training_room<bert_masked_language_model, masked_documents>;
+
+ public:
+  cuda_pretraining(const device_pretraining_plan& plan, const cuda_options& options)
+      : room(plan, options),
+        step_engine(room::on(), plan.student, plan.table, room::weights(), room::gradients(), room::step(),
+                    plan.optimiser),
+        student_(plan.student) {}
+
+  [[nodiscard]] masked_scores scores(const masked_documents& set) override {
+    return scores_of(room::on(), student_, read_only(room::weights()), set);
+  }
+
+ private:
+  const bert_masked_language_model& student_;
+};
+
 }  // namespace detail
 
 /// The device that is current when it is made.
@@ -93,6 +118,9 @@ class cuda_training_device final : public training_device {
   [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::unique_ptr<device_task> begin(const device_task_plan& plan) const override {
     return std::make_unique<detail::cuda_task>(plan, options_);
+  }
+  [[nodiscard]] std::unique_ptr<device_pretraining> begin(const device_pretraining_plan& plan) const override {
+    return std::make_unique<detail::cuda_pretraining>(plan, options_);
   }
 
  private:
