@@ -339,6 +339,7 @@ set(
   training/interruption.hpp
   training/intervals.hpp
   training/kept_batch.hpp
+  training/kept_maps.hpp
   training/kept_states.hpp
   training/kept_teacher.hpp
   training/last_hidden.hpp

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "limbeck/ops/activation.hpp"
+#include "limbeck/ops/argmax.hpp"
 #include "limbeck/ops/attention.hpp"
 #include "limbeck/ops/attention_shape.hpp"
 #include "limbeck/ops/dropout.hpp"

@@ -52,30 +52,42 @@ void for_random_batches(limbeck::signal_set kind, index student_size, index teac
 }
 
 /// host(case, loss) is the host's outcome.
-template <class A, class Host>
-void check_attention_mse(const Host& host) {
-  for (const limbeck::mask_mode mask : {limbeck::mask_mode::exact, limbeck::mask_mode::tinybert_zeroing})
-    for_random_batches<A>(limbeck::signal::scores, 3, 3, [&](representation_case<A> c) {
-      const limbeck::attention_mse<> loss{{}, {.mask = mask}};
-      c.mask = mask;
-      device_place device;
-      check_outcome<A>(c.at_place(device, loss), host(c, loss));
-    });
-}
+/// Heads of both models: as many, of which one model's are averaged, or both models' to one.
+struct heads_of_both {
+  index student, teacher;
+};
+inline constexpr heads_of_both matching_heads[]{{3, 3}, {2, 6}, {3, 2}};
 
 template <class A, class Host>
-void check_attention_kl(const Host& host) {
-  using limbeck::attention_map, limbeck::row_divergence;
-  for (const row_divergence measure : {row_divergence::kl, row_divergence::cross_entropy})
-    for (const attention_map of : {attention_map::scores, attention_map::probabilities})
-      for_random_batches<A>(limbeck::detail::signal_of(of), 3, 3, [&](representation_case<A> c) {
-        if (of == attention_map::probabilities)
-          for (grid* layer : {&c.student[0], &c.teacher[0]})
-            for (double& x : layer->data) x = (std::abs(x) + 0.1) / 4;  // positive is enough
-        const limbeck::attention_kl<> loss{{}, {.of = of, .measure = measure}};
+void check_attention_mse(const Host& host) {
+  for (const heads_of_both heads : matching_heads)
+    for (const limbeck::mask_mode mask : {limbeck::mask_mode::exact, limbeck::mask_mode::tinybert_zeroing})
+      for_random_batches<A>(limbeck::signal::scores, heads.student, heads.teacher, [&](representation_case<A> c) {
+        const limbeck::attention_mse<> loss{{}, {.mask = mask, .heads = limbeck::head_match::mean}};
+        c.mask = mask;
         device_place device;
         check_outcome<A>(c.at_place(device, loss), host(c, loss));
       });
+}
+
+template <class A, class Host>
+void check_attention_kl(const Host& host, heads_of_both heads) {
+  using limbeck::attention_map, limbeck::row_divergence;
+  for (const row_divergence measure : {row_divergence::kl, row_divergence::cross_entropy})
+    for (const attention_map of : {attention_map::scores, attention_map::probabilities})
+      for_random_batches<A>(
+          limbeck::detail::signal_of(of), heads.student, heads.teacher, [&](representation_case<A> c) {
+            if (of == attention_map::probabilities)
+              for (grid* layer : {&c.student[0], &c.teacher[0]})
+                for (double& x : layer->data) x = (std::abs(x) + 0.1) / 4;  // positive is enough
+            const limbeck::attention_kl<> loss{{}, {.of = of, .measure = measure, .heads = limbeck::head_match::mean}};
+            device_place device;
+            check_outcome<A>(c.at_place(device, loss), host(c, loss));
+          });
+}
+template <class A, class Host>
+void check_attention_kl(const Host& host) {
+  for (const heads_of_both heads : matching_heads) check_attention_kl<A>(host, heads);
 }
 
 template <class A, class Host>

@@ -29,11 +29,13 @@ class looked_up_teacher final : public limbeck::kept_teacher<float> {
                     const limbeck::sample_set& set, bool likeliest)
       : model_(model), weights_(weights), set_(set), likeliest_(likeliest) {}
   [[nodiscard]] limbeck::signal_set holds() const override {
-    return likeliest_ ? limbeck::signal::logits : limbeck::signal::hidden | limbeck::signal::embeddings;
+    using namespace limbeck::signal;
+    return likeliest_ ? logits : hidden | embeddings | queries | keys;
   }
   [[nodiscard]] limbeck::index samples() const override { return set_.size(); }
-  [[nodiscard]] limbeck::signals<const float> of(std::span<const std::ptrdiff_t> chosen, limbeck::signal_set wanted,
-                                                 int) override {
+  [[nodiscard]] limbeck::index heads() const override { return model_.backbone().sizes().heads; }
+  [[nodiscard]] limbeck::signals<const float> of(std::span<const std::ptrdiff_t> chosen,
+                                                 limbeck::signal_set wanted) override {
     using limbeck::view;
     const limbeck::cpu_executor<> on;
     batch_.fill(set_, chosen);

@@ -1,4 +1,4 @@
-// Tests of limbeck/training/stored_teacher.hpp and kept_states.hpp: a teacher that is read from a file.
+// Tests of limbeck/training/stored_teacher.hpp, kept_maps.hpp and kept_states.hpp: a teacher that is read from a file.
 #include "limbeck/training/stored_teacher.hpp"
 
 #include <memory>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "limbeck/training/kept_maps.hpp"
 #include "limbeck/training/kept_states.hpp"
 #include "limbeck/training/teacher_store_writer.hpp"
 #include "training/small_run.hpp"
@@ -47,10 +48,11 @@ class watched_teacher final : public kept_teacher<float> {
   explicit watched_teacher(stored_teacher from) : from_(std::move(from)) {}
   signal_set holds() const override { return from_.holds(); }
   index samples() const override { return from_.samples(); }
-  signals<const float> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted, int threads) override {
+  index heads() const override { return from_.heads(); }
+  signals<const float> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted) override {
     asked.emplace_back(chosen.begin(), chosen.end());
     signals_asked = signals_asked | wanted;
-    return from_.of(chosen, wanted, threads);
+    return from_.of(chosen, wanted);
   }
   void announce(std::span<const std::ptrdiff_t> chosen) override {
     told.emplace_back(chosen.begin(), chosen.end());
@@ -75,10 +77,11 @@ TEST_CASE("a run that reads logits, states and maps from a store ends where one 
   online(one.path);
   const signal_set states = signal::embeddings | signal::hidden | attention_states;
   watched_teacher teacher(small_teacher().stored(folder / "s", online.train, states, small_run::sizes(8).heads));
-  CHECK(teacher.holds() == (signal::logits | states | signal::scores | signal::probabilities));
+  CHECK(teacher.holds() == (signal::logits | states));
   stored.kept = &teacher;
   stored(two.path);
   CHECK(same_bits(stored.weights, online.weights));
+  CHECK(teacher.signals_asked == (signal::logits | states));
 
   // each batch is announced while the one before it is at work, but for the first of each of 3 epochs
   REQUIRE(teacher.asked.size() == 24);
@@ -103,26 +106,44 @@ TEST_CASE("a stored teacher is asked for what terms read, less logits that are g
   CHECK(teacher.signals_asked == signal::hidden);
 }
 
-TEST_CASE("a stored teacher gives what is wanted and kept, and makes maps only where it knows the heads") {
+TEST_CASE("a stored teacher gives what is wanted and kept") {
   const scratch_folder folder;
   const sample_set set = small_samples(5, false);
   const small_teacher teacher;
   const std::vector<std::ptrdiff_t> chosen{3, 0};
   stored_teacher blind = teacher.stored(folder / "a", set, attention_states, 0);
   CHECK(blind.holds() == (signal::logits | attention_states));
-  const signals<const float> states = blind.of(chosen, signal::all, 1);
+  const signals<const float> states = blind.of(chosen, signal::all);
   CHECK((states.queries.size() == 2 && states.keys.size() == 2 && !states.logits.empty()));
   CHECK((states.hidden.empty() && states.scores.empty() && states.probabilities.empty()));
-  const signals<const float> logits = blind.of(chosen, signal::logits, 1);
+  const signals<const float> logits = blind.of(chosen, signal::logits);
   CHECK((!logits.logits.empty() && logits.queries.empty() && logits.rows.empty()));
   CHECK(teacher.stored(folder / "b", set, signal::queries | signal::hidden, 2).holds() ==
         (signal::logits | signal::queries | signal::hidden));
+}
 
-  stored_teacher seeing = teacher.stored(folder / "a", set, attention_states, 2);
-  const signals<const float> maps = seeing.of(chosen, signal::probabilities, 2);
-  REQUIRE((maps.probabilities.size() == 2 && maps.scores.empty() && maps.logits.empty()));
+TEST_CASE("maps are made of queries and keys that were kept where the heads are known, those that are wanted") {
+  const scratch_folder folder;
+  const sample_set set = small_samples(5, false);
+  const small_teacher teacher;
+  using maps_here = kept_maps<float, cpu>;
+  CHECK(maps_here::that_come_of(teacher.stored(folder / "a", set, attention_states, 0), signal::all) == signal::none);
+  CHECK(maps_here::that_come_of(teacher.stored(folder / "b", set, signal::queries | signal::hidden, 2), signal::all) ==
+        signal::none);
+  stored_teacher seeing = teacher.stored(folder / "c", set, attention_states, 2);
+  CHECK(maps_here::that_come_of(seeing, signal::all) == (signal::scores | signal::probabilities));
+  CHECK(maps_here::that_come_of(seeing, signal::hidden | signal::scores) == signal::scores);
+
+  const std::vector<std::ptrdiff_t> chosen{3, 0};
+  signals<const float> seen = seeing.of(chosen, attention_states);
+  maps_here maps;
+  arena memory;
+  maps.lay_out(seen.rows, seeing.heads());
+  maps.bring([](const auto& from, auto& to) { to = from; });
+  maps.make(cpu_executor<>{2}, signal::probabilities, seen, memory);
+  REQUIRE((seen.probabilities.size() == 2 && seen.scores.empty()));
   for (index sample = 0; sample < 2; ++sample) {
-    const view<const float, 2> map = maps.probabilities[1].map(sample, 1);
+    const view<const float, 2> map = seen.probabilities[1].map(sample, 1);
     REQUIRE(map.extent(0) == set.lengths[static_cast<std::size_t>(chosen[static_cast<std::size_t>(sample)])]);
     for (index q = 0; q < map.extent(0); ++q) {
       float sum = 0;

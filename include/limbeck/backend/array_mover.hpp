@@ -6,7 +6,8 @@
 
 namespace limbeck {
 
-/// Brings views of contiguous arrays of the host to the memory that an executor works on, all in one copy.
+/// Brings arrays of the host, and matrices whose columns lie side by side, to the memory that an executor works on, all
+/// in one copy.
 template <backend B>
 class array_mover;
 

@@ -27,7 +27,7 @@ class array_mover<cuda> {
     visit([&](const auto& from, auto& to) {
       if (from.empty()) return;
       using element = std::remove_const_t<std::remove_pointer_t<decltype(from.data())>>;
-      std::memcpy(room + at, from.data(), static_cast<std::size_t>(from.count()) * sizeof(element));
+      lay_down(from, room + at);
       to = shown_as(from, reinterpret_cast<const element*>(there + at));
       at += padded(from);
     });
@@ -40,6 +40,16 @@ class array_mover<cuda> {
   static index padded(const Array& array) {
     constexpr index alignment = 64;
     return (array.count() * static_cast<index>(sizeof(*array.data())) + alignment - 1) / alignment * alignment;
+  }
+  /// Without the gaps behind rows.
+  template <class T>
+  static void lay_down(const view<T, 1>& from, std::byte* to) {
+    std::memcpy(to, from.data(), static_cast<std::size_t>(from.count()) * sizeof(T));
+  }
+  template <class T>
+  static void lay_down(const view<T, 2>& from, std::byte* to) {
+    const std::size_t row = static_cast<std::size_t>(from.extent(1)) * sizeof(T);
+    for (index r = 0; r < from.extent(0); ++r) std::memcpy(to + static_cast<std::size_t>(r) * row, &from(r, 0), row);
   }
   template <class T, class U>
   static view<const U, 1, cuda> shown_as(const view<T, 1>& like, const U* data) {

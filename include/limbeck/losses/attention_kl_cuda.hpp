@@ -17,19 +17,17 @@ struct softened_row_pair {
   D divergence;
 
   template <class S, class U, class G>
-  __device__ A operator()(const S* s, const U* t, index visible, A factor, G* gradient) const {
+  __device__ A operator()(const pair_of_map_rows<A, S, U, G>& rows) const {
     static_assert(D::slope_sum == 0);
-    const device_pair<warp_team, A, device_row<A, S>, device_row<A, U>> pair(device_row<A, S>(s), device_row<A, U>(t),
-                                                                             visible, A(1));
+    const device_pair<warp_team, A, row_of_heads<A, const S>, row_of_heads<A, const U>> pair(rows.student, rows.teacher,
+                                                                                             rows.visible, A(1));
     A sum = 0;
     pair.for_fours_of_both([&](index first, index here, const four<A>& z, const four<A>& zt) {
       for (int i = 0; i < 4; ++i) {
         if (i >= here) continue;
         const divergence_term<A> term = divergence(pair.at(z.at[i], zt.at[i]));
         sum += term.value;
-        if (gradient == nullptr) continue;
-        G& to = gradient[first + i];
-        to = static_cast<G>(static_cast<A>(to) + factor * term.slope);
+        if (rows.gradient != nullptr) rows.gradient->add(first + i, rows.factor * term.slope);
       }
     });
     return sum;
@@ -43,25 +41,23 @@ struct probability_row_pair {
   A smallest = std::numeric_limits<A>::min();
 
   template <class S, class U, class G>
-  __device__ A operator()(const S* s, const U* t, index visible, A factor, G* gradient) const {
+  __device__ A operator()(const pair_of_map_rows<A, S, U, G>& rows) const {
     A sum = 0;
-    for (index k = warp_team::lane(); k < visible; k += warp_team::size()) {
-      const divergence_term<A> term = probability_term(measure, static_cast<A>(s[k]), static_cast<A>(t[k]), smallest);
+    for (index k = warp_team::lane(); k < rows.visible; k += warp_team::size()) {
+      const divergence_term<A> term = probability_term(measure, rows.student[k], rows.teacher[k], smallest);
       sum += term.value;
-      if (gradient != nullptr) gradient[k] = static_cast<G>(static_cast<A>(gradient[k]) - factor * term.slope);
+      if (rows.gradient != nullptr) rows.gradient->add(k, -rows.factor * term.slope);
     }
     return sum;
   }
 };
 
-/// As on the host, for models of as many heads each.
 template <class S, class U, class A, class G>
 void attention_kl_layer(cuda, const cuda_executor& on, attention_map of, row_divergence measure, index compared,
                         view<const sample_rows, 1, cuda> rows, const pair_of_maps<S, U, G, cuda>& maps, double share,
                         const sink<A, cuda, G>& out) {
-  expects_heads_one_by_one("attention_kl", compared, maps);
   const auto add_up = [&](const auto& compare) {
-    add_up_map_rows(on, "attention_kl", mask_mode::exact, rows, maps, compare, share, out);
+    add_up_map_rows(on, "attention_kl", mask_mode::exact, compared, rows, maps, compare, share, out);
   };
   if (of == attention_map::probabilities)
     add_up(probability_row_pair<A>{measure});

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "limbeck/backend/array_mover.hpp"
 #include "limbeck/models/model.hpp"
 #include "limbeck/models/touched_rows.hpp"
+#include "limbeck/training/kept_maps.hpp"
 #include "limbeck/training/kept_teacher.hpp"
 #include "limbeck/training/sample_sharing.hpp"
 #include "limbeck/training/samples.hpp"
@@ -162,6 +162,7 @@ class distiller {
     typename Model::template pass<T, place> student, teacher;
     basic_arena<place> memory;
     array_mover<place> arrays;
+    kept_maps<T, place> maps;
   };
 
   static void expects_samples(index kept, index given) {
@@ -211,16 +212,19 @@ class distiller {
     if (!here_) here_.emplace(on);
     return teacher_signals(on, chosen);
   }
-  /// Brings what a batch needs beside its tokens to where E works; returns what a teacher showed before.
-  signals<const T, place> bring(const E& on, const signals<const T>& kept) {
+  /// Brings what a batch needs beside its tokens to where E works; returns what a teacher showed before, and the maps
+  /// that are to be made of it.
+  signals<const T, place> bring(const E& on, const signals<const T>& kept, signal_set maps) {
     signals<const T, place> shown;
     const targets<T> given = batch_.given();
     const view<const T, 1> labelled = batch_.labelled();
     given_ = {};
     labelled_ = {};
     here_->memory.reset();
+    if (maps != signal::none) here_->maps.lay_out(kept.rows, kept_->heads());
     here_->arrays(on, here_->memory, [&](const auto& one) {
       for_each_array(kept, shown, one);
+      if (maps != signal::none) here_->maps.bring(one);
       one(given.labels, given_.labels);
       one(given.scores, given_.scores);
       one(given.row_weight, given_.row_weight);
@@ -228,6 +232,7 @@ class distiller {
       for (std::size_t t = 0; t < terms_.size(); ++t)
         if (!weights_[t].empty()) one(view<const T, 1>(weights_[t].data(), weights_[t].size()), weighed_[t]);
     });
+    if (maps != signal::none) here_->maps.make(on, maps, shown, here_->memory);
     return shown;
   }
   /// The shares of the batch, and what is left. Where only the teacher knows a sample, its share is 1.
@@ -275,12 +280,16 @@ class distiller {
   }
   signals<const T, place> teacher_signals(const E& on, std::span<const std::ptrdiff_t> chosen) {
     const signal_set given = teacher_reads_ & (teacher_.logits.empty() ? signal::none : signal::logits);
-    const signal_set kept = (teacher_reads_ - given) & (kept_ == nullptr ? signal::none : kept_->holds());
-    const signal_set fresh = teacher_reads_ - given - kept;
+    signal_set kept = signal::none, maps = signal::none;
+    if (kept_ != nullptr) {
+      maps = kept_maps<T, place>::that_come_of(*kept_, teacher_reads_);
+      kept = ((teacher_reads_ - given) & kept_->holds()) | (maps == signal::none ? maps : kept_maps<T, place>::made_of);
+    }
+    const signal_set fresh = teacher_reads_ - given - kept - maps;
     signals<const T> known;
-    if (kept != signal::none) known = kept_->of(chosen, kept, threads_beside(on));
+    if (kept != signal::none) known = kept_->of(chosen, kept);
     if (given != signal::none) known.logits = kept_logits(chosen);
-    const signals<const T, place> brought = bring(on, known);
+    const signals<const T, place> brought = bring(on, known, maps);
     signals<const T, place> shown;
     if (teacher_.model != nullptr && fresh != signal::none)
       shown = teacher_.model->forward(on, teacher_.weights, batch_.tokens(), fresh, inference, here_->teacher);
@@ -293,13 +302,6 @@ class distiller {
     for (std::size_t i = 0; i < chosen.size(); ++i)
       std::copy_n(&teacher_.logits(chosen[i], 0), classes, logits_.data() + i * static_cast<std::size_t>(classes));
     return view<const T, 2>(logits_.data(), chosen.size(), classes);
-  }
-  /// Threads of the host that work for E, or are idle while a device does.
-  static int threads_beside(const E& on) {
-    if constexpr (on_host)
-      return on.threads;
-    else
-      return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
 
   const Model* student_;

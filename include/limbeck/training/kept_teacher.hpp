@@ -18,9 +18,11 @@ class kept_teacher {
   /// The signals that of() can give.
   [[nodiscard]] virtual signal_set holds() const = 0;
   [[nodiscard]] virtual index samples() const = 0;
+  /// Of the attention whose queries and keys it holds; 0: unknown, and no maps are made of them (kept_maps).
+  [[nodiscard]] virtual index heads() const { return 0; }
   /// The wanted signals that it holds of chosen samples of the set, in that order, tokens packed; valid until the next
-  /// call. `threads`: what it may work with.
-  [[nodiscard]] virtual signals<const T> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted, int threads) = 0;
+  /// call.
+  [[nodiscard]] virtual signals<const T> of(std::span<const std::ptrdiff_t> chosen, signal_set wanted) = 0;
   /// Tells that of() is going to be called with these.
   virtual void announce(std::span<const std::ptrdiff_t>) {}
 };
@@ -45,7 +47,7 @@ void put_over(signals<const T, B>& below, const signals<const T, B>& above) {
 }
 
 /// Calls one(array, the same array of `to`) for every array that a kept teacher can show. Attention maps stay where
-/// they are: throws contract_error where there are some and they are wanted elsewhere.
+/// they are: throws contract_error where it holds such and they are wanted elsewhere.
 template <class T, backend To, class F>
 void for_each_array(const signals<const T>& from, signals<const T, To>& to, const F& one) {
   if constexpr (std::same_as<To, cpu>) {
