@@ -144,6 +144,7 @@ set(
   losses/teacher_logits.hpp
   losses/teacher_predictions.hpp
   losses/term_weights.hpp
+  losses/term_weights_cpu.hpp
   losses/top_k.hpp
   losses/top_k_cpu.hpp
   losses/universal_kd.hpp
@@ -419,6 +420,7 @@ set(
   losses/sample_slices_cuda.hpp
   losses/soft_target_cuda.hpp
   losses/standardised_mse_cuda.hpp
+  losses/term_weights_cuda.hpp
   losses/top_k_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activation_cuda.hpp

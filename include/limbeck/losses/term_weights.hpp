@@ -7,60 +7,47 @@
 #include <tuple>
 #include <utility>
 
-#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/loss_policy.hpp"
-#include "limbeck/losses/reweighted.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/term_weights_cuda.hpp"
+#else
+#include "limbeck/losses/term_weights_cpu.hpp"
+#endif
 
 namespace limbeck {
-namespace detail {
-struct uncertainty_scratch {};
-}  // namespace detail
 
 /// The sum of terms weighted by an uncertainty that each learns (Kendall et al. 2018, arXiv:1705.07115, equation 7):
 /// value = sum over terms k of exp(-s_k) / 2 * term k + s_k / 2 * samples / count, s the logarithms of variances. Looks
 /// at memory of the caller's, best a piece of the student's flat buffers, so that the optimiser sees it: log_variance
 /// [terms], 0 to begin with; gradient [terms], added to, empty: not wanted. `count` is the caller's `per.samples`, so
-/// that every split of a step gives the same gradient. Samples of weight 0 add nothing. Host only. Throws
-/// contract_error where the sizes are not the number of terms.
-template <class T, some_loss... Terms>
+/// that every split of a step gives the same gradient. Samples of weight 0 add nothing. On a device it takes room for
+/// two numbers a sample from the device's pool. Throws contract_error where the sizes are not the number of terms.
+template <class T, backend B, some_loss... Terms>
 struct uncertainty_weighted {
-  view<const T, 1> log_variance;
-  view<T, 1> gradient;
+  view<const T, 1, B> log_variance;
+  view<T, 1, B> gradient;
   std::tuple<Terms...> terms;
   signal_set reads = signal::none;
 
-  explicit constexpr uncertainty_weighted(view<const T, 1> log_variance, view<T, 1> gradient, Terms... all)
+  explicit constexpr uncertainty_weighted(view<const T, 1, B> log_variance, view<T, 1, B> gradient, Terms... all)
       : log_variance(log_variance),
         gradient(gradient),
         terms(std::move(all)...),
         reads((signal::none | ... | all.reads)) {}
 
-  template <executor E, class S, class U, class A, class G>
-  void operator()(const E& on, const signals<const S>& student, const signals<const U>& teacher,
-                  const targets<A>& given, const sink<A, cpu, G>& out) const {
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, B>& student, const signals<const U, B>& teacher,
+                  const targets<A, B>& given, const sink<A, B, G>& out) const {
     constexpr auto count = static_cast<index>(sizeof...(Terms));
     expects(log_variance.extent(0) == count && (gradient.empty() || gradient.extent(0) == count), [&] {
       return message("uncertainty_weighted: ", log_variance.extent(0), " variances and ", gradient.extent(0),
                      " gradients of ", count, " terms");
     });
-    const index samples = detail::samples_of(student, out);
-    const view<A, 1> values(thread_scratch<detail::uncertainty_scratch, A>(samples), samples);
     index k = 0;
     const auto add = [&](const auto& term) {
-      const auto s = static_cast<double>(log_variance(k));
-      sink<A, cpu, G> here = out;
-      here.value = values;
-      here.scale *= std::exp(-s) / 2;
-      for (index i = 0; i < samples; ++i) values(i) = 0;
-      term(on, student, teacher, given, here);
-      double slope = 0;
-      for (index i = 0; i < samples; ++i) {
-        const double weight = out.weight.empty() ? 1 : static_cast<double>(out.weight(i));
-        const double share = out.scale * weight / (2 * out.per.samples);
-        if (!out.value.empty()) out.value(i) += values(i) + static_cast<A>(share * s);
-        slope += share - static_cast<double>(values(i));
-      }
-      if (!gradient.empty()) gradient(k) += static_cast<T>(slope);
+      const view<T, 1, B> slope = gradient.empty() ? view<T, 1, B>{} : view<T, 1, B>(gradient.data() + k, 1);
+      detail::add_uncertain(B{}, on, term, view<const T, 1, B>(log_variance.data() + k, 1), slope, student, teacher,
+                            given, out);
       ++k;
     };
     std::apply([&](const auto&... term) { (add(term), ...); }, terms);

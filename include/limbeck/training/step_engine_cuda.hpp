@@ -26,6 +26,7 @@
 #include "limbeck/losses/relations_cuda.hpp"
 #include "limbeck/losses/soft_target_cuda.hpp"
 #include "limbeck/losses/standardised_mse_cuda.hpp"
+#include "limbeck/losses/term_weights_cuda.hpp"
 #include "limbeck/losses/top_k_cuda.hpp"
 #include "limbeck/models/placed_batch_cuda.hpp"
 #include "limbeck/training/adamw_cuda.hpp"

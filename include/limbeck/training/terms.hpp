@@ -115,9 +115,7 @@ class term_builder {
                                                view<const T, 1, backend_of<E>> weights,
                                                view<T, 1, backend_of<E>> gradients) {
     if (!t.log_variance) return loss;
-    if constexpr (std::same_as<backend_of<E>, cpu>)
-      return uncertainty_weighted(t.log_variance->vector(weights), t.log_variance->vector(gradients), 1 * loss);
-    throw contract_error("loss: " + t.says.text() + ": weights are learned on the host alone");
+    return uncertainty_weighted(t.log_variance->vector(weights), t.log_variance->vector(gradients), 1 * loss);
   }
   template <class E, class T>
   [[nodiscard]] any_loss<E, T> loss_of(const known_term& t, view<const T, 1, backend_of<E>> weights,
