@@ -91,7 +91,10 @@ set(
   losses/hidden_mse.hpp
   losses/hidden_states.hpp
   losses/hidden_states_cpu.hpp
+  losses/huber.hpp
   losses/in_batch.hpp
+  losses/info_nce.hpp
+  losses/info_nce_cpu.hpp
   losses/kept_rows.hpp
   losses/label_or_not.hpp
   losses/label_rows.hpp
@@ -114,6 +117,7 @@ set(
   losses/matched_rows.hpp
   losses/moments.hpp
   losses/objective.hpp
+  losses/own_share.hpp
   losses/patience.hpp
   losses/patience_cpu.hpp
   losses/projection.hpp
@@ -131,6 +135,7 @@ set(
   losses/row_output.hpp
   losses/row_output_cpu.hpp
   losses/sample_vectors.hpp
+  losses/sample_vectors_cpu.hpp
   losses/sample_weights.hpp
   losses/schedule.hpp
   losses/scheduled.hpp
@@ -336,7 +341,6 @@ set(
   training/evaluation.hpp
   training/gradient_norm.hpp
   training/held_out.hpp
-  training/host_term_losses.hpp
   training/interruption.hpp
   training/intervals.hpp
   training/kept_batch.hpp
@@ -403,6 +407,7 @@ set(
   backend/cuda_stream.hpp
   backend/cuda_upload.hpp
   backend/host_copy_cuda.hpp
+  losses/alp_kd_cuda.hpp
   losses/attention_kl_cuda.hpp
   losses/attention_mse_cuda.hpp
   losses/compared_rows_cuda.hpp
@@ -411,13 +416,16 @@ set(
   losses/directions_cuda.hpp
   losses/dist_kd_cuda.hpp
   losses/hidden_states_cuda.hpp
+  losses/info_nce_cuda.hpp
   losses/logit_rows_cuda.hpp
   losses/logits_mse_cuda.hpp
   losses/map_rows_cuda.hpp
   losses/margin_mse_cuda.hpp
   losses/patience_cuda.hpp
+  losses/relational_cuda.hpp
   losses/relations_cuda.hpp
   losses/sample_slices_cuda.hpp
+  losses/sample_vectors_cuda.hpp
   losses/soft_target_cuda.hpp
   losses/standardised_mse_cuda.hpp
   losses/term_weights_cuda.hpp

@@ -18,6 +18,7 @@
 #include "limbeck/losses/hidden_mse.hpp"
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/in_batch.hpp"
+#include "limbeck/losses/info_nce.hpp"
 #include "limbeck/losses/layer_alikeness.hpp"
 #include "limbeck/losses/layer_costs.hpp"
 #include "limbeck/losses/layer_means.hpp"

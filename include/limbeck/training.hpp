@@ -9,7 +9,6 @@
 #include "limbeck/training/evaluation.hpp"
 #include "limbeck/training/gradient_norm.hpp"
 #include "limbeck/training/held_out.hpp"
-#include "limbeck/training/host_term_losses.hpp"
 #include "limbeck/training/interruption.hpp"
 #include "limbeck/training/intervals.hpp"
 #include "limbeck/training/kept_batch.hpp"

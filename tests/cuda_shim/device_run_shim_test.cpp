@@ -21,8 +21,4 @@ TEST_CASE("a pretraining on CUDA kernels ends where one on the host does, also w
   limbeck_test::check_device_pretraining(limbeck::cuda_training_device());
 }
 
-TEST_CASE("terms without CUDA kernels are refused") {
-  limbeck_test::check_refused_terms(limbeck::cuda_training_device());
-}
-
 }  // namespace

@@ -42,6 +42,16 @@ TEST_CASE("CUDA kernels of minilm_relations and value_relation agree with the ho
   limbeck_test::check_relations<float>(on_this_host);
 }
 
+TEST_CASE("CUDA kernels of relational_distance, relational_angle and info_nce agree with the host") {
+  limbeck_test::check_vectors<double>(on_this_host);
+  limbeck_test::check_vectors<float>(on_this_host);
+}
+
+TEST_CASE("CUDA kernels of alp_kd agree with the host") {
+  limbeck_test::check_attended_layers<double>(on_this_host);
+  limbeck_test::check_attended_layers<float>(on_this_host);
+}
+
 TEST_CASE("written gradients of states are refused on a device") {
   limbeck_test::device_place device;
   const auto states = limbeck_test::random_batch(limbeck::signal::hidden, 1, 3, 3);

@@ -3,15 +3,18 @@
 
 #include "shimmed_ops.hpp"
 
+#include "limbeck/losses/alp_kd_cuda.hpp"
 #include "limbeck/losses/attention_kl_cuda.hpp"
 #include "limbeck/losses/attention_mse_cuda.hpp"
 #include "limbeck/losses/cross_entropy_cuda.hpp"
 #include "limbeck/losses/decoupled_cuda.hpp"
 #include "limbeck/losses/dist_kd_cuda.hpp"
 #include "limbeck/losses/hidden_states_cuda.hpp"
+#include "limbeck/losses/info_nce_cuda.hpp"
 #include "limbeck/losses/logits_mse_cuda.hpp"
 #include "limbeck/losses/margin_mse_cuda.hpp"
 #include "limbeck/losses/patience_cuda.hpp"
+#include "limbeck/losses/relational_cuda.hpp"
 #include "limbeck/losses/relations_cuda.hpp"
 #include "limbeck/losses/soft_target_cuda.hpp"
 #include "limbeck/losses/standardised_mse_cuda.hpp"

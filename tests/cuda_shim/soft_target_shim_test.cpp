@@ -1,89 +1,15 @@
-// The soft-target kernels of CUDA on the processor: against the loss cases, the host's kernels and the textbook.
+// The soft-target kernels of CUDA on the processor: against the host's kernels and the textbook.
 #include "shimmed_losses.hpp"
 
-#include "golden/loss_case.hpp"
 #include "losses/soft_target_device_cases.hpp"
 
 namespace {
 
-using limbeck::divisor;
-using limbeck::forward_kl;
-using limbeck::reverse_kl;
 using limbeck_test::check_near;
 using limbeck_test::device_layout;
 using limbeck_test::logit_case;
-using limbeck_test::loss_case;
 using limbeck_test::on_device;
 using limbeck_test::on_this_host;
-using limbeck_test::tensor;
-
-// --- Loss cases ------------------------------------------------------------------------------------------------------
-
-// The case with every count it divides by in its row weights, a sample for each sequence.
-template <class A>
-logit_case<A> batch_of(const loss_case& c) {
-  const tensor student = c.input("student");
-  logit_case<A> batch;
-  batch.rows = student.rows();
-  batch.columns = student.columns();
-  batch.student = student.as<A>();
-  batch.teacher = c.input("teacher").as<A>();
-  const limbeck::index samples = student.shape.size() > 2 ? student.shape[0] : batch.rows;
-  const limbeck::index length = batch.rows / samples;
-  std::vector<double> mask(static_cast<std::size_t>(batch.rows), 1);
-  if (c.has_input("mask")) mask = c.input("mask").data;
-  const auto count = [&](limbeck::index begin, limbeck::index end) {
-    return std::accumulate(mask.begin() + begin, mask.begin() + end, 0.0);
-  };
-  const std::string reduction = c.text("reduction");
-  double counted = 0;
-  for (limbeck::index s = 0; s < samples; ++s) counted += count(s * length, (s + 1) * length) > 0;
-  for (limbeck::index r = 0; r < batch.rows; ++r) {
-    const limbeck::index begin = r / length * length;
-    double divided_by = 0;
-    if (reduction == "batchmean") divided_by = static_cast<double>(batch.rows);
-    if (reduction == "mean_valid") divided_by = count(0, batch.rows);
-    if (reduction == "token_sum_batch_mean") divided_by = static_cast<double>(samples);
-    if (reduction == "sequence_mean") divided_by = count(begin, begin + length) * counted;
-    if (divided_by == 0 && count(0, batch.rows) > 0 && reduction != "sequence_mean")
-      throw std::runtime_error("loss case " + c.name() + ": reduction " + reduction + " is not known");
-    const double valid = mask[static_cast<std::size_t>(r)];
-    batch.row_weight.push_back(static_cast<A>(valid == 0 ? 0 : 1 / divided_by));
-    batch.row_sample.push_back(static_cast<std::int32_t>(r / length));
-  }
-  return batch;
-}
-
-template <class A>
-int run_loss_cases() {
-  int count = 0;
-  for (const loss_case& c : limbeck_test::loss_cases()) {
-    if (c.loss() != "kl_forward" && c.loss() != "kl_reverse") continue;
-    INFO(c.name());
-    const bool reverse = c.loss() == "kl_reverse";
-    const auto run = [&]<class D>(D) {
-      return on_device(batch_of<A>(c), limbeck::soft_target<D>{.temperature = c.param("T"),
-                                                               .t_squared = c.param("t_squared", reverse),
-                                                               .over = divisor::none,
-                                                               .divergence = {}});
-    };
-    const auto got = reverse ? run(reverse_kl{}) : run(forward_kl{});
-    const double tolerance = c.json.at("tol").required<double>(sizeof(A) == 8 ? "f64_rel" : "f32_rel");
-    const double floor = c.name().find("_f32_") == std::string::npos ? 1 : 0;
-    const double value = c.json.required<double>("value");
-    check_near("value", std::vector<A>{got.total()}, std::vector<double>{value}, tolerance, floor);
-    check_near("gradient", got.gradient, tensor(c.json.at("grads").at("student")).data, tolerance, floor);
-    ++count;
-  }
-  return count;
-}
-
-}  // namespace
-
-TEST_CASE("loss_cases: the CUDA kernel of soft_target, in double", "[golden]") { CHECK(run_loss_cases<double>() > 0); }
-TEST_CASE("loss_cases: the CUDA kernel of soft_target, in float", "[golden]") { CHECK(run_loss_cases<float>() > 0); }
-
-// --- Against the host ------------------------------------------------------------------------------------------------
 
 TEST_CASE("the CUDA kernel of soft_target agrees with the host's for any number of classes") {
   for (const limbeck::index classes : limbeck_test::numbers_of_classes(1000)) {
@@ -175,3 +101,5 @@ TEST_CASE("the CUDA kernel of soft_target sums the rows of one long sample") {
   c.student.clear(), c.teacher.clear(), c.row_sample.clear();
   CHECK(on_device(c, limbeck::soft_target_kl{}).value.empty());  // no row: nothing is launched
 }
+
+}  // namespace

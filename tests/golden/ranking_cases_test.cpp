@@ -1,12 +1,11 @@
-// The worked cases of ranking: margins between two passages, dot products of a batch against late interaction.
+// The worked cases of ranking by dot products of a batch against late interaction.
 #include <cstdint>
 
+#include "golden/logit_cases.hpp"
 #include "golden/loss_case.hpp"
 #include "limbeck/backend/eigen.hpp"
 #include "limbeck/losses/in_batch.hpp"
-#include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
-#include "losses/logit_case.hpp"
 
 namespace {
 
@@ -15,39 +14,6 @@ using limbeck::view;
 using limbeck_test::loss_case;
 using limbeck_test::loss_outcome;
 using limbeck_test::tensor;
-
-// What a mean over the queries divides by.
-double ranking_queries(const loss_case& c, index queries) {
-  const std::string reduction = c.text("reduction");
-  if (reduction == "sum") return 1;
-  if (reduction == "mean" || reduction == "batchmean") return static_cast<double>(queries);
-  throw std::runtime_error("loss case " + c.name() + ": reduction " + reduction + " is not known");
-}
-
-// One relevant passage a query and one other.
-struct ranking_margins {
-  template <class A>
-  loss_outcome operator()(const loss_case& c, A) const {
-    const auto beside = [&](const char* first, const char* second) {
-      const auto a = c.input(first).as<A>(), b = c.input(second).as<A>();
-      std::vector<A> both;
-      for (std::size_t i = 0; i < a.size(); ++i) both.insert(both.end(), {a[i], b.at(i)});
-      return both;
-    };
-    const auto shape = c.input("student_pos").shape;
-    limbeck_test::logit_case<A> batch;
-    batch.student = beside("student_pos", "student_neg");
-    batch.teacher = beside("teacher_pos", "teacher_neg");
-    batch.rows = static_cast<index>(batch.student.size() / 2);
-    batch.columns = 2;
-    batch.per.rows = ranking_queries(c, batch.rows);
-    const auto got = batch(limbeck::margin_mse{});
-    std::vector<A> relevant, other;
-    for (std::size_t i = 0; i < got.gradient.size(); ++i) (i % 2 == 0 ? relevant : other).push_back(got.gradient[i]);
-    return {static_cast<double>(got.total()),
-            {{"student_pos", tensor(shape, relevant)}, {"student_neg", tensor(shape, other)}}};
-  }
-};
 
 // Texts [texts, length, width], a vector a token.
 template <class A>
@@ -77,7 +43,7 @@ struct dots_of_a_batch {
                                                  view<const A, 2>(passages.data(), d.rows(), d.columns())};
     std::vector<A> room(static_cast<std::size_t>(limbeck::in_batch_room(student)));
     limbeck::sink<A, limbeck::cpu> out{.value = view<A, 1>(value.data(), value.size())};
-    out.per.rows = ranking_queries(c, q.rows());
+    out.per.rows = limbeck_test::ranking_queries(c, q.rows());
     limbeck::in_batch_maxsim(
         limbeck::soft_target_kl{}, limbeck::cpu_executor<>{}, student,
         limbeck::late_interaction<A>{teacher_queries.seen(), teacher_passages.seen(), c.param("tau")},
@@ -91,7 +57,6 @@ struct dots_of_a_batch {
   }
 };
 
-const bool ranking_known = limbeck_test::runs_loss("margin_mse", ranking_margins{}) &&
-                           limbeck_test::runs_loss("tct_inbatch", dots_of_a_batch{});
+const bool ranking_known = limbeck_test::runs_loss("tct_inbatch", dots_of_a_batch{});
 
 }  // namespace

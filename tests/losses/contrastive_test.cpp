@@ -18,7 +18,6 @@ using contrastive_vectors = std::vector<std::vector<long double>>;
 
 static_assert(loss_policy<info_nce, cpu_executor<>>);
 static_assert(loss_policy<contrastive_nce<bfloat16>, cpu_executor<>, bfloat16, float, float>);
-static_assert(!loss_policy<info_nce, basic_cuda_executor<true>>);
 static_assert(info_nce::of_batch && info_nce{}.reads == signal::hidden);
 
 // -log softmax_j(cos(a_i, b_j) / temperature) at j = i

@@ -79,6 +79,16 @@ TEST_CASE("minilm_relations and value_relation agree with the host on a device")
   limbeck_test::check_relations<float>(on_host{});
 }
 
+TEST_CASE("relational_distance, relational_angle and info_nce agree with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_vectors<float>(on_host{});
+}
+
+TEST_CASE("alp_kd agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_attended_layers<float>(on_host{});
+}
+
 TEST_CASE("hidden_mse agrees with the host on a device, projected and not") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_hidden_mse<float>(on_host{});

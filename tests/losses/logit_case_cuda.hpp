@@ -31,6 +31,7 @@ typename logit_case<A, S, U, G>::outcome on_device(const logit_case<A, S, U, G>&
   out.weight = sample_weight.all();
   out.per = c.per;
   out.scale = c.scale;
+  out.progress = c.progress;
   if constexpr (requires { loss(on, s, t, given, out, before); })
     loss(on, s, t, given, out, before);
   else

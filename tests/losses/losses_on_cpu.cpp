@@ -45,6 +45,20 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c,
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::value_relation<>& loss) {
   return c(loss);
 }
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::relational_distance& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::relational_angle& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::info_nce& loss) {
+  return c(loss);
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::alp_kd<limbeck::explicit_mapping>& loss) {
+  return c(loss);
+}
 fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum) {
   host_place here;
   return sum ? fused_in(here, c, fused_sum(), c.rows) : fused_in(here, c, fused_divergence(), c.rows);

@@ -1,6 +1,7 @@
 // The host's losses for tests that a CUDA compiler translates: it does not see their kernels.
 #pragma once
 
+#include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
@@ -9,12 +10,15 @@
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/info_nce.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/margin_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
+#include "limbeck/mappings/explicit.hpp"
 #include "losses/fused_case.hpp"
 #include "losses/logit_case.hpp"
 #include "losses/placed_projection.hpp"
@@ -43,6 +47,12 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c, 
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,
                                            const limbeck::minilm_relations<>& loss);
 representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::value_relation<>& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::relational_distance& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::relational_angle& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const limbeck::info_nce& loss);
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           const limbeck::alp_kd<limbeck::explicit_mapping>& loss);
 fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum);
 /// hidden_mse with the projection, whose gradients it adds to.
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,

@@ -19,7 +19,6 @@ using relational_vectors = std::vector<std::vector<long double>>;
 
 static_assert(loss_policy<relational_distance, cpu_executor<>>);
 static_assert(loss_policy<relational_angle, cpu_executor<>, bfloat16, float, float>);
-static_assert(!loss_policy<relational_distance, basic_cuda_executor<true>>);
 static_assert(relational_distance::of_batch && relational_angle::of_batch);
 static_assert(relational_distance{}.reads == signal::hidden);
 

@@ -4,12 +4,16 @@
 
 #include "catch.hpp"
 #include "device_memory.hpp"
+#include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/attention_kl.hpp"
 #include "limbeck/losses/attention_mse.hpp"
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/info_nce.hpp"
 #include "limbeck/losses/patience.hpp"
+#include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
+#include "limbeck/mappings/explicit.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
 
@@ -133,6 +137,60 @@ void check_relations(const Host& host) {
     device_place device;
     check_outcome<A>(c.at_place(device, loss), host(c, loss));
   });
+}
+
+/// Mixtures of three layers of the teacher's, some of whose pairs weigh more, of one token or all.
+template <class A, class Host>
+void check_attended_layers(const Host& host) {
+  using namespace limbeck;
+  for_random_batches<A>(signal::hidden, 33, 33, [&](representation_case<A> c) {
+    for (const double by : {0.5, -1.5}) {
+      grid& more = c.teacher.emplace_back(c.teacher[0]);
+      for (double& x : more.data) x *= by;
+    }
+    const explicit_mapping some{{{0, 0, 1}, {0, 2, 2.5}, {0, 1, 0.5}}};
+    for (const token_choice tokens : {token_choice::first, token_choice::every})
+      for (const bool attention_grad : {false, true}) {
+        const alp_kd loss{some, no_projection{}, {.scale = 0.1, .attention_grad = attention_grad, .tokens = tokens}};
+        device_place device;
+        check_outcome<A>(c.at_place(device, loss), host(c, loss));
+      }
+  });
+}
+
+/// Batches of few and of many samples, of one or more tokens, some without weight, two vectors alike, one of zeros.
+template <class A, class Host>
+void check_vectors(const Host& host, index width, index teacher_width) {
+  using namespace limbeck;
+  for (const index samples : {1, 2, 5, 150}) {
+    representation_case<A> c{signal::hidden, {}, {{samples, 1, 3, width, 1}}, {{samples, 1, 3, teacher_width, 2}}};
+    for (index i = 0; i < samples; ++i) {
+      c.sizes.push_back({0, 1 + i % 3, i % 7 == 4 ? 0 : 1 + i % 3});
+      c.weight.push_back(static_cast<A>(i % 5 == 3 ? 0 : 0.5 + 0.25 * static_cast<double>(i % 4)));
+    }
+    for (index k = 0; k < width && samples > 5; ++k) {
+      c.student[0](1, 0, 0, k) = c.student[0](0, 0, 0, k);
+      c.student[0](2, 0, 0, k) = 0;
+    }
+    c.per.samples = static_cast<double>(samples);
+    const auto check = [&](const auto& loss) {
+      device_place device;
+      check_outcome<A>(c.at_place(device, loss), host(c, loss));
+    };
+    INFO(samples << " samples");
+    for (const token_pooling by : {token_pooling::first_token, token_pooling::mean_of_tokens}) {
+      check(relational_distance{.of = {by}, .delta = 0.3});
+      check(relational_angle{.of = {by}, .delta = 0.3});
+      if (width == teacher_width)
+        for (const bool symmetric : {false, true})
+          check(info_nce{.of = {by}, .temperature = 0.2, .symmetric = symmetric});
+    }
+  }
+}
+template <class A, class Host>
+void check_vectors(const Host& host) {
+  check_vectors<A>(host, 9, 9);
+  check_vectors<A>(host, 150, 70);
 }
 
 /// host(case, projection) is the host's outcome of hidden_mse; it fills the projection's gradients.

@@ -186,6 +186,8 @@ inline void check_device_run(const limbeck::training_device& device, device_run 
 inline void check_device_runs(const limbeck::training_device& device) {
   check_device_run(device, {});
   check_device_run(device, {.kept_logits = true, .kept_states = true, .accumulate = 2});
+  check_device_run(
+      device, {.losses = {"alp_kd:projection=linear", "relational_distance", "relational_angle", "cross_entropy"}});
   check_device_run(device,
                    {.losses = {"dist_kd:beta=0,weight=learned", "cross_entropy:weight=learned", "value_relation"}});
   check_device_run(device,
@@ -207,17 +209,6 @@ inline void check_changing_places(const limbeck::training_device& device) {
     run(begins_on_device ? nullptr : &device, folder.path);
     CHECK(device_run::furthest(run.weights, want.weights) <= 3e-4);
     CHECK(noted(folder.path, "step", "loss").size() == noted(whole.path, "step", "loss").size());
-  }
-}
-
-/// Terms that have no kernels are refused before anything runs.
-inline void check_refused_terms(const limbeck::training_device& device) {
-  for (const char* term : {"relational_angle", "alp_kd"}) {
-    INFO(term);
-    const scratch_folder folder;
-    device_run run{.losses = {term}};
-    CHECK_THROWS_WITH(run(&device, folder.path),
-                      Catch::StartsWith("loss: " + std::string(term)) && Catch::EndsWith("on the host alone"));
   }
 }
 

@@ -4,13 +4,16 @@
 #include <string>
 #include <utility>
 
-#include "limbeck/losses/alp_kd_cpu.hpp"
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/layer_attention.hpp"
 #include "limbeck/losses/loss_policy.hpp"
-#include "limbeck/losses/matched_rows.hpp"
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/mappings/block.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/alp_kd_cuda.hpp"
+#else
+#include "limbeck/losses/alp_kd_cpu.hpp"
+#endif
 
 namespace limbeck {
 
@@ -45,7 +48,8 @@ struct alp_kd {
     detail::expects_state_pairs("alp_kd", map, projection, student, teacher, out);
     const depths layers{student.hidden.size(), teacher.hidden.size()};
     for (std::size_t m = 0; m < layers.student; ++m) (void)detail::layers_attended("alp_kd", map, layers, m);
-    const auto rows = detail::rows_matched(student, teacher, options.tokens, count_of(out.per, options.over), out);
+    const auto rows =
+        detail::rows_attending(backend_of<E>{}, student, teacher, options.tokens, count_of(out.per, options.over), out);
     for (std::size_t m = 0; m < layers.student; ++m) {
       const auto attended = detail::layers_attended("alp_kd", map, layers, m);
       if (attended.count > 0)

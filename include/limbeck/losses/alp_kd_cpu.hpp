@@ -37,6 +37,14 @@ template <class A, class U>
   return static_cast<A>(factor * sum / static_cast<double>(width));
 }
 
+/// The rows that take part, whatever the layer.
+template <class S, class U, class A, class G>
+[[nodiscard]] view<const matched_row, 1> rows_attending(cpu, const signals<const S>& student,
+                                                        const signals<const U>& teacher, token_choice tokens,
+                                                        double count, const sink<A, cpu, G>& out) {
+  return rows_matched(student, teacher, tokens, count, out);
+}
+
 template <class Provider, class Projection, class S, class U, class A, class G>
 void attended_state_mse(cpu, const cpu_executor<Provider>& on, const Projection& projection, const attended_layers& to,
                         double scale, bool attention_grad, view<const matched_row, 1> all, view<const S, 2> student,

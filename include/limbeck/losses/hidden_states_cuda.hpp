@@ -77,42 +77,44 @@ inline void expects_to_add(row_output how) {
           "states: on a device gradients are added to; give zeros, not gradient_holds::anything");
 }
 
-template <class Compare, class S, class U, class A, class G>
-void compare_states(cuda, const cuda_executor& on, const Compare& compare, const no_projection&, mask_mode mode,
+/// Queues value(sample) += what body_of(states, gradient) adds up: of the student's states as they are ...
+template <class S, class A, class G, class BodyOf>
+void add_up_states(const cuda_executor& on, const no_projection&, const state_samples<A>& samples,
+                   view<const S, 2, cuda> student, index width, view<G, 2, cuda> gradient, const BodyOf& body_of,
+                   const sink<A, cuda, G>& out) {
+  const cuda_workspace<A> parts(on, slice_room(samples.rows.extent(0)));
+  add_up_samples(on, "states", samples.rows.extent(0), width, body_of(student, gradient), parts.data(), out.value);
+}
+/// ... or projected to `width`. Workspace: the student's rows that count, others 0; their projection; its gradient.
+template <class S, class A, class G, class BodyOf>
+void add_up_states(const cuda_executor& on, const linear_projection<A, cuda>& p, const state_samples<A>& samples,
+                   view<const S, 2, cuda> student, index width, view<G, 2, cuda> gradient, const BodyOf& body_of,
+                   const sink<A, cuda, G>& out) {
+  static_assert(std::same_as<S, A> && std::same_as<G, A>, "a projected loss needs a student in its compute type");
+  const index tokens = student.extent(0), mine = student.extent(1), count = samples.rows.extent(0);
+  const cuda_workspace<A> room(on, tokens * (mine + 2 * width) + slice_room(count));
+  const view<A, 2, cuda> h(room.data(), tokens, mine), y(h.data() + h.count(), tokens, width),
+      dy(y.data() + y.count(), tokens, width);
+  A* const slices = dy.data() + dy.count();
+  ops::fill(on, A(0), h);
+  ops::fill(on, A(0), dy);
+  add_up_samples(on, "states", count, mine, counted_rows_copy<A>{samples, student, h}, slices, {});
+  ops::linear(on, read_only(h), p.weight, p.bias, y);
+  add_up_samples(on, "states", count, width, body_of(read_only(y), dy), slices, out.value);
+  ops::linear_backward(on, read_only(h), p.weight, read_only(dy), p.weight_gradient, p.bias_gradient, gradient, true);
+}
+
+template <class Compare, class Projection, class S, class U, class A, class G>
+void compare_states(cuda, const cuda_executor& on, const Compare& compare, const Projection& projection, mask_mode mode,
                     view<const sample_rows, 1, cuda> rows, view<const sample_rows, 1, cuda> teacher_rows,
                     view<const S, 2, cuda> student, view<const U, 2, cuda> teacher, view<G, 2, cuda> gradient,
                     double count, const sink<A, cuda, G>& out) {
   expects_to_add(compare.how);
   const state_samples<A> samples{mode, rows, teacher_rows, factors_of(out, count)};
-  const cuda_workspace<A> parts(on, slice_room(rows.extent(0)));
-  add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
-                 typename states_on_device<Compare, A, S, U, G>::body{samples, student, teacher, gradient},
-                 parts.data(), out.value);
-}
-
-/// Workspace: the student's rows that count, others 0; their projection; its gradient.
-template <class Compare, class S, class U, class A, class G>
-void compare_states(cuda, const cuda_executor& on, const Compare& compare, const linear_projection<A, cuda>& p,
-                    mask_mode mode, view<const sample_rows, 1, cuda> rows,
-                    view<const sample_rows, 1, cuda> teacher_rows, view<const S, 2, cuda> student,
-                    view<const U, 2, cuda> teacher, view<G, 2, cuda> gradient, double count,
-                    const sink<A, cuda, G>& out) {
-  static_assert(std::same_as<S, A> && std::same_as<G, A>, "a projected loss needs a student in its compute type");
-  expects_to_add(compare.how);
-  const index tokens = student.extent(0), mine = student.extent(1), theirs = teacher.extent(1);
-  const state_samples<A> samples{mode, rows, teacher_rows, factors_of(out, count)};
-  const index parts = slice_room(rows.extent(0));
-  const cuda_workspace<A> room(on, tokens * (mine + 2 * theirs) + parts);
-  const view<A, 2, cuda> h(room.data(), tokens, mine), y(h.data() + h.count(), tokens, theirs),
-      dy(y.data() + y.count(), tokens, theirs);
-  A* const slices = dy.data() + dy.count();
-  ops::fill(on, A(0), h);
-  ops::fill(on, A(0), dy);
-  add_up_samples(on, "states", rows.extent(0), mine, counted_rows_copy<A>{samples, student, h}, slices, {});
-  ops::linear(on, read_only(h), p.weight, p.bias, y);
-  add_up_samples(on, "states", rows.extent(0), teacher.extent(1),
-                 typename states_on_device<Compare, A, A, U, A>::body{samples, y, teacher, dy}, slices, out.value);
-  ops::linear_backward(on, read_only(h), p.weight, read_only(dy), p.weight_gradient, p.bias_gradient, gradient, true);
+  const auto body_of = [&]<class X, class D>(view<const X, 2, cuda> x, view<D, 2, cuda> dx) {
+    return typename states_on_device<Compare, A, X, U, D>::body{samples, x, teacher, dx};
+  };
+  add_up_states(on, projection, samples, student, teacher.extent(1), gradient, body_of, out);
 }
 
 }  // namespace limbeck::detail

@@ -14,7 +14,12 @@
 #include "limbeck/core/view.hpp"
 #include "limbeck/mappings/mapping_policy.hpp"
 
-namespace limbeck::detail {
+namespace limbeck {
+
+/// Which tokens of a sample a loss looks at.
+enum class token_choice { first, every };
+
+namespace detail {
 
 /// The teacher layers that one student layer looks at, with the logarithms of their pairs' weights.
 struct attended_layers {
@@ -83,4 +88,5 @@ void attend_backward(const attended_layers& to, double scale, const A* slope, co
   }
 }
 
-}  // namespace limbeck::detail
+}  // namespace detail
+}  // namespace limbeck

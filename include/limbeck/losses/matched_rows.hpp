@@ -5,17 +5,13 @@
 #include <string>
 
 #include "limbeck/backend/scratch.hpp"
+#include "limbeck/losses/layer_attention.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/projection.hpp"
 #include "limbeck/losses/representation.hpp"
 #include "limbeck/ops/linear.hpp"
 
-namespace limbeck {
-
-/// Which tokens of a sample a loss looks at.
-enum class token_choice { first, every };
-
-namespace detail {
+namespace limbeck::detail {
 
 /// A row of the student's that counts, the teacher's that belongs to it, and the factor of its sample.
 struct matched_row {
@@ -93,5 +89,4 @@ template <class Tag, class A>
   return dx;
 }
 
-}  // namespace detail
-}  // namespace limbeck
+}  // namespace limbeck::detail

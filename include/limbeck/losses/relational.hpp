@@ -1,8 +1,12 @@
 // Compares how the vectors of a batch lie to one another: distances of pairs, angles of triples.
 #pragma once
 
-#include "limbeck/losses/relational_cpu.hpp"
 #include "limbeck/losses/sample_vectors.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/relational_cuda.hpp"
+#else
+#include "limbeck/losses/relational_cpu.hpp"
+#endif
 
 namespace limbeck {
 
@@ -19,15 +23,15 @@ struct relational_distance {
   double delta = 1;  ///< from where on Huber's loss is a straight line
   divisor over = divisor::samples;
 
-  template <class Provider, class S, class U, class A, class G>
-  void operator()(const cpu_executor<Provider>& on, const signals<const S>& student, const signals<const U>& teacher,
-                  const targets<A>&, const sink<A, cpu, G>& out) const {
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
+                  const sink<A, backend_of<E>, G>& out) const {
     expects(delta > 0, [&] { return message("relational_distance: delta ", delta, ", must be positive"); });
-    const auto body = [&](const detail::vector_batch<A>& batch) {
-      detail::compare_distances(on.threads, batch, delta, detail::to_samples(batch, out.value));
-    };
-    detail::with_vectors("relational_distance", of, detail::any_widths{}, student, teacher, out,
-                         count_of(out.per, over), body);
+    detail::relate_distances(
+        backend_of<E>{}, on, of.by,
+        detail::layers_of_vectors("relational_distance", of, detail::any_widths{}, student, teacher, out), delta,
+        count_of(out.per, over), out);
   }
 };
 
@@ -44,15 +48,15 @@ struct relational_angle {
   double delta = 1;  ///< from where on Huber's loss is a straight line
   divisor over = divisor::samples;
 
-  template <class Provider, class S, class U, class A, class G>
-  void operator()(const cpu_executor<Provider>& on, const signals<const S>& student, const signals<const U>& teacher,
-                  const targets<A>&, const sink<A, cpu, G>& out) const {
+  template <launchable E, class S, class U, class A, class G>
+  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
+                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
+                  const sink<A, backend_of<E>, G>& out) const {
     expects(delta > 0, [&] { return message("relational_angle: delta ", delta, ", must be positive"); });
-    const auto body = [&](const detail::vector_batch<A>& batch) {
-      detail::compare_all_angles(on.threads, batch, delta, detail::to_samples(batch, out.value));
-    };
-    detail::with_vectors("relational_angle", of, detail::any_widths{}, student, teacher, out, count_of(out.per, over),
-                         body);
+    detail::relate_angles(
+        backend_of<E>{}, on, of.by,
+        detail::layers_of_vectors("relational_angle", of, detail::any_widths{}, student, teacher, out), delta,
+        count_of(out.per, over), out);
   }
 };
 

@@ -9,24 +9,11 @@
 #include "limbeck/backend/simd.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/math.hpp"
-#include "limbeck/losses/sample_vectors.hpp"
+#include "limbeck/losses/huber.hpp"
+#include "limbeck/losses/sample_vectors_cpu.hpp"
 #include "limbeck/losses/vector_products_cpu.hpp"
 
 namespace limbeck::detail {
-
-/// Huber's loss of a number or of a vector of them: a square up to delta, a straight line from there.
-template <class T>
-struct huber {
-  T delta;
-
-  [[nodiscard]] LIMBECK_HD T value(const T& x) const {
-    const T size = abs(x);
-    return where(size > delta, delta * (size - T(0.5) * delta), T(0.5) * x * x);
-  }
-  [[nodiscard]] LIMBECK_HD T slope(const T& x) const {  // a NaN stays one
-    return where(abs(x) > delta, delta * sign_of(x), x);
-  }
-};
 
 /// A number for each two vectors of a batch, in rows of whole vectors; 0 behind the last.
 struct pair_table {
@@ -185,22 +172,17 @@ struct compare_angles {
     for (index j = first; j < last; ++j)
       for (index i = 0; i < n; ++i) {
         const double share = static_cast<double>(factor[i]) / triples_of_vertex, inverse = t.own_inverse[j][i];
-        const V own_side(t.own[j][i]), shown_side(t.shown[j][i]);
-        const V own_half(inverse / 2), shown_half(t.shown_inverse[j][i] / 2), across(share * inverse / 2);
-        V sum(0.0), by_inverse(0.0), by_cosine(0.0);
+        const side_of_angles<V> side{V(t.own[j][i]), V(inverse / 2), V(t.shown[j][i]), V(t.shown_inverse[j][i] / 2)};
+        const V across(share * inverse / 2);
+        sums_of_angles<V> sums{V(0.0), V(0.0), V(0.0)};
         for (index k = 0; k < t.own.step; k += V::width) {
-          const V to_other = at<V>(t.own_inverse, i, k);
-          const V own = (own_side + (at<V>(t.own, i, k) - at<V>(t.own, j, k))) * own_half * to_other;
-          const V shown =
-              (shown_side + (at<V>(t.shown, i, k) - at<V>(t.shown, j, k))) * shown_half * at<V>(t.shown_inverse, i, k);
-          const V gap = own - shown, slope = compare.slope(gap);
-          sum += compare.value(gap);
-          by_inverse += slope * to_other;
-          by_cosine += slope * own;
-          store(t.slope[j] + k, at<V>(t.slope, j, k) - across * slope * to_other);
+          const other_sides<V> own{at<V>(t.own, i, k), at<V>(t.own, j, k), at<V>(t.own_inverse, i, k)};
+          const other_sides<V> shown{at<V>(t.shown, i, k), at<V>(t.shown, j, k), at<V>(t.shown_inverse, i, k)};
+          const V slope = sums.add(compare, side, own, shown);
+          store(t.slope[j] + k, at<V>(t.slope, j, k) - across * slope * own.inverse);
         }
-        t.value[j][i] = share * horizontal_sum(sum);
-        t.slope[j][i] += share * inverse * (horizontal_sum(by_inverse) - inverse * horizontal_sum(by_cosine));
+        t.value[j][i] = share * horizontal_sum(sums.value);
+        t.slope[j][i] += share * inverse * (horizontal_sum(sums.by_inverse) - inverse * horizontal_sum(sums.by_cosine));
       }
   }
 
@@ -238,6 +220,21 @@ void compare_all_angles(int threads, const vector_batch<A>& batch, double delta,
   }
   if (batch.gradient != nullptr)
     push_apart(threads, batch, wide, [&](index i, index j) { return 2 * (tables.slope[i][j] + tables.slope[j][i]); });
+}
+
+template <class Provider, class S, class U, class A, class G>
+void relate_distances(cpu, const cpu_executor<Provider>& on, token_pooling by, const vector_layers<S, U, G, cpu>& of,
+                      double delta, double count, const sink<A, cpu, G>& out) {
+  with_vectors(by, of, count, out, [&](const vector_batch<A>& batch) {
+    compare_distances(on.threads, batch, delta, to_samples(batch, out.value));
+  });
+}
+template <class Provider, class S, class U, class A, class G>
+void relate_angles(cpu, const cpu_executor<Provider>& on, token_pooling by, const vector_layers<S, U, G, cpu>& of,
+                   double delta, double count, const sink<A, cpu, G>& out) {
+  with_vectors(by, of, count, out, [&](const vector_batch<A>& batch) {
+    compare_all_angles(on.threads, batch, delta, to_samples(batch, out.value));
+  });
 }
 
 }  // namespace limbeck::detail

@@ -1,14 +1,9 @@
 // One vector for each sample, made of its tokens' hidden states: what losses on batches of vectors compare.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
-#include "limbeck/backend/scratch.hpp"
 #include "limbeck/losses/hidden_states.hpp"
-#if !defined(__CUDACC__)
-#include "limbeck/losses/vector_products_cpu.hpp"
-#endif
 
 namespace limbeck {
 
@@ -28,100 +23,32 @@ struct sample_vectors {
 
 namespace detail {
 
-/// Memory of the calling thread, taken piece by piece.
-template <class A>
-class memory_pieces {
- public:
-  explicit memory_pieces(A* begin) : next_(begin) {}
-  [[nodiscard]] A* take(index count) {
-    A* const begin = next_;
-    next_ += count;
-    return begin;
-  }
-
- private:
-  A* next_;
+/// The layers whose vectors are compared, and where their samples lie; the gradient is empty where it is not wanted.
+template <class S, class U, class G, backend B>
+struct vector_layers {
+  view<const S, 2, B> student;
+  view<const U, 2, B> teacher;
+  view<G, 2, B> gradient;
+  view<const sample_rows, 1, B> rows, teacher_rows;
 };
 
-/// The vectors of the samples that count, one behind the other. `gradient` of the student's, 0 at first; null: not
-/// wanted.
-template <class A>
-struct vector_batch {
-  index count = 0, student_width = 0, teacher_width = 0;
-  const index* sample = nullptr;  ///< [count]: its number in the batch
-  const A* factor = nullptr;      ///< [count]: scale * weight / the caller's count
-  const A *student = nullptr, *teacher = nullptr;
-  A* gradient = nullptr;
-
-  [[nodiscard]] const A* mine(index i) const { return student + i * student_width; }
-  [[nodiscard]] const A* theirs(index i) const { return teacher + i * teacher_width; }
-  [[nodiscard]] A* slope(index i) const { return gradient + i * student_width; }
-};
-
-/// A sample's vector, in the type that is computed in.
-template <class S, class A>
-void pool_tokens(token_pooling by, const sample_rows& at, view<const S, 2> states, A* to) {
-  const index width = states.extent(1), tokens = by == token_pooling::first_token ? 1 : at.keys;
-  std::fill_n(to, width, A(0));
-  for (index r = 0; r < tokens; ++r) add_multiple(&states(at.begin + r, 0), width, A(1), to);
-  if (tokens > 1) divide(to, width, static_cast<A>(tokens));
-}
-/// Adds the gradient of a sample's vector to that of its tokens' states.
-template <class A, class G>
-void spread_over_tokens(token_pooling by, const sample_rows& at, const A* slope, view<G, 2> gradient) {
-  const index tokens = by == token_pooling::first_token ? 1 : at.keys;
-  for (index r = 0; r < tokens; ++r)
-    add_multiple(slope, gradient.extent(1), A(1) / static_cast<A>(tokens), &gradient(at.begin + r, 0));
-}
-
-struct vector_numbers {};
-struct vector_memory {};
-
-/// Pools the vectors of the samples whose weight is not 0 and that have a token, calls body(batch), which adds to
-/// batch.gradient, and spreads that over the tokens. Allocates nothing after the first call of a size.
-template <class Widths, class S, class U, class A, class G, class Body>
-void with_vectors(const char* loss, const sample_vectors& of, const Widths& widths, const signals<const S>& student,
-                  const signals<const U>& teacher, const sink<A, cpu, G>& out, double count, Body&& body) {
+/// Throws contract_error, naming the loss, where samples, layers or widths do not fit.
+template <class Widths, class S, class U, class A, backend B, class G>
+[[nodiscard]] vector_layers<S, U, G, B> layers_of_vectors(const char* loss, const sample_vectors& of,
+                                                          const Widths& widths, const signals<const S, B>& student,
+                                                          const signals<const U, B>& teacher,
+                                                          const sink<A, B, G>& out) {
   expects_same_samples(loss, student, teacher, out);
   const auto numbered = [](index layer, std::size_t layers) {
     return layer == last_layer ? layers - std::size_t(layers > 0) : static_cast<std::size_t>(layer);
   };
   const std::size_t layer = numbered(of.student_layer, student.hidden.size());
-  const view<const S, 2> mine = layer_of(loss, "student", student.hidden, layer);
-  const view<const U, 2> theirs =
-      layer_of(loss, "teacher", teacher.hidden, numbered(of.teacher_layer, teacher.hidden.size()));
-  const view<G, 2> gradient = out.gradient.hidden.empty() ? view<G, 2>{} : out.gradient.hidden[layer];
-  expects_states(loss, widths, mine, theirs, gradient);
-
-  vector_batch<A> batch;
-  const index samples = student.rows.extent(0);
-  batch.student_width = mine.extent(1);
-  batch.teacher_width = theirs.extent(1);
-  index* const sample = thread_scratch<vector_numbers, index>(samples);
-  memory_pieces<A> memory(
-      thread_scratch<vector_memory, A>(samples * (1 + 2 * batch.student_width + batch.teacher_width)));
-  A *const factor = memory.take(samples), *const own = memory.take(samples * batch.student_width);
-  A *const shown = memory.take(samples * batch.teacher_width), *const slope =
-                                                                   memory.take(samples * batch.student_width);
-  for (index i = 0; i < samples; ++i) {
-    factor[batch.count] = factor_of(out, count, i);
-    if (factor[batch.count] == A(0) || student.rows(i).keys == 0) continue;
-    pool_tokens(of.by, student.rows(i), mine, own + batch.count * batch.student_width);
-    pool_tokens(of.by, teacher.rows(i), theirs, shown + batch.count * batch.teacher_width);
-    sample[batch.count++] = i;
-  }
-  if (batch.count == 0) return;
-  batch.sample = sample;
-  batch.factor = factor;
-  batch.student = own;
-  batch.teacher = shown;
-  if (!gradient.empty()) {
-    batch.gradient = slope;
-    std::fill_n(slope, batch.count * batch.student_width, A(0));
-  }
-  body(static_cast<const vector_batch<A>&>(batch));
-  for (index i = 0; i < batch.count && batch.gradient != nullptr; ++i)
-    spread_over_tokens(of.by, student.rows(sample[i]), batch.slope(i), gradient);
+  const vector_layers<S, U, G, B> found{
+      layer_of(loss, "student", student.hidden, layer),
+      layer_of(loss, "teacher", teacher.hidden, numbered(of.teacher_layer, teacher.hidden.size())),
+      hidden_gradient(out, layer), student.rows, teacher.rows};
+  expects_states(loss, widths, found.student, found.teacher, found.gradient);
+  return found;
 }
 
 }  // namespace detail

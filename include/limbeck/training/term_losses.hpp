@@ -1,4 +1,4 @@
-// The losses that terms spell, wherever they run. training/host_term_losses.hpp has those of the host alone.
+// The losses that terms spell, wherever they run.
 #pragma once
 
 #include <optional>
@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "limbeck/losses/alp_kd.hpp"
 #include "limbeck/losses/annealing_kd.hpp"
 #include "limbeck/losses/any_loss.hpp"
 #include "limbeck/losses/attention_kl.hpp"
@@ -16,9 +17,11 @@
 #include "limbeck/losses/dist_kd.hpp"
 #include "limbeck/losses/divergences.hpp"
 #include "limbeck/losses/hidden_mse.hpp"
+#include "limbeck/losses/info_nce.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/patience.hpp"
 #include "limbeck/losses/regression_mse.hpp"
+#include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
 #include "limbeck/losses/soft_target.hpp"
 #include "limbeck/losses/standardised_mse.hpp"
@@ -31,9 +34,8 @@
 
 namespace limbeck::detail {
 
-[[noreturn]] inline void no_loss(const known_term& t) {
-  throw contract_error("loss: " + t.text() + ": runs on the host alone");
-}
+/// Of a term that is known and that nothing was written for.
+[[noreturn]] inline void no_loss(const known_term& t) { throw contract_error("loss: " + t.text() + ": has no loss"); }
 
 /// use(divergence) of a term that compares softened class scores; `otherwise` for any other term.
 template <class Result, class Use>
@@ -110,6 +112,18 @@ template <class E, class T>
        .weights = {.queries = t.number("queries"), .keys = t.number("keys"), .values = t.number("values")}}));
 }
 
+/// Of a term that compares one vector of each sample with those of the others.
+template <class E, class T>
+[[nodiscard]] any_loss<E, T> vector_loss(const known_term& t) {
+  const sample_vectors of{
+      t.word("pooling") == "first_token" ? token_pooling::first_token : token_pooling::mean_of_tokens,
+      t.layer("student_layer"), t.layer("teacher_layer")};
+  if (t.name() == "relational_distance") return relational_distance{.of = of, .delta = t.number("delta")};
+  if (t.name() == "relational_angle") return relational_angle{.of = of, .delta = t.number("delta")};
+  if (t.name() != "info_nce") no_loss(t);
+  return softened<E, T>(t, info_nce{.of = of, .symmetric = t.flag("symmetric")});
+}
+
 /// Of a term on hidden states. with(make) is make(projection) with the one that the term learns, or none.
 template <class E, class T, class With>
 [[nodiscard]] any_loss<E, T> state_loss(const known_term& t, const With& with) {
@@ -120,6 +134,14 @@ template <class E, class T, class With>
                                                    : t.word("scale") == "samples" ? patience_scale::samples
                                                                                   : patience_scale::mean_element));
   if (t.name() == "cosine_loss") return with([&](const auto& p) { return mapped<E, T>(cosine_loss{map, p}); });
+  if (t.name() == "alp_kd") {
+    const bool first = t.word("tokens") == "first";
+    const alp_kd_options options{.scale = t.number("scale"),
+                                 .attention_grad = t.flag("attention_grad"),
+                                 .tokens = first ? token_choice::first : token_choice::every,
+                                 .over = first ? divisor::samples : divisor::tokens};
+    return with([&](const auto& p) { return mapped<E, T>(alp_kd{t.mapping(), p, options}); });
+  }
   if (t.name() != "hidden_mse") no_loss(t);
   return with([&](const auto& p) { return mapped<E, T>(hidden_mse{map, p}); });
 }

@@ -21,9 +21,6 @@
 #include "limbeck/training/term_kinds.hpp"
 #include "limbeck/training/term_losses.hpp"
 #include "limbeck/training/term_spec.hpp"
-#if !defined(__CUDACC__)
-#include "limbeck/training/host_term_losses.hpp"
-#endif
 
 namespace limbeck {
 
@@ -60,8 +57,7 @@ class term_builder {
     check_sharing();
   }
 
-  /// The terms over `weights` and `gradients`, laid out by the table that the constructor was given. Throws
-  /// contract_error, showing the text, for a term that does not run where E does.
+  /// The terms over `weights` and `gradients`, laid out by the table that the constructor was given.
   template <launchable E, class T>
   [[nodiscard]] std::vector<named_term<E, T>> build(view<const T, 1, backend_of<E>> weights,
                                                     view<T, 1, backend_of<E>> gradients) const {
@@ -210,16 +206,12 @@ template <class E, class T>
 any_loss<E, T> term_builder::loss_of(const known_term& t, view<const T, 1, backend_of<E>> weights,
                                      view<T, 1, backend_of<E>> gradients) const {
   const auto with = [&](const auto& make) { return projected<E, T>(t, weights, gradients, make); };
-#if !defined(__CUDACC__)
-  if constexpr (std::same_as<backend_of<E>, cpu>)
-    if (auto loss = detail::host_loss<E, T>(t, with)) return *loss;
-#endif
   switch (t.kind().subject) {
     case term_subject::maps: return detail::attention_loss<E, T>(t);
     case term_subject::states:
     case term_subject::embeddings: return detail::state_loss<E, T>(t, with);
     case term_subject::relations: return detail::relation_term<E, T>(t, context_);
-    case term_subject::vectors: detail::no_loss(t);
+    case term_subject::vectors: return detail::vector_loss<E, T>(t);
     default: return detail::logits_loss<E, T>(t, context_);
   }
 }

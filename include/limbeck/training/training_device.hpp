@@ -58,7 +58,6 @@ class training_device {
   virtual ~training_device() = default;
   /// For people, such as the name that its maker gave it.
   [[nodiscard]] virtual std::string name() const = 0;
-  /// Throws contract_error for terms that do not run on a device.
   [[nodiscard]] virtual std::unique_ptr<device_task> begin(const device_task_plan& plan) const = 0;
   [[nodiscard]] virtual std::unique_ptr<device_pretraining> begin(const device_pretraining_plan& plan) const = 0;
 };
