@@ -1,10 +1,9 @@
 // Runs CUDA kernels on the processor: what they and their launches need of the runtime, for any C++ compiler. To be
 // included before any header of limbeck, in programs that contain no real CUDA.
 //
-// A fiber for each thread of a block (a thread, where a sanitizer looks on), blocks one after another; __syncthreads is
-// a barrier, a shuffle an exchange of values around one, device memory is the host's. It shows whether indices and
-// barriers are right (the thread sanitizer takes a missing __syncthreads for the race it is); of alignment, the order
-// of memory and speed it shows nothing.
+// A fiber for each thread of a block, blocks one after another; __syncthreads is a barrier, a shuffle an exchange of
+// values around one, device memory is the host's. It shows whether indices and barriers are right (the thread sanitizer
+// takes a missing __syncthreads for the race it is); of alignment, the order of memory and speed it shows nothing.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -35,28 +34,16 @@
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
 };
-inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-namespace limbeck_cuda_shim {
-inline constexpr unsigned warp_size = 32;
-inline thread_local unsigned shuffles = 0;  ///< of this thread
-}  // namespace limbeck_cuda_shim
-
-// Two kinds of `crew`, which runs the threads of a block, and of `meeting`, a barrier.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define LIMBECK_CUDA_SHIM_THREADS
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define LIMBECK_CUDA_SHIM_THREADS
-#endif
-#endif
-#if defined(LIMBECK_CUDA_SHIM_THREADS)
-#include "cuda_shim/block_threads.hpp"
-#else
 #include "cuda_shim/block_fibers.hpp"
-#endif
+
+inline dim3 blockDim, gridDim;
+#define threadIdx (limbeck_cuda_shim::everybody.state().thread)
+#define blockIdx (limbeck_cuda_shim::everybody.state().block)
 
 namespace limbeck_cuda_shim {
+
+inline constexpr unsigned warp_size = 32;
 
 struct warp_state {
   explicit warp_state(unsigned lanes) : meet(lanes) {}
@@ -79,31 +66,31 @@ struct block_state {
   std::unique_ptr<unsigned char, give_back> shared;
 };
 
-inline thread_local block_state* this_block = nullptr;
-
-inline unsigned char* dynamic_shared() { return this_block->shared.get(); }
+inline unsigned char* dynamic_shared() { return everybody.state().of->shared.get(); }
 
 /// Counted, so that tests can say what allocates.
 inline std::atomic<long> allocations{0}, living_allocations{0};
 
-inline constexpr unsigned most_threads = 1024;
+inline constexpr unsigned most_threads = 1024, most_blocks = 3;
 inline constexpr std::size_t shared_bytes_without_asking = 48 * 1024, most_shared_bytes = 227 * 1024;
 inline std::map<const void*, std::size_t> shared_bytes_of_kernel;  ///< those that were asked for
 
 }  // namespace limbeck_cuda_shim
 
-inline void __syncthreads() { limbeck_cuda_shim::this_block->meet.arrive_and_wait(); }
+inline void __syncthreads() { limbeck_cuda_shim::everybody.state().of->meet.arrive_and_wait(); }
 
 inline void __syncwarp() {
   using namespace limbeck_cuda_shim;
-  this_block->warps[threadIdx.x / warp_size]->meet.arrive_and_wait();
+  thread_state& me = everybody.state();
+  me.of->warps[me.thread.x / warp_size]->meet.arrive_and_wait();
 }
 
 inline unsigned __shfl_sync(unsigned, unsigned value, int from) {
   using namespace limbeck_cuda_shim;
-  warp_state& warp = *this_block->warps[threadIdx.x / warp_size];
-  const unsigned turn = shuffles++ % 2;
-  warp.word[turn][threadIdx.x % warp_size] = value;
+  thread_state& me = everybody.state();
+  warp_state& warp = *me.of->warps[me.thread.x / warp_size];
+  const unsigned turn = me.shuffles++ % 2;
+  warp.word[turn][me.thread.x % warp_size] = value;
   warp.meet.arrive_and_wait();
   return warp.word[turn][from];
 }
@@ -305,28 +292,28 @@ struct cudaLaunchConfig_t {
   cudaStream_t stream = nullptr;
 };
 
-/// Returns when the kernel is done. Refuses what a device refuses.
+/// Returns when the kernel is done. Refuses what a device refuses. Of many blocks only the first run, which must do
+/// what the others would have done: kernels take their rows in turn, and no barrier may be missing between two turns.
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                const Arguments&... arguments) {
   using namespace limbeck_cuda_shim;
-  const unsigned blocks = config->gridDim.x, threads = config->blockDim.x;
-  if (blocks == 0 || blocks > 0x7FFFFFFFU || threads == 0 || threads > most_threads)
+  const unsigned asked_blocks = config->gridDim.x, threads = config->blockDim.x;
+  if (asked_blocks == 0 || asked_blocks > 0x7FFFFFFFU || threads == 0 || threads > most_threads)
     return cudaErrorInvalidConfiguration;
   const auto asked = shared_bytes_of_kernel.find(reinterpret_cast<const void*>(kernel));
   if (config->dynamicSmemBytes > (asked == shared_bytes_of_kernel.end() ? shared_bytes_without_asking : asked->second))
     return cudaErrorInvalidValue;
+  const unsigned blocks = asked_blocks < most_blocks ? asked_blocks : most_blocks;
   const std::tuple<Parameters...> given(static_cast<Parameters>(arguments)...);
   return queue(config->stream, [=, bytes = config->dynamicSmemBytes] {
     block_state block(threads, bytes);
+    blockDim = {threads, 1, 1};
+    gridDim = {blocks, 1, 1};
     everybody.run(threads, [&](unsigned t) {
-      this_block = &block;
-      shuffles = 0;
-      threadIdx = {t, 0, 0};
-      blockDim = {threads, 1, 1};
-      gridDim = {blocks, 1, 1};
-      for (unsigned b = 0; b < blocks; ++b) {
-        blockIdx = {b, 0, 0};
+      thread_state& me = everybody.state();
+      me = {.thread = {t, 0, 0}, .block = {0, 0, 0}, .shuffles = 0, .of = &block};
+      for (; me.block.x < blocks; ++me.block.x) {
         std::apply(kernel, given);
         block.meet.arrive_and_wait();
       }

@@ -146,10 +146,10 @@ struct softened {
   template <class A>
   loss_outcome operator()(const loss_case& c, A) const {
     const auto batch = batch_of<A>(c, c.text("reduction"));
-    return batch(limbeck::soft_target{.temperature = c.param("T"),
-                                      .t_squared = c.param("t_squared", false),
-                                      .over = batch.over,
-                                      .divergence = made(c)});
+    return batch(limbeck::soft_target<decltype(made(c))>{.temperature = c.param("T"),
+                                                         .t_squared = c.param("t_squared", false),
+                                                         .over = batch.over,
+                                                         .divergence = made(c)});
   }
 };
 template <class Divergence>

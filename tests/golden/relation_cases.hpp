@@ -26,7 +26,8 @@ struct relation_samples {
     for (index b = 0; b < samples; ++b) {
       index valid = length;
       if (c.has_input("mask")) {
-        const auto mask = c.input("mask").data.begin() + b * length;
+        const std::vector<double> masks = c.input("mask").data;
+        const auto mask = masks.begin() + b * length;
         valid = std::find(mask, mask + length, 0.0) - mask;
         if (std::count(mask, mask + length, 0.0) != length - valid)
           throw std::runtime_error("loss case " + c.name() + ": a mask with a hole is not known");
