@@ -13,6 +13,7 @@
 #include "limbeck/losses/decoupled.hpp"
 #include "limbeck/losses/logits_mse.hpp"
 #include "limbeck/losses/soft_target.hpp"
+#include "limbeck/losses/top_k.hpp"
 #include "timing.hpp"
 
 namespace limbeck_bench {
@@ -50,10 +51,12 @@ class logit_batch {
   [[nodiscard]] double bytes_of_a_matrix() const {
     return static_cast<double>(rows_) * static_cast<double>(classes_) * sizeof(S);
   }
+  /// All logits of it.
+  [[nodiscard]] limbeck::signals<const S, cuda> teacher() const { return {matrix(teacher_)}; }
   /// Values and a gradient that is written.
   template <class Loss>
-  void run(const cuda_executor& on, const Loss& loss) {
-    const limbeck::signals<const S, cuda> student{matrix(student_)}, teacher{matrix(teacher_)};
+  void run(const cuda_executor& on, const Loss& loss, const limbeck::signals<const S, cuda>& teacher) {
+    const limbeck::signals<const S, cuda> student{matrix(student_)};
     limbeck::sink<float, cuda, S> out{.value = values_.all()};
     out.gradient.logits = view<S, 2, cuda>(gradient_.data(), rows_, classes_);
     out.per.rows = static_cast<double>(rows_);
@@ -69,6 +72,38 @@ class logit_batch {
   limbeck::buffer<float, cuda> values_;
   limbeck::buffer<std::int32_t, cuda> labels_;  // class 0
   index rows_, classes_;
+};
+
+/// Classes a step apart.
+struct spread_classes {
+  index step;
+  __device__ void operator()(index, index first, index here, index in_row, std::int32_t* to) const {
+    for (index i = first; i < first + here; ++i) to[i] = static_cast<std::int32_t>(i % in_row * step);
+  }
+};
+
+/// What a teacher kept of each row: `kept` classes, spread over all, and their logits.
+template <class S>
+class kept_batch {
+ public:
+  kept_batch(const cuda_executor& on, index rows, index classes, index kept)
+      : rows_(rows), kept_(kept), classes_(on, rows * kept), logits_(on, rows * kept), log_rest_(on, rows) {
+    limbeck::for_fours(on, "spread", 1, classes_.count(), spread_classes{classes / kept}, kept, classes_.data());
+    limbeck::for_fours(on, "random", 1, logits_.count(), random_fours{}, limbeck::random_stream{3, 0, 0},
+                       logits_.data());
+  }
+  [[nodiscard]] double bytes() const { return static_cast<double>(classes_.count()) * (sizeof(S) + 4); }
+  [[nodiscard]] limbeck::signals<const S, cuda> all() const {
+    limbeck::signals<const S, cuda> teacher{view<const S, 2, cuda>(logits_.data(), rows_, kept_)};
+    teacher.kept_classes = view<const std::int32_t, 2, cuda>(classes_.data(), rows_, kept_);
+    teacher.log_rest = view<const S, 1, cuda>(log_rest_.data(), rows_);
+    return teacher;
+  }
+
+ private:
+  index rows_, kept_;
+  limbeck::buffer<std::int32_t, cuda> classes_;
+  limbeck::buffer<S, cuda> logits_, log_rest_;
 };
 
 /// How often a loss looks at each logit: once where its rows stay on chip, else `off_chip` times.
@@ -90,13 +125,14 @@ class kernel_bench {
     const cuda_executor on{.context = &context_};
     logit_batch<S> batch(on, rows, classes);
     one("forward_kl", type, batch, limbeck::soft_target_kl{.temperature = 2}, 2, 2);
-    one("reverse_kl", type, batch, limbeck::soft_target_reverse_kl{.temperature = 2}, 2, 3);
-    one("jensen_shannon", type, batch, limbeck::soft_target<limbeck::jensen_shannon>{}, 2, 3);
-    one("total_variation", type, batch, limbeck::soft_target<limbeck::total_variation>{}, 2, 3);
-    one("squared_hellinger", type, batch, limbeck::soft_target<limbeck::squared_hellinger>{}, 2, 3);
+    every_other_divergence(type, batch);
     one("cross_entropy", type, batch, limbeck::cross_entropy{}, 1, 2);
     one("logits_mse", type, batch, limbeck::logits_mse{}, 2, 1);
     if (classes > 1) one("decoupled_kd", type, batch, limbeck::decoupled_kd{}, 2, 2);
+    if (constexpr index k = 64; classes > k) {
+      const kept_batch<S> kept(on, rows, classes, k);
+      one("top_k_64", type, batch, limbeck::top_k_kl{.temperature = 2}, {1, 2, kept.bytes()}, kept.all());
+    }
   }
   template <class S>
   void forward_kl(const char* type, index rows, index classes) {
@@ -105,12 +141,36 @@ class kernel_bench {
   }
 
  private:
+  /// What a loss reads: how many matrices of logits, how often where they do not fit on chip, and what else.
+  struct reading {
+    int matrices, off_chip;
+    double more_bytes = 0;
+  };
+
+  template <class S>
+  void every_other_divergence(const char* type, logit_batch<S>& batch) {
+    const auto divergence = [&]<class D>(const char* name, const D& of) {
+      one(name, type, batch, limbeck::soft_target<D>{.divergence = of}, 2, 3);
+    };
+    divergence("reverse_kl", limbeck::reverse_kl{});
+    divergence("jensen_shannon", limbeck::jensen_shannon{});
+    divergence("skew_kl", limbeck::skew_kl{});
+    divergence("skew_reverse_kl", limbeck::skew_reverse_kl{});
+    divergence("total_variation", limbeck::total_variation{});
+    divergence("squared_hellinger", limbeck::squared_hellinger{});
+    divergence("alpha_beta", limbeck::alpha_beta{});
+  }
   template <class S, class Loss>
   void one(const char* name, const char* type, logit_batch<S>& batch, const Loss& loss, int matrices, int off_chip) {
+    one(name, type, batch, loss, {matrices, off_chip}, batch.teacher());
+  }
+  template <class S, class Loss>
+  void one(const char* name, const char* type, logit_batch<S>& batch, const Loss& loss, const reading& of,
+           const limbeck::signals<const S, cuda>& teacher) {
     const cuda_executor on{.context = &context_};
-    const int reads = reads_of(batch, matrices, off_chip);
-    const double bytes = batch.bytes_of_a_matrix() * (reads * matrices + 1);
-    const beside_copy took = measured(on, copies_, bytes, rounds_, [&] { batch.run(on, loss); });
+    const int reads = reads_of(batch, of.matrices, of.off_chip);
+    const double bytes = batch.bytes_of_a_matrix() * (reads * of.matrices + 1) + of.more_bytes;
+    const beside_copy took = measured(on, copies_, bytes, rounds_, [&] { batch.run(on, loss, teacher); });
     std::fprintf(to_,
                  "{\"what\": \"kernel\", \"loss\": \"%s\", \"type\": \"%s\", \"rows\": %td, \"classes\": %td, "
                  "\"reads\": %d, \"bytes\": %.0f, \"ms\": %.6g, \"copy_ms\": %.6g, \"of_copy\": %.4f}\n",

@@ -6,14 +6,16 @@
 #include <exception>
 #include <string>
 
+#include "fused.hpp"
 #include "kernels.hpp"
 #include "steps.hpp"
 
 namespace limbeck_bench {
 
-/// usage: cuda_measure [--quick] [--only kernels|steps]
+/// usage: cuda_measure [--quick] [--only kernels|fused|steps]
 ///
-/// One JSON object a line: the device, then kernels and steps. --quick: small sizes, to see that everything runs.
+/// One JSON object a line: the device, then kernels, fused losses and steps. --quick: small sizes, to see that
+/// everything runs.
 inline int measure_device(int count, char** arguments) {
   bool quick = false;
   std::string only;
@@ -23,7 +25,7 @@ inline int measure_device(int count, char** arguments) {
     } else if (std::strcmp(arguments[i], "--only") == 0 && i + 1 < count) {
       only = arguments[++i];
     } else {
-      std::fprintf(stderr, "cuda_measure: %s is not known; [--quick] [--only kernels|steps]\n", arguments[i]);
+      std::fprintf(stderr, "cuda_measure: %s is not known; [--quick] [--only kernels|fused|steps]\n", arguments[i]);
       return 2;
     }
   }
@@ -32,8 +34,10 @@ inline int measure_device(int count, char** arguments) {
     limbeck::throw_on_failure(cudaGetDeviceProperties(&about, 0), "cudaGetDeviceProperties");
     std::printf("{\"what\": \"device\", \"name\": \"%s\", \"multiprocessors\": %d, \"memory\": %zu}\n", about.name,
                 about.multiProcessorCount, about.totalGlobalMem);
-    if (only != "steps") bench_kernels(stdout, quick);
-    if (only != "kernels") bench_steps(stdout, quick);
+    const auto wanted = [&](const char* part) { return only.empty() || only == part; };
+    if (wanted("kernels")) bench_kernels(stdout, quick);
+    if (wanted("fused")) bench_fused(stdout, quick);
+    if (wanted("steps")) bench_steps(stdout, quick);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "cuda_measure: %s\n", e.what());
     return 1;

@@ -206,6 +206,43 @@ def steps():
             step("gpt2", teacher, student, causal_ids, None, causal_goal, autocast, how, samples * long)
 
 
+def fused():
+    """Jensen-Shannon divergence behind the last linear maps of both models, where all logits exist; and Liger-Kernel's, which slices."""
+    rows, classes, width = (24, 300, 8) if QUICK else (8192, 128256, 4096)
+    number = lambda *shape: (torch.rand(*shape, device=DEVICE) * 8 - 4).bfloat16()
+    hidden, weight = number(rows, width).requires_grad_(), number(classes, width).requires_grad_()
+    shown, their_weight = number(rows, width), number(classes, width)
+
+    def plain(h, w, ht, wt):
+        return jensen_shannon(h @ w.T, ht @ wt.T, None)
+
+    sides = {"PyTorch eager": plain}
+    if not QUICK:
+        sides["PyTorch compiled"] = torch.compile(plain)
+    try:
+        from liger_kernel.transformers.functional import liger_fused_linear_jsd
+        sides["Liger-Kernel"] = liger_fused_linear_jsd
+    except ImportError:
+        pass
+    for side, call in sides.items():
+
+        def step():
+            hidden.grad = weight.grad = None
+            call(hidden, weight, shown, their_weight).backward()
+
+        try:
+            step()  # the gradients are there from now on, as ours are
+            before = torch.cuda.memory_allocated() if DEVICE == "cuda" else 0
+            if DEVICE == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            ms = milliseconds(step, 1 if QUICK else 10)
+            after = torch.cuda.max_memory_allocated() if DEVICE == "cuda" else 0
+        except torch.cuda.OutOfMemoryError:
+            print(f"peers: {side} has not enough memory for the fused loss", file=sys.stderr)
+            continue
+        tell(what="fused", side=side, loss="jensen_shannon", rows=rows, classes=classes, width=width, ms=ms, bytes=after - before)
+
+
 def liger():
     """Its fused Jensen-Shannon divergence at the size it publishes, if it is installed."""
     try:
@@ -230,6 +267,7 @@ if __name__ == "__main__":
         print("peers: no CUDA device", file=sys.stderr)
         sys.exit(77)
     kernels()
+    fused()
     steps()
     if not QUICK:
         liger()

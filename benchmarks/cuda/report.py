@@ -18,16 +18,18 @@ import drawing
 
 FIELDS = {"device": ("name", "multiprocessors", "memory"),
           "kernel": ("loss", "type", "rows", "classes", "ms"),
+          "fused": ("loss", "rows", "classes", "width", "ms", "bytes"),
           "step": ("model", "products", "tokens", "ms", "tokens_per_second")}
-OURS = ("reads", "bytes", "copy_ms", "of_copy")  # of our kernels
-COLOURS = ("#3b6ea5", "#2a7f62", "#b5543c", "#8a6d3b", "#6a4c93", "#444444", "#c77dba", "#7a9e2f")
+OURS = {"kernel": ("reads", "bytes", "copy_ms", "of_copy"), "fused": ("products", "slices", "dense_ms", "dense_bytes", "of_dense")}
+COLOURS = ("#3b6ea5", "#2a7f62", "#b5543c", "#8a6d3b", "#6a4c93", "#444444", "#c77dba", "#7a9e2f", "#1f9e9e", "#d1495b",
+           "#5f7d95", "#a0522d")
 
 
 def lines_of(file):
     lines = []
     for number, text in enumerate(Path(file).read_text(encoding="utf-8").splitlines(), 1):
         line = json.loads(text)
-        wanted = FIELDS[line["what"]] + (OURS if line["what"] == "kernel" and "side" not in line else ())
+        wanted = FIELDS[line["what"]] + (() if "side" in line else OURS.get(line["what"], ()))
         missing = [field for field in wanted if field not in line]
         if missing:
             sys.exit(f"{file}:{number}: no {', '.join(missing)}")
@@ -45,6 +47,14 @@ def kernel_rows(ours, theirs):
                   if (t["loss"], t["type"], t["rows"], t["classes"]) == (k["loss"], k["type"], k["rows"], k["classes"])]
         yield (k["loss"], k["type"], f"[{k['rows']}, {k['classes']}]", k["reads"], f"{k['ms']:.4g}",
                f"{100 * k['of_copy']:.0f} %", "; ".join(beside))
+
+
+def fused_rows(ours, theirs):
+    for f in ours:
+        beside = [f"{t['side']} {t['ms'] / f['ms']:.2f}, {t['bytes'] / f['bytes']:.1f} times the memory" for t in theirs
+                  if (t["loss"], t["rows"], t["classes"], t["width"]) == (f["loss"], f["rows"], f["classes"], f["width"])]
+        yield (f["loss"], f["products"], f"[{f['rows']}, {f['width']}] to {f['classes']}", f["slices"], f"{f['ms']:.4g}",
+               f"{f['dense_ms']:.4g}", f"{f['bytes'] / 2**20:.0f} MiB", f"{f['of_dense']:.3f}", "; ".join(beside))
 
 
 def step_rows(ours, theirs):
@@ -82,8 +92,8 @@ def main():
     ours = lines_of(told.measured)
     theirs = lines_of(told.peers) if told.peers else []
     of = lambda lines, what: [line for line in lines if line["what"] == what]
-    if not (of(ours, "device") and of(ours, "kernel") and of(ours, "step")):
-        sys.exit(f"{told.measured}: no device, kernel or step")
+    if not (of(ours, "device") and of(ours, "kernel") and of(ours, "fused") and of(ours, "step")):
+        sys.exit(f"{told.measured}: no device, kernel, fused loss or step")
     if told.check:
         return
     folder = Path(told.output)
@@ -95,6 +105,10 @@ def main():
             "bytes as the kernel: each logit as often as it is read, and the gradient once. Ratios beside: their time over ours.", "",
             table(("loss", "type", "size", "reads", "ms", "of the copy", "others' time / ours"), kernel_rows(kernels, of(theirs, "kernel"))), "",
             "![Share of a copy's bandwidth](cuda-kernels.svg)", "",
+            "Losses fused with the last linear maps of both models: values, and gradients of hidden states and weights. Memory is what the "
+            "device's pool gave beyond what goes in and comes out; dense: the same with all logits at once.", "",
+            table(("loss", "products", "size", "slices", "ms", "dense ms", "memory", "of dense", "others' / ours"),
+                  fused_rows(of(ours, "fused"), of(theirs, "fused"))), "",
             table(("model", "products", "tokens", "ms a step", "tokens / s", "others' time / ours"), step_rows(steps, of(theirs, "step"))), ""]
     (folder / "cuda.md").write_text("\n".join(text), encoding="utf-8")
     (folder / "cuda-kernels.svg").write_text(plot(kernels), encoding="utf-8")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "limbeck/backend/copy_cuda.hpp"
@@ -45,6 +46,35 @@ class interval {
   std::sort(of.begin(), of.end());
   return of[of.size() / 2];
 }
+
+/// What is taken from the device's pool while it lives.
+class pool_use {
+ public:
+  explicit pool_use(const cuda_executor& on) {
+    int device = 0;
+    limbeck::throw_on_failure(cudaGetDevice(&device), "cudaGetDevice");
+    limbeck::throw_on_failure(cudaDeviceGetDefaultMemPool(&pool_, device), "cudaDeviceGetDefaultMemPool");
+    wait(on);
+    std::uint64_t none = 0;
+    limbeck::throw_on_failure(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrUsedMemHigh, &none),
+                              "cudaMemPoolSetAttribute");
+    before_ = attribute(cudaMemPoolAttrUsedMemCurrent);
+  }
+  /// The most bytes at one time beyond those that were in use before.
+  [[nodiscard]] double most_bytes(const cuda_executor& on) const {
+    wait(on);
+    return static_cast<double>(attribute(cudaMemPoolAttrUsedMemHigh) - before_);
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t attribute(cudaMemPoolAttr which) const {
+    std::uint64_t bytes = 0;
+    limbeck::throw_on_failure(cudaMemPoolGetAttribute(pool_, which, &bytes), "cudaMemPoolGetAttribute");
+    return bytes;
+  }
+  cudaMemPool_t pool_ = nullptr;
+  std::uint64_t before_ = 0;
+};
 
 /// Copies within the device: what moving bytes costs at best.
 class copier {

@@ -11,6 +11,8 @@
 #endif
 #define LIMBECK_CUDA_SHIM
 
+#include <malloc.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -70,6 +72,7 @@ inline unsigned char* dynamic_shared() { return everybody.state().of->shared.get
 
 /// Counted, so that tests can say what allocates.
 inline std::atomic<long> allocations{0}, living_allocations{0};
+inline std::uint64_t used_bytes = 0, most_used_bytes = 0;  ///< of the pool
 
 inline constexpr unsigned most_threads = 1024, most_blocks = 3;
 inline constexpr std::size_t shared_bytes_without_asking = 48 * 1024, most_shared_bytes = 227 * 1024;
@@ -216,11 +219,33 @@ inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
   if (*data == nullptr) return cudaErrorMemoryAllocation;
   ++limbeck_cuda_shim::allocations;
   ++limbeck_cuda_shim::living_allocations;
+  limbeck_cuda_shim::used_bytes += malloc_usable_size(*data);
+  if (limbeck_cuda_shim::used_bytes > limbeck_cuda_shim::most_used_bytes)
+    limbeck_cuda_shim::most_used_bytes = limbeck_cuda_shim::used_bytes;
   return cudaSuccess;
 }
 inline cudaError_t cudaFreeAsync(void* data, cudaStream_t) {
   --limbeck_cuda_shim::living_allocations;
+  limbeck_cuda_shim::used_bytes -= malloc_usable_size(data);
   std::free(data);
+  return cudaSuccess;
+}
+struct CUmemPoolHandle_st;
+using cudaMemPool_t = CUmemPoolHandle_st*;
+enum cudaMemPoolAttr { cudaMemPoolAttrUsedMemCurrent = 7, cudaMemPoolAttrUsedMemHigh = 8 };
+inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+/// The one that can be set: the most that was used, from now on.
+inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr which, void* zero) {
+  if (which != cudaMemPoolAttrUsedMemHigh || *static_cast<std::uint64_t*>(zero) != 0) return cudaErrorInvalidValue;
+  limbeck_cuda_shim::most_used_bytes = limbeck_cuda_shim::used_bytes;
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr which, void* bytes) {
+  using namespace limbeck_cuda_shim;
+  *static_cast<std::uint64_t*>(bytes) = which == cudaMemPoolAttrUsedMemHigh ? most_used_bytes : used_bytes;
   return cudaSuccess;
 }
 [[gnu::noinline]] inline cudaError_t cudaMemsetAsync(void* data, int byte, std::size_t bytes, cudaStream_t stream) {
