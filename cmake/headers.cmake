@@ -193,6 +193,7 @@ set(
   models/transformer_layout.hpp
   models/widening.hpp
   ops.hpp
+  ops/activated_linear.hpp
   ops/activation.hpp
   ops/activation_cpu.hpp
   ops/argmax.hpp
@@ -217,6 +218,7 @@ set(
   ops/maxsim.hpp
   ops/maxsim_cpu.hpp
   ops/norm_input.hpp
+  ops/product_epilogue.hpp
   ops/small_product_cpu.hpp
   ops/softmax_cpu.hpp
   ops/sweep.hpp
@@ -431,6 +433,7 @@ set(
   losses/term_weights_cuda.hpp
   losses/top_k_cuda.hpp
   models/placed_batch_cuda.hpp
+  ops/activated_linear_cuda.hpp
   ops/activation_cuda.hpp
   ops/argmax_cuda.hpp
   ops/attention_backward_cuda.hpp

@@ -1,9 +1,10 @@
 // The matrix products of cuBLASLt on the processor: what backend/cublas_lt.hpp calls of the library, by plain loops, in
 // double. It holds to the library's own conventions (matrices by columns, a leading dimension each, a factor turned
-// where the description says so, a bias for each row of the result) and refuses what the library refuses, so that it
-// shows whether descriptions are right; of the library's choices and speed it shows nothing.
+// where the description says so, a bias for each row of the result, GELU and its slope) and refuses what the library
+// refuses, so that it shows whether descriptions are right; of the library's choices and speed it shows nothing.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -25,7 +26,16 @@ enum cublasComputeType_t {
 };
 enum cudaDataType { CUDA_R_32F = 0, CUDA_R_64F = 1 };
 enum cublasOperation_t { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
-enum cublasLtEpilogue_t { CUBLASLT_EPILOGUE_DEFAULT = 1, CUBLASLT_EPILOGUE_BIAS = 4 };
+enum cublasLtEpilogue_t {
+  CUBLASLT_EPILOGUE_DEFAULT = 1,
+  CUBLASLT_EPILOGUE_BIAS = 4,
+  CUBLASLT_EPILOGUE_GELU = 32,
+  CUBLASLT_EPILOGUE_GELU_BIAS = 36,
+  CUBLASLT_EPILOGUE_GELU_AUX = 160,
+  CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164,
+  CUBLASLT_EPILOGUE_DGELU = 192,
+  CUBLASLT_EPILOGUE_DGELU_BGRAD = 208
+};
 enum cublasLtReductionScheme_t {
   CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2,
   CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE = 4
@@ -34,7 +44,9 @@ enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_TRANSA = 3,
   CUBLASLT_MATMUL_DESC_TRANSB = 4,
   CUBLASLT_MATMUL_DESC_EPILOGUE = 7,
-  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8
+  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12
 };
 enum cublasLtMatmulPreferenceAttributes_t {
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
@@ -53,7 +65,15 @@ struct product_description {
   cudaDataType scale;
   cublasOperation_t left = CUBLAS_OP_N, right = CUBLAS_OP_N;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  const void* bias = nullptr;
+  void *bias = nullptr, *beside = nullptr;
+  std::int64_t leading_beside = 0;
+
+  /// What the epilogue's number says of it.
+  [[nodiscard]] bool adds_bias() const { return (epilogue & 4) != 0; }
+  [[nodiscard]] bool sums_rows() const { return (epilogue & 16) != 0; }
+  [[nodiscard]] bool applies_gelu() const { return (epilogue & 32) != 0; }
+  [[nodiscard]] bool applies_slope() const { return (epilogue & 64) != 0; }
+  [[nodiscard]] bool looks_beside() const { return (epilogue & 128) != 0; }
 };
 struct matrix_layout {
   cudaDataType numbers;
@@ -68,6 +88,9 @@ struct preference {
 inline constexpr std::size_t product_workspace = 1024;
 /// Counted, so that tests can say what is chosen anew.
 inline long heuristics = 0;
+/// Whether there is a product that applies GELU, or its slope.
+inline bool has_gelu = true;
+inline long products_with_gelu = 0;
 
 /// Element (row, column) of a matrix, as the description says it is to be read.
 template <class T>
@@ -77,20 +100,46 @@ double element(const void* data, const matrix_layout& m, cublasOperation_t as, s
   return static_cast<double>(static_cast<const T*>(data)[down + across * static_cast<std::uint64_t>(m.leading)]);
 }
 
+/// By the tanh approximation, and its slope.
+inline double gelu_by_tanh(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+inline double slope_of_gelu(double x) {
+  const double root = std::sqrt(2 / 3.14159265358979323846), t = std::tanh(root * (x + 0.044715 * x * x * x));
+  return (1 + t) / 2 + x / 2 * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x);
+}
+
 template <class T>
 void multiply(const product_description& p, double alpha, const void* a, const matrix_layout& left, const void* b,
               const matrix_layout& right, double beta, const void* c, void* d, const matrix_layout& out) {
   const std::uint64_t inner = p.left == CUBLAS_OP_N ? left.columns : left.rows;
-  for (std::uint64_t column = 0; column < out.columns; ++column)
-    for (std::uint64_t row = 0; row < out.rows; ++row) {
+  for (std::uint64_t row = 0; row < out.rows; ++row) {
+    double sum_of_row = 0;
+    for (std::uint64_t column = 0; column < out.columns; ++column) {
       double sum = 0;
       for (std::uint64_t i = 0; i < inner; ++i)
         sum += element<T>(a, left, p.left, row, i) * element<T>(b, right, p.right, i, column);
       sum *= alpha;
       if (beta != 0) sum += beta * element<T>(c, out, CUBLAS_OP_N, row, column);
-      if (p.epilogue == CUBLASLT_EPILOGUE_BIAS) sum += static_cast<double>(static_cast<const T*>(p.bias)[row]);
+      if (p.adds_bias()) sum += static_cast<double>(static_cast<const T*>(p.bias)[row]);
+      T* const beside = p.looks_beside()
+                            ? static_cast<T*>(p.beside) + row + column * static_cast<std::uint64_t>(p.leading_beside)
+                            : nullptr;
+      if (p.applies_slope()) sum *= slope_of_gelu(static_cast<double>(*beside));
+      if (p.applies_gelu() && beside != nullptr) *beside = static_cast<T>(sum);
+      if (p.applies_gelu()) sum = gelu_by_tanh(sum);
       static_cast<T*>(d)[row + column * static_cast<std::uint64_t>(out.leading)] = static_cast<T>(sum);
+      sum_of_row += sum;
     }
+    if (p.sums_rows()) static_cast<T*>(p.bias)[row] = static_cast<T>(sum_of_row);
+  }
+}
+
+/// Whether what the epilogue needs is there.
+inline bool fits_epilogue(const product_description& p, const matrix_layout& out) {
+  if ((p.adds_bias() || p.sums_rows()) && p.bias == nullptr) return false;
+  return !p.looks_beside() ||
+         (p.beside != nullptr && p.leading_beside % 8 == 0 && p.leading_beside >= static_cast<std::int64_t>(out.rows));
 }
 
 /// Whether the factors, turned as described, make the result, and lie in memory as a matrix can.
@@ -172,6 +221,8 @@ inline cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p, cub
     case CUBLASLT_MATMUL_DESC_TRANSB: return take(p->right, from, bytes);
     case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(p->epilogue, from, bytes);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(p->bias, from, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER: return take(p->beside, from, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD: return take(p->leading_beside, from, bytes);
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -201,7 +252,8 @@ inline cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtM
                                                      cublasLtMatmulHeuristicResult_t* best, int* found) {
   using namespace limbeck_cuda_shim;
   ++heuristics;
-  if (!fits(*p, *left, *right, *out)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!fits(*p, *left, *right, *out) || !fits_epilogue(*p, *out)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!has_gelu && (p->applies_gelu() || p->applies_slope())) return CUBLAS_STATUS_NOT_SUPPORTED;
   *found = wishes->workspace >= product_workspace ? 1 : 0;
   *best = {{true}, product_workspace};
   return CUBLAS_STATUS_SUCCESS;
@@ -213,8 +265,9 @@ inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t p, c
                                      std::size_t workspace_bytes, cudaStream_t stream) {
   using namespace limbeck_cuda_shim;
   if (!fits(*p, *left, *right, *out) || !how->chosen || workspace == nullptr || workspace_bytes < product_workspace ||
-      (p->epilogue == CUBLASLT_EPILOGUE_BIAS && p->bias == nullptr))
+      !fits_epilogue(*p, *out))
     return CUBLAS_STATUS_INVALID_VALUE;
+  products_with_gelu += p->applies_gelu() || p->applies_slope();
   const auto number = [p](const void* at) {
     return p->scale == CUDA_R_32F ? static_cast<double>(*static_cast<const float*>(at))
                                   : *static_cast<const double*>(at);

@@ -55,6 +55,20 @@ TEST_CASE("matrix products are described as cuBLASLt wants them") {
   limbeck_test::check_matmul<double>({.context = &context});
   limbeck_test::check_linear<float>({.context = &context});
   limbeck_test::check_linear<double>({.context = &context});
+  limbeck_test::check_activated_linear<float>({.context = &context}, limbeck::gelu_tanh{});
+  limbeck_test::check_activated_linear<float>({.context = &context}, limbeck::gelu{});
+  limbeck_test::check_activated_linear<double>({.context = &context}, limbeck::gelu_tanh{});
+}
+
+TEST_CASE("GELU by the tanh approximation is applied by the library of products where it can, else after the product") {
+  for (const bool can : {true, false}) {
+    limbeck_cuda_shim::has_gelu = can;
+    limbeck::cuda_context context;
+    limbeck_cuda_shim::products_with_gelu = 0;
+    limbeck_test::check_activated_linear<float>({.context = &context}, limbeck::gelu_tanh{});
+    CHECK((limbeck_cuda_shim::products_with_gelu > 0) == can);
+  }
+  limbeck_cuda_shim::has_gelu = true;
 }
 
 TEST_CASE("a matrix product is chosen once for its sizes, in the workspace that is allowed") {

@@ -6,6 +6,7 @@
 // cuBLASLt's stand-in needs CUDA's.
 #include "cublas_lt_shim.hpp"
 
+#include "limbeck/ops/activated_linear_cuda.hpp"
 #include "limbeck/ops/activation_cuda.hpp"
 #include "limbeck/ops/argmax_cuda.hpp"
 #include "limbeck/ops/attention_cuda.hpp"

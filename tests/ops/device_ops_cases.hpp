@@ -11,6 +11,7 @@
 
 #include "catch.hpp"
 #include "device_memory.hpp"
+#include "limbeck/ops/activated_linear.hpp"
 #include "limbeck/ops/activation.hpp"
 #include "limbeck/ops/argmax.hpp"
 #include "limbeck/ops/dropout.hpp"
@@ -263,6 +264,39 @@ void check_linear(const cuda_executor& on) {
     const plain_matrix ones(1, rows, [](index, index) { return 1.0; });
     dbias.check(product_of(ones, dy, 1, 1, bias), tolerance);
   });
+}
+
+/// Widths that the library of products takes with an activation, and others.
+template <class T, class Activation>
+void check_activated_linear(const cuda_executor& on, const Activation& activation) {
+  namespace ops = limbeck::ops;
+  const double tolerance = 50 * device_tolerance<T>;
+  for (const index out : {8, 13, 40})
+    for (const device_layout as : {device_layout{}, device_layout{1, 3}, device_layout{1, 8}}) {
+      INFO(out << " columns");
+      constexpr index rows = 5, in = 6;
+      const plain_matrix x(rows, in, 30), weight(out, in, 31), bias(1, out, 32), none(rows, out, 33);
+      on_device_as<T> from(x, as), by(weight, as), plus(bias, {}), before(none, as), after(none, as), alone(none, as);
+      ops::activated_linear(on, activation, from.seen(), by.seen(), plus.seen_flat(), before.all(), after.all());
+      const plain_matrix product = product_of(x, turned(weight), 1, 0, x);
+      const plain_matrix sum(rows, out, [&](index r, index c) { return product(r, c) + bias(0, c); });
+      before.check(sum, tolerance);
+      after.check({rows, out, [&](index r, index c) { return activation.value(sum(r, c)); }}, tolerance);
+      ops::activated_linear(on, activation, from.seen(), by.seen(), {}, alone.all(), alone.all());
+      alone.check({rows, out, [&](index r, index c) { return activation.value(product(r, c)); }}, tolerance);
+
+      const plain_matrix dy(rows, in, 35), back(in, out, 36), theirs(1, out, 37);
+      on_device_as<T> slope(dy, as), through(back, as), sums(theirs, {}), kept(sum, as);
+      const plain_matrix unbent = product_of(dy, back, 1, 0, sum);
+      const plain_matrix want(rows, out, [&](index r, index c) { return unbent(r, c) * activation.slope(sum(r, c)); });
+      ops::activated_linear_backward(on, activation, slope.seen(), through.seen(), kept.seen(), sums.flat(),
+                                     after.all());
+      after.check(want, 4 * tolerance);
+      const plain_matrix ones(1, rows, [](index, index) { return 1.0; });
+      sums.check(product_of(ones, want, 1, 1, theirs), 10 * tolerance);
+      ops::activated_linear_backward(on, activation, slope.seen(), through.seen(), kept.seen(), {}, alone.all());
+      alone.check(want, 4 * tolerance);
+    }
 }
 
 /// Numbers of rows of a table, most of them among the first few.

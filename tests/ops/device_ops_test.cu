@@ -51,6 +51,9 @@ TEST_CASE("matrices of every form are multiplied on a device, and rows mapped, w
   limbeck_test::check_matmul<double>({.context = &context});
   limbeck_test::check_linear<float>({.context = &context});
   limbeck_test::check_linear<double>({.context = &context});
+  limbeck_test::check_activated_linear<float>({.context = &context}, limbeck::gelu_tanh{});
+  limbeck_test::check_activated_linear<float>({.context = &context}, limbeck::gelu{});
+  limbeck_test::check_activated_linear<double>({.context = &context}, limbeck::gelu_tanh{});
 }
 
 TEST_CASE("rows are normalised on a device, in shared memory and outside") {

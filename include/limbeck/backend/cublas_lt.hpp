@@ -30,6 +30,16 @@ inline void throw_on_failure(cublasStatus_t status, const char* call) {
 
 }  // namespace detail
 
+/// What is done to a product before it is written: nothing where all is null. GELU is that of the tanh approximation.
+template <class T>
+struct product_end {
+  const T* bias = nullptr;           ///< [columns]: added to each row
+  bool gelu = false;                 ///< of the sum with the bias
+  T* before_gelu = nullptr;          ///< takes what GELU was applied to, as c lies; its rows 8 n numbers apart
+  const T* gelu_slope_at = nullptr;  ///< lies as before_gelu: the product is multiplied by GELU's slope there
+  T* column_sums = nullptr;          ///< [columns]: takes the sums of the result's columns, after gelu_slope_at
+};
+
 /// Belongs to one cuda_context, and with it to one stream.
 class cublas_lt {
  public:
@@ -39,28 +49,36 @@ class cublas_lt {
     library_.reset(made);
   }
 
-  /// c = alpha a b + beta c, + bias [columns] in each row where it is not null. In each matrix one of the two strides
-  /// is 1; c's rows have no gaps; none is empty. Chosen once for sizes, strides and alignment, and never by a scheme
-  /// whose sums have no order, so the bits are the same every time.
+  /// c = end(alpha a b + beta c). In each matrix one of the two strides is 1; c's rows have no gaps; none is empty.
+  /// Chosen once for sizes, strides and alignment, and never by a scheme whose sums have no order, so the bits are the
+  /// same every time. Throws backend_error where the library has no such product.
   template <bool Launches, class T>
     requires std::same_as<T, float> || std::same_as<T, double>
   void multiply(const basic_cuda_executor<Launches>& on, T alpha, view<const T, 2, cuda> a, view<const T, 2, cuda> b,
-                T beta, view<T, 2, cuda> c, const T* bias = nullptr) {
+                T beta, view<T, 2, cuda> c, const product_end<T>& end = {}) {
+    if (!try_multiply(on, alpha, a, b, beta, c, end))
+      throw backend_error(message("cublasLtMatmulAlgoGetHeuristic: no way to multiply [", c.extent(0), ", ",
+                                  a.extent(1), "] by [", a.extent(1), ", ", c.extent(1), "] in ",
+                                  on.context->options().product_workspace, " bytes of workspace"));
+  }
+  /// The same, but false, and nothing done, where the library has no such product.
+  template <bool Launches, class T>
+  [[nodiscard]] bool try_multiply(const basic_cuda_executor<Launches>& on, T alpha, view<const T, 2, cuda> a,
+                                  view<const T, 2, cuda> b, T beta, view<T, 2, cuda> c, const product_end<T>& end) {
     // The library's matrices are stored by columns: what it makes is c' = b' a'.
     const stored left = describe(b), right = describe(a), out = describe(view<const T, 2, cuda>(c));
-    const product_key key{
-        .rows = c.extent(1),
-        .columns = c.extent(0),
-        .inner = a.extent(1),
-        .leading = {left.leading, right.leading, out.leading},
-        .transposed = {left.transposed, right.transposed},
-        .aligned = {alignment(b.data()), alignment(a.data()),
-                    bias == nullptr ? alignment(c.data()) : std::min(alignment(c.data()), alignment(bias))},
-        .numbers = std::same_as<T, float> ? CUDA_R_32F : CUDA_R_64F,
-        .sums = sums<T>(on.context->options().products),
-        .biased = bias != nullptr};
-    const product& chosen = choice(key, on.context->options().product_workspace);
-    if (bias != nullptr) set(chosen.what.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    const product_key key{.rows = c.extent(1),
+                          .columns = c.extent(0),
+                          .inner = a.extent(1),
+                          .leading = {left.leading, right.leading, out.leading},
+                          .transposed = {left.transposed, right.transposed},
+                          .aligned = {alignment(b.data()), alignment(a.data()), alignment(c.data(), end)},
+                          .numbers = std::same_as<T, float> ? CUDA_R_32F : CUDA_R_64F,
+                          .sums = sums<T>(on.context->options().products),
+                          .end = epilogue(end)};
+    const product& chosen = choice(key, end, on.context->options().product_workspace);
+    if (!chosen.possible) return false;
+    point(chosen.what.get(), key, end);
     if (workspace_.count() < chosen.workspace) {
       workspace_ = {};
       workspace_ = buffer<std::byte, cuda>(on, chosen.workspace);
@@ -70,6 +88,7 @@ class cublas_lt {
                        chosen.right.get(), &beta, c.data(), chosen.out.get(), c.data(), chosen.out.get(), &chosen.how,
                        workspace_.data(), static_cast<std::size_t>(chosen.workspace), on.stream),
         "cublasLtMatmul");
+    return true;
   }
 
   /// Products that have been chosen; for tests.
@@ -96,13 +115,14 @@ class cublas_lt {
     unsigned aligned[3];
     cudaDataType numbers;
     cublasComputeType_t sums;
-    bool biased;
+    cublasLtEpilogue_t end;
 
     friend auto operator<=>(const product_key&, const product_key&) = default;
   };
   struct product {
     detail::cuda_handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> what;
     detail::cuda_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> left, right, out;
+    bool possible = false;
     cublasLtMatmulAlgo_t how{};
     index workspace = 0;  // bytes
   };
@@ -111,6 +131,36 @@ class cublas_lt {
   static unsigned alignment(const void* p) {
     const auto at = reinterpret_cast<std::uintptr_t>(p) | widest_alignment;
     return static_cast<unsigned>(at & (~at + 1));
+  }
+  /// Of all that is written, or read for it.
+  template <class T>
+  static unsigned alignment(const T* c, const product_end<T>& end) {
+    unsigned least = alignment(c);
+    const auto with = [&](const T* p) { least = p == nullptr ? least : std::min(least, alignment(p)); };
+    with(end.bias);
+    with(end.before_gelu);
+    with(end.gelu_slope_at);
+    with(end.column_sums);
+    return least;
+  }
+  template <class T>
+  static cublasLtEpilogue_t epilogue(const product_end<T>& end) {
+    if (end.gelu_slope_at != nullptr)
+      return end.column_sums == nullptr ? CUBLASLT_EPILOGUE_DGELU : CUBLASLT_EPILOGUE_DGELU_BGRAD;
+    const bool biased = end.bias != nullptr;
+    if (!end.gelu) return biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    if (end.before_gelu == nullptr) return biased ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+    return biased ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+  }
+  /// Says where what the epilogue reads and writes lies.
+  template <class T>
+  static void point(cublasLtMatmulDesc_t what, const product_key& key, const product_end<T>& end) {
+    const void* const row = end.column_sums != nullptr ? end.column_sums : end.bias;
+    const void* const beside = end.before_gelu != nullptr ? end.before_gelu : end.gelu_slope_at;
+    if (row != nullptr) set(what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, row);
+    if (beside == nullptr) return;
+    set(what, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, beside);
+    set(what, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{key.leading[2]});
   }
   template <class T>
   static cublasComputeType_t sums(product_precision precision) {
@@ -123,14 +173,16 @@ class cublas_lt {
     return CUBLAS_COMPUTE_32F;
   }
 
-  const product& choice(const product_key& key, index most_workspace) {
+  template <class T>
+  const product& choice(const product_key& key, const product_end<T>& end, index most_workspace) {
     constexpr std::size_t most_choices = 4096;  // batches of tokens come in many sizes
     const auto found = chosen_.find(key);
     if (found != chosen_.end()) return found->second;
     if (chosen_.size() == most_choices) chosen_.clear();
-    return chosen_.emplace(key, chosen(key, most_workspace)).first->second;
+    return chosen_.emplace(key, chosen(key, end, most_workspace)).first->second;
   }
-  [[nodiscard]] product chosen(const product_key& key, index most_workspace) const {
+  template <class T>
+  [[nodiscard]] product chosen(const product_key& key, const product_end<T>& end, index most_workspace) const {
     product p;
     cublasLtMatmulDesc_t what = nullptr;
     const cudaDataType scale = key.numbers;
@@ -139,13 +191,12 @@ class cublas_lt {
     const auto operation = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
     set(what, CUBLASLT_MATMUL_DESC_TRANSA, operation(key.transposed[0]));
     set(what, CUBLASLT_MATMUL_DESC_TRANSB, operation(key.transposed[1]));
-    if (key.biased) set(what, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(what, CUBLASLT_MATMUL_DESC_EPILOGUE, key.end);
+    point(what, key, end);  // whose alignment the library looks at
     p.left = layout(key, key.rows, key.inner, key.transposed[0], key.leading[0]);
     p.right = layout(key, key.inner, key.columns, key.transposed[1], key.leading[1]);
     p.out = layout(key, key.rows, key.columns, false, key.leading[2]);
-    const cublasLtMatmulHeuristicResult_t best = best_way(key, p, most_workspace);
-    p.how = best.algo;
-    p.workspace = static_cast<index>(best.workspaceSize);
+    find_way(key, p, most_workspace);
     return p;
   }
   static auto layout(const product_key& key, index rows, index columns, bool transposed, index leading)
@@ -157,8 +208,7 @@ class cublas_lt {
                              "cublasLtMatrixLayoutCreate");
     return detail::cuda_handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>(made);
   }
-  [[nodiscard]] cublasLtMatmulHeuristicResult_t best_way(const product_key& key, const product& p,
-                                                         index most_workspace) const {
+  void find_way(const product_key& key, product& p, index most_workspace) const {
     cublasLtMatmulPreference_t made = nullptr;
     detail::throw_on_failure(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
     const detail::cuda_handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> wishes(made);
@@ -175,13 +225,14 @@ class cublas_lt {
     wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, std::uint32_t{key.aligned[2]});
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
-    detail::throw_on_failure(cublasLtMatmulAlgoGetHeuristic(library_.get(), p.what.get(), p.left.get(), p.right.get(),
-                                                            p.out.get(), p.out.get(), made, 1, &best, &found),
-                             "cublasLtMatmulAlgoGetHeuristic");
-    if (found == 0)
-      throw backend_error(message("cublasLtMatmulAlgoGetHeuristic: no way to multiply [", key.columns, ", ", key.inner,
-                                  "] by [", key.inner, ", ", key.rows, "] in ", most_workspace, " bytes of workspace"));
-    return best;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+        library_.get(), p.what.get(), p.left.get(), p.right.get(), p.out.get(), p.out.get(), made, 1, &best, &found);
+    const bool plain = key.end == CUBLASLT_EPILOGUE_DEFAULT || key.end == CUBLASLT_EPILOGUE_BIAS;
+    if (plain && status != CUBLAS_STATUS_NOT_SUPPORTED)
+      detail::throw_on_failure(status, "cublasLtMatmulAlgoGetHeuristic");
+    p.possible = status == CUBLAS_STATUS_SUCCESS && found > 0;
+    p.how = best.algo;
+    p.workspace = static_cast<index>(best.workspaceSize);
   }
   template <class Value>
   static void set(cublasLtMatmulDesc_t what, cublasLtMatmulDescAttributes_t which, Value value) {

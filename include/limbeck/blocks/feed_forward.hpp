@@ -3,8 +3,7 @@
 
 #include "limbeck/backend/arena.hpp"
 #include "limbeck/core/executors.hpp"
-#include "limbeck/ops/activation.hpp"
-#include "limbeck/ops/linear.hpp"
+#include "limbeck/ops/activated_linear.hpp"
 
 namespace limbeck {
 
@@ -36,8 +35,7 @@ struct feed_forward {
   template <launchable E, class T, backend B = backend_of<E>>
   void forward(const E& on, const parameters<const T, B>& p, view<const T, 2, B> x, const kept<T, B>& k,
                view<T, 2, B> y) const {
-    ops::matmul(on, x, transposed(p.w1), k.before);
-    ops::transform_biased(on, activation, p.b1, k.before, k.after);
+    ops::activated_linear(on, activation, x, p.w1, p.b1, k.before, k.after);
     ops::linear(on, read_only(k.after), p.w2, p.b2, y);
   }
 
@@ -48,9 +46,9 @@ struct feed_forward {
                 bool add = false) const {
     const auto mark = memory.here();
     const view<T, 2, B> dhidden = memory.template matrix<T>(dy.extent(0), inner);
-    ops::linear_backward(on, read_only(k.after), p.w2, dy, d.w2, d.b2, dhidden);
-    ops::transform_backward(on, activation, read_only(k.before), read_only(dhidden), dhidden);
-    ops::linear_backward(on, x, p.w1, read_only(dhidden), d.w1, d.b1, dx, add);
+    ops::linear_backward(on, read_only(k.after), p.w2, dy, d.w2, d.b2, view<T, 2, B>{});
+    ops::activated_linear_backward(on, activation, dy, p.w2, read_only(k.before), d.b1, dhidden);
+    ops::linear_backward(on, x, p.w1, read_only(dhidden), d.w1, view<T, 1, B>{}, dx, add);
     memory.rewind(mark);
   }
 };

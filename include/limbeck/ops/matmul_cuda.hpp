@@ -8,12 +8,16 @@
 
 namespace limbeck::ops::detail {
 
+[[nodiscard]] inline cublas_lt& library_of_products(const cuda_executor& on) {
+  expects(on.context != nullptr, "matmul: the executor has no cuda_context, which keeps what cuBLASLt needs");
+  return on.context->library<cublas_lt>();
+}
+
 /// c = alpha a b + beta c, + bias in each row where it is not null; c's rows have no gaps, and it is not empty.
 template <class T>
 void multiply_to_rows(const cuda_executor& on, T alpha, view<const T, 2, cuda> a, view<const T, 2, cuda> b, T beta,
                       view<T, 2, cuda> c, const T* bias = nullptr) {
-  expects(on.context != nullptr, "matmul: the executor has no cuda_context, which keeps what cuBLASLt needs");
-  on.context->library<cublas_lt>().multiply(on, alpha, a, b, beta, c, bias);
+  library_of_products(on).multiply(on, alpha, a, b, beta, c, {.bias = bias});
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 // know.
 #pragma once
 
+#include "limbeck/ops/activated_linear_cuda.hpp"
 #include "limbeck/ops/activation_cuda.hpp"
 #include "limbeck/ops/argmax_cuda.hpp"
 #include "limbeck/ops/attention_cuda.hpp"
