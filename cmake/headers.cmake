@@ -65,6 +65,7 @@ set(
   losses/alp_kd.hpp
   losses/alp_kd_cpu.hpp
   losses/annealing_kd.hpp
+  losses/answering_heads.hpp
   losses/any_loss.hpp
   losses/attention_kl.hpp
   losses/attention_kl_cpu.hpp
@@ -74,6 +75,7 @@ set(
   losses/compared.hpp
   losses/compared_rows_cpu.hpp
   losses/contrastive.hpp
+  losses/contrastive_cpu.hpp
   losses/correlation.hpp
   losses/cosine.hpp
   losses/cross_entropy.hpp
@@ -150,6 +152,7 @@ set(
   losses/teacher_predictions.hpp
   losses/term_weights.hpp
   losses/term_weights_cpu.hpp
+  losses/told_apart.hpp
   losses/top_k.hpp
   losses/top_k_cpu.hpp
   losses/universal_kd.hpp
@@ -413,12 +416,14 @@ set(
   losses/attention_kl_cuda.hpp
   losses/attention_mse_cuda.hpp
   losses/compared_rows_cuda.hpp
+  losses/contrastive_cuda.hpp
   losses/cross_entropy_cuda.hpp
   losses/decoupled_cuda.hpp
   losses/directions_cuda.hpp
   losses/dist_kd_cuda.hpp
   losses/hidden_states_cuda.hpp
   losses/info_nce_cuda.hpp
+  losses/layer_attention_cuda.hpp
   losses/logit_rows_cuda.hpp
   losses/logits_mse_cuda.hpp
   losses/map_rows_cuda.hpp
@@ -432,6 +437,7 @@ set(
   losses/standardised_mse_cuda.hpp
   losses/term_weights_cuda.hpp
   losses/top_k_cuda.hpp
+  losses/universal_kd_cuda.hpp
   models/placed_batch_cuda.hpp
   ops/activated_linear_cuda.hpp
   ops/activation_cuda.hpp

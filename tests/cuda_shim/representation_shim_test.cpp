@@ -47,6 +47,24 @@ TEST_CASE("CUDA kernels of relational_distance, relational_angle and info_nce ag
   limbeck_test::check_vectors<float>(on_this_host);
 }
 
+TEST_CASE("CUDA kernels of contrastive_nce agree with the host") {
+  const auto on_host = [](const auto& c, const auto& bank) {
+    limbeck_test::host_place here;
+    return c(bank.in(here, 0.2));
+  };
+  limbeck_test::check_bank<double>(on_host);
+  limbeck_test::check_bank<float>(on_host);
+}
+
+TEST_CASE("CUDA kernels of universal_kd agree with the host, and so do its heads") {
+  const auto on_host = [](const auto& c, auto& answers) {
+    limbeck_test::host_place here;
+    return c(answers.in(here));
+  };
+  limbeck_test::check_answers<double>(on_host);
+  limbeck_test::check_answers<float>(on_host);
+}
+
 TEST_CASE("CUDA kernels of alp_kd agree with the host") {
   limbeck_test::check_attended_layers<double>(on_this_host);
   limbeck_test::check_attended_layers<float>(on_this_host);

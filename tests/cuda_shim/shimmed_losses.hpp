@@ -6,6 +6,7 @@
 #include "limbeck/losses/alp_kd_cuda.hpp"
 #include "limbeck/losses/attention_kl_cuda.hpp"
 #include "limbeck/losses/attention_mse_cuda.hpp"
+#include "limbeck/losses/contrastive_cuda.hpp"
 #include "limbeck/losses/cross_entropy_cuda.hpp"
 #include "limbeck/losses/decoupled_cuda.hpp"
 #include "limbeck/losses/dist_kd_cuda.hpp"
@@ -20,6 +21,7 @@
 #include "limbeck/losses/standardised_mse_cuda.hpp"
 #include "limbeck/losses/term_weights_cuda.hpp"
 #include "limbeck/losses/top_k_cuda.hpp"
+#include "limbeck/losses/universal_kd_cuda.hpp"
 #include "limbeck/models/placed_batch_cuda.hpp"
 
 namespace limbeck_test {

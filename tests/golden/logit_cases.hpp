@@ -300,6 +300,44 @@ struct ranking_margins {
   }
 };
 
+/// Linear heads of both models, in slices of two rows.
+struct through_linear_maps {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    using B = golden_backend;
+    using limbeck::view;
+    golden_place where;
+    const auto numbers = [&](const char* key) { return c.input(key).as<A>(); };
+    const auto hidden = numbers("student_hidden"), weight = numbers("student_weight");
+    const auto teacher_hidden = numbers("teacher_hidden"), teacher_weight = numbers("teacher_weight");
+    const index rows = c.input("student_hidden").rows(), classes = c.input("student_weight").rows();
+    const auto head = [&]<class T>(std::vector<T>& h, std::vector<T>& w) {
+      return limbeck::linear_head<T, B>{view<T, 2, B>(where.bring(h), rows, static_cast<index>(h.size()) / rows),
+                                        view<T, 2, B>(where.bring(w), classes, static_cast<index>(w.size()) / classes)};
+    };
+    const auto seen = [&](const std::vector<A>& h, const std::vector<A>& w) {
+      return limbeck::linear_head<const A, B>{
+          view<const A, 2, B>(where.bring(h), rows, static_cast<index>(h.size()) / rows),
+          view<const A, 2, B>(where.bring(w), classes, static_cast<index>(w.size()) / classes)};
+    };
+    const auto student = seen(hidden, weight), teacher = seen(teacher_hidden, teacher_weight);
+    std::vector<A> value(static_cast<std::size_t>(rows)), dhidden(hidden.size()), dweight(weight.size());
+    std::vector<A> room(static_cast<std::size_t>(2 * limbeck::fused_linear_room(student, teacher)));
+    limbeck::fused_linear(
+        limbeck::soft_target_kl{.temperature = c.param("T"), .t_squared = c.param("t_squared", false)}, where.executor,
+        student, teacher, limbeck::targets<A, B>{},
+        limbeck::sink<A, B>{.value = view<A, 1, B>(where.bring(value), rows),
+                            .per = {.rows = static_cast<double>(rows)}},
+        head(dhidden, dweight), view<A, 1, B>(where.bring(room), room.size()));
+    where.bring_back();
+    double sum = 0;
+    for (const A v : value) sum += static_cast<double>(v);
+    return {sum,
+            {{"student_hidden", tensor(c.input("student_hidden").shape, dhidden)},
+             {"student_weight", tensor(c.input("student_weight").shape, dweight)}}};
+  }
+};
+
 [[maybe_unused]] inline const bool logit_losses_known =
     runs_softened("kl_forward", plain<limbeck::forward_kl>) &&
     runs_softened("kl_reverse", plain<limbeck::reverse_kl>) &&
@@ -315,6 +353,7 @@ struct ranking_margins {
     runs_loss("dist", correlated{}) && runs_loss("annealing_kd", annealed{}) && runs_loss("dkd", decoupled{}) &&
     runs_loss("nkd", normalised{}) && runs_loss("cross_entropy", hard_label{}) &&
     runs_loss("kd_combined", combined{}) && runs_loss("dwt", weak_teacher{}) && runs_loss("logits_mse", squared{}) &&
-    runs_loss("topk_sparse_kl", of_few_classes{}) && runs_loss("margin_mse", ranking_margins{});
+    runs_loss("topk_sparse_kl", of_few_classes{}) && runs_loss("margin_mse", ranking_margins{}) &&
+    runs_loss("fused_linear_kl", through_linear_maps{});
 
 }  // namespace limbeck_test

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -10,6 +13,7 @@
 
 #include "golden/golden_place.hpp"
 #include "golden/loss_case.hpp"
+#include "limbeck/losses/contrastive.hpp"
 #include "limbeck/losses/cosine.hpp"
 #include "limbeck/losses/info_nce.hpp"
 #include "limbeck/losses/patience.hpp"
@@ -61,7 +65,13 @@ struct vector_case {
     limbeck::sink<A, golden_backend> out{view<A, 1, golden_backend>(where.bring(value), value.size())};
     out.gradient = seen(where, where.bring(gradient), shape_of.rows(), shape_of.columns(), layers);
     out.per = per;
-    loss(where.executor, seen(where, where.bring(std::as_const(student)), shape_of.rows(), shape_of.columns(), layers),
+    const auto call = [&] {  // of a loss, or of what makes one where it works
+      if constexpr (std::invocable<const Loss&, golden_place&>)
+        return loss(where);
+      else
+        return loss;
+    }();
+    call(where.executor, seen(where, where.bring(std::as_const(student)), shape_of.rows(), shape_of.columns(), layers),
          seen(where, where.bring(std::as_const(teacher)), teacher_shape.rows(), teacher_shape.columns(), layers),
          limbeck::targets<A, golden_backend>{}, out);
     where.bring_back();
@@ -129,9 +139,31 @@ struct info_nce_case {
   }
 };
 
+/// neg [samples, negatives, width]: as a bank that holds each once.
+struct bank_case {
+  template <class A>
+  loss_outcome operator()(const loss_case& c, A) const {
+    expects_vector_case(c, c.param("one_sided", false), "a loss of both sides");
+    const tensor shape = c.input("neg");
+    const auto bank = shape.as<A>();
+    std::vector<std::int32_t> entries(static_cast<std::size_t>(shape.rows()));
+    std::iota(entries.begin(), entries.end(), 0);
+    return vectors_of<A>(c, "pos")([&](golden_place& where) {
+      limbeck::contrastive_nce<A, golden_backend> loss;
+      loss.bank = view<const A, 2, golden_backend>(where.bring(bank), shape.rows(), shape.columns());
+      loss.negatives =
+          view<const std::int32_t, 2, golden_backend>(where.bring(entries), shape.shape.at(0), shape.shape.at(1));
+      loss.data_size = static_cast<index>(c.param("n_data"));
+      loss.temperature = c.param("tau");
+      return loss;
+    });
+  }
+};
+
 [[maybe_unused]] inline const bool sample_vector_known =
     runs_loss("cosine", cosine_case{}) && runs_loss("pkd", patience_case{}) &&
     runs_loss("rkd_distance", relational_case<limbeck::relational_distance>{}) &&
-    runs_loss("rkd_angle", relational_case<limbeck::relational_angle>{}) && runs_loss("infonce", info_nce_case{});
+    runs_loss("rkd_angle", relational_case<limbeck::relational_angle>{}) && runs_loss("infonce", info_nce_case{}) &&
+    runs_loss("crd", bank_case{});
 
 }  // namespace limbeck_test

@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "losses/gradient_sweep.hpp"
+#include "losses/placed_bank.hpp"
 #include "losses/vector_case.hpp"
 #include "simd_levels.hpp"
 
@@ -46,26 +47,12 @@ void check_info_nce(const representation_case<A>& c, const info_nce& loss, doubl
   }
 }
 
-// A bank and `negatives` of each sample's.
-struct owned_bank {
-  index width;
-  std::vector<double> numbers;
-  std::vector<std::int32_t> entries;
-  index samples;
+struct owned_bank : limbeck_test::placed_bank<double> {
+  using placed_bank::placed_bank;
 
-  owned_bank(index samples, index negatives, index columns, unsigned seed)
-      : width(columns),
-        numbers(limbeck_test::random_numbers<double>(11 * std::size_t(columns), -2, 2, seed)),
-        samples(samples) {
-    for (index i = 0; i < samples * negatives; ++i) entries.push_back(static_cast<std::int32_t>((i * 7 + 3) % 11));
-  }
   [[nodiscard]] contrastive_nce<double> operator()(double temperature) const {
-    contrastive_nce<double> loss;
-    loss.bank = view<const double, 2>(numbers.data(), 11, width);
-    loss.negatives = view<const std::int32_t, 2>(entries.data(), samples, index(entries.size()) / samples);
-    loss.data_size = 50;
-    loss.temperature = temperature;
-    return loss;
+    limbeck_test::host_place here;
+    return in(here, temperature);
   }
   [[nodiscard]] std::vector<long double> entry(std::int32_t number) const {
     const auto first = numbers.begin() + number * width;

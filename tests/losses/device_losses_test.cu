@@ -84,6 +84,16 @@ TEST_CASE("relational_distance, relational_angle and info_nce agree with the hos
   limbeck_test::check_vectors<float>(on_host{});
 }
 
+TEST_CASE("contrastive_nce agrees with the host on a device") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_bank<float>(on_host{});
+}
+
+TEST_CASE("universal_kd agrees with the host on a device, and so do its heads") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_answers<float>(on_host{});
+}
+
 TEST_CASE("alp_kd agrees with the host on a device") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_attended_layers<float>(on_host{});

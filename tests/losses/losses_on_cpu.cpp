@@ -68,5 +68,14 @@ representation_case<float>::outcome on_cpu(const representation_case<float>& c,
   host_place here;
   return c(limbeck::hidden_mse{limbeck::uniform_mapping{}, projection.in(here)});
 }
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const placed_bank<float>& bank) {
+  host_place here;
+  return c(bank.in(here, 0.2));
+}
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           placed_answers<float, limbeck::cpu>& answers) {
+  host_place here;
+  return c(answers.in(here));
+}
 
 }  // namespace limbeck_test

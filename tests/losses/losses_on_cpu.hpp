@@ -21,6 +21,8 @@
 #include "limbeck/mappings/explicit.hpp"
 #include "losses/fused_case.hpp"
 #include "losses/logit_case.hpp"
+#include "losses/placed_answers.hpp"
+#include "losses/placed_bank.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
 #include "losses/top_k_of.hpp"
@@ -57,5 +59,10 @@ fused_outcome<float> fused_on_cpu(const fused_case<float>& c, bool sum);
 /// hidden_mse with the projection, whose gradients it adds to.
 representation_case<float>::outcome on_cpu(const representation_case<float>& c,
                                            placed_projection<float, limbeck::cpu>& projection);
+/// contrastive_nce with the bank, at a temperature of 0.2.
+representation_case<float>::outcome on_cpu(const representation_case<float>& c, const placed_bank<float>& bank);
+/// universal_kd of the answers, whose heads' gradients it adds to.
+representation_case<float>::outcome on_cpu(const representation_case<float>& c,
+                                           placed_answers<float, limbeck::cpu>& answers);
 
 }  // namespace limbeck_test

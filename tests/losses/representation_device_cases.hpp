@@ -14,6 +14,8 @@
 #include "limbeck/losses/relational.hpp"
 #include "limbeck/losses/relations.hpp"
 #include "limbeck/mappings/explicit.hpp"
+#include "losses/placed_answers.hpp"
+#include "losses/placed_bank.hpp"
 #include "losses/placed_projection.hpp"
 #include "losses/representation_case.hpp"
 
@@ -158,21 +160,29 @@ void check_attended_layers(const Host& host) {
   });
 }
 
-/// Batches of few and of many samples, of one or more tokens, some without weight, two vectors alike, one of zeros.
+/// Samples of one or more tokens or none, some without weight.
+template <class A>
+[[nodiscard]] representation_case<A> batch_of_vectors(index samples, index width, index teacher_width) {
+  representation_case<A> c{
+      limbeck::signal::hidden, {}, {{samples, 1, 3, width, 1}}, {{samples, 1, 3, teacher_width, 2}}};
+  for (index i = 0; i < samples; ++i) {
+    c.sizes.push_back({0, 1 + i % 3, i % 7 == 4 ? 0 : 1 + i % 3});
+    c.weight.push_back(static_cast<A>(i % 5 == 3 ? 0 : 0.5 + 0.25 * static_cast<double>(i % 4)));
+  }
+  c.per.samples = static_cast<double>(samples);
+  return c;
+}
+
+/// Batches of few and of many samples, two vectors alike, one of zeros.
 template <class A, class Host>
 void check_vectors(const Host& host, std::initializer_list<index> batches, index width, index teacher_width) {
   using namespace limbeck;
   for (const index samples : batches) {
-    representation_case<A> c{signal::hidden, {}, {{samples, 1, 3, width, 1}}, {{samples, 1, 3, teacher_width, 2}}};
-    for (index i = 0; i < samples; ++i) {
-      c.sizes.push_back({0, 1 + i % 3, i % 7 == 4 ? 0 : 1 + i % 3});
-      c.weight.push_back(static_cast<A>(i % 5 == 3 ? 0 : 0.5 + 0.25 * static_cast<double>(i % 4)));
-    }
+    auto c = batch_of_vectors<A>(samples, width, teacher_width);
     for (index k = 0; k < width && samples > 5; ++k) {
       c.student[0](1, 0, 0, k) = c.student[0](0, 0, 0, k);
       c.student[0](2, 0, 0, k) = 0;
     }
-    c.per.samples = static_cast<double>(samples);
     const auto check = [&](const auto& loss) {
       device_place device;
       check_outcome<A>(c.at_place(device, loss), host(c, loss));
@@ -196,6 +206,69 @@ void check_vectors(const Host& host) {
     check_vectors<A>(host, {limbeck::detail::vector_threads + 2}, 9, 9);  // an angle each three
 }
 
+/// Telling samples from vectors of a bank: some without weight or tokens, one of zeros, an entry of zeros, and then one
+/// that the bank does not have. host(case, bank) is the host's outcome.
+template <class A, class Host>
+void check_bank(const Host& host) {
+  for (const index width : {3, 150})
+    for (const index negatives : {1, 9}) {
+      INFO(width << " wide, " << negatives << " negatives");
+      auto c = batch_of_vectors<A>(5, width, width);
+      placed_bank<A> bank(5, negatives, width, 7);
+      for (index k = 0; k < width; ++k) {
+        c.student[0](2, 0, 0, k) = 0;
+        bank.numbers[static_cast<std::size_t>(3 * width + k)] = A(0);
+      }
+      device_place device;
+      check_outcome<A>(c.at_place(device, bank.in(device, 0.2)), host(c, bank));
+      bank.entries[0] = bank.vectors;
+      device_place another;
+      const auto got = c.at_place(another, bank.in(another, 0.2));
+      CHECK(std::isnan(static_cast<double>(got.value[0])));
+      CHECK_FALSE(std::isnan(static_cast<double>(got.value[1])));
+      for (index k = 0; k < width; ++k) CHECK(got.gradient[0](0, 0, 0, k) == 0);
+    }
+}
+
+/// Gradients of a projection on a device, and on the host.
+template <class A>
+void check_head(const placed_projection<A, limbeck::cuda>& got, const placed_projection<A, limbeck::cpu>& want) {
+  const auto gap = [](const std::vector<A>& ours, const std::vector<A>& wish) {
+    return largest_gap({ours.begin(), ours.end()}, {wish.begin(), wish.end()});
+  };
+  CHECK(gap(got.weight_gradient, want.weight_gradient) <= 10 * state_tolerance<A>);
+  CHECK(gap(got.bias_gradient, want.bias_gradient) <= 10 * state_tolerance<A>);
+}
+
+/// Answers of layers with heads and without, the gradient through the choice or not. host(case, answers) is the host's
+/// outcome; it fills the heads' gradients.
+template <class A, class Host>
+void check_answers(const Host& host) {
+  struct shape {
+    index width, teacher_width, classes;
+  };
+  for (const shape s : {shape{33, 33, 0}, {6, 9, 5}, {5, 4, 150}})
+    for_random_batches<A>(limbeck::signal::hidden, s.width, s.teacher_width, [&](representation_case<A> c) {
+      INFO(s.classes << " classes of heads");
+      const auto another = [](grid layer, double by) {
+        for (double& x : layer.data) x *= by;
+        return layer;
+      };
+      c.student.push_back(another(c.student[0], -0.5));
+      for (const double by : {0.5, -1.5}) c.teacher.push_back(another(c.teacher[0], by));
+      for (const bool attention_grad : {false, true}) {
+        const limbeck::universal_kd_options options{
+            .temperature = 2, .t_squared = attention_grad, .scale = 0.1, .attention_grad = attention_grad};
+        placed_answers<A, limbeck::cpu> wanted(options, s.width, s.teacher_width, s.classes);
+        const auto want = host(c, wanted);
+        device_place device;
+        placed_answers<A, limbeck::cuda> there(options, s.width, s.teacher_width, s.classes);
+        check_outcome<A>(c.at_place(device, there.in(device)), want);
+        for (std::size_t m = 0; m < there.student.size(); ++m) check_head(there.student[m], wanted.student[m]);
+      }
+    });
+}
+
 /// host(case, projection) is the host's outcome of hidden_mse; it fills the projection's gradients.
 template <class A, class Host>
 void check_projected_mse(const Host& host) {
@@ -206,11 +279,7 @@ void check_projected_mse(const Host& host) {
     placed_projection<A, limbeck::cuda> there(5, 9);
     const limbeck::hidden_mse loss{limbeck::uniform_mapping{}, there.in(device)};
     check_outcome<A>(c.at_place(device, loss), want);
-    const auto gap = [](const std::vector<A>& got, const std::vector<A>& wish) {
-      return largest_gap({got.begin(), got.end()}, {wish.begin(), wish.end()});
-    };
-    CHECK(gap(there.weight_gradient, wanted.weight_gradient) <= 10 * state_tolerance<A>);
-    CHECK(gap(there.bias_gradient, wanted.bias_gradient) <= 10 * state_tolerance<A>);
+    check_head(there, wanted);
   });
 }
 

@@ -3,22 +3,10 @@
 
 #include <algorithm>
 
-#include "limbeck/core/math.hpp"
 #include "limbeck/losses/hidden_states_cuda.hpp"
-#include "limbeck/losses/layer_attention.hpp"
+#include "limbeck/losses/layer_attention_cuda.hpp"
 
 namespace limbeck::detail {
-
-/// The attended layers' states, as they travel with a kernel.
-template <class U>
-struct layers_on_device {
-  int count;
-  const U* layer[max_layers];
-  index step[max_layers];
-  double log_weight[max_layers];
-
-  [[nodiscard]] __device__ const U* row(int i, index r) const { return layer[i] + r * step[i]; }
-};
 
 template <class A, class S, class U, class G>
 struct attended_states {
@@ -45,51 +33,25 @@ struct attended_states {
   __device__ A compare(index row, index shown, double factor) const {
     __shared__ double weight[max_layers], along[max_layers];
     const index width = student.extent(1);
-    const auto dot = [&](int i, const auto& number) {
-      double mine = 0;
-      for (index c = threadIdx.x; c < width; c += blockDim.x)
-        mine += number(c) * static_cast<double>(teacher.row(i, shown)[c]);
-      return block_joined(mine, summed_up{});
-    };
     const auto state = [&](index c) { return static_cast<double>(student(row, c)); };
-    for (int i = 0; i < teacher.count; ++i) {
-      const double product = dot(i, state);
-      if (threadIdx.x == 0) weight[i] = scale * product + teacher.log_weight[i];
-    }
-    if (threadIdx.x == 0) soften(weight);
-    __syncthreads();
-    const auto error = [&](index c) {
-      double mixed = 0;
-      for (int i = 0; i < teacher.count; ++i) mixed += weight[i] * static_cast<double>(teacher.row(i, shown)[c]);
-      return state(c) - mixed;
-    };
+    teacher.attend(scale, shown, width, state, weight);
+    const auto error = [&](index c) { return state(c) - teacher.mixed(weight, shown, c); };
     const double by = 2 * factor / static_cast<double>(width);
-    if (!gradient.empty() && attention_grad)
-      for (int i = 0; i < teacher.count; ++i) {
-        const double product = dot(i, [&](index c) { return -by * error(c); });
-        if (threadIdx.x == 0) along[i] = product;
-      }
-    __syncthreads();
-    double mean = 0, sum = 0;
-    for (int i = 0; i < teacher.count && !gradient.empty() && attention_grad; ++i) mean += weight[i] * along[i];
+    const bool through_weights = !gradient.empty() && attention_grad;
+    if (through_weights)
+      teacher.slopes_of_weights(
+          shown, width, [&](index c) { return -by * error(c); }, weight, along);
+    double sum = 0;
     for (index c = threadIdx.x; c < width; c += blockDim.x) {
       const double e = error(c);
       sum += e * e;
       if (gradient.empty()) continue;
-      double slope = by * e;
-      for (int i = 0; i < teacher.count && attention_grad; ++i)
-        slope += scale * weight[i] * (along[i] - mean) * static_cast<double>(teacher.row(i, shown)[c]);
+      const double slope = by * e + (through_weights ? teacher.back(scale, weight, along, shown, c) : 0.0);
       G& to = gradient(row, c);
       to = static_cast<G>(static_cast<A>(to) + static_cast<A>(slope));
     }
     sum = block_joined(sum, summed_up{});  // and nobody reads the weights any more
     return static_cast<A>(factor * sum / static_cast<double>(width));
-  }
-  __device__ void soften(double* numbers) const {
-    double top = numbers[0], sum = 0;
-    for (int i = 1; i < teacher.count; ++i) top = max(top, numbers[i]);
-    for (int i = 0; i < teacher.count; ++i) sum += numbers[i] = exp(numbers[i] - top);
-    for (int i = 0; i < teacher.count; ++i) numbers[i] /= sum;
   }
 };
 
@@ -112,13 +74,8 @@ void attended_state_mse(cuda, const cuda_executor& on, const Projection& project
                         double scale, bool attention_grad, const attending_samples<A>& all,
                         view<const S, 2, cuda> student, const per_layer<view<const U, 2, cuda>>& teacher,
                         view<G, 2, cuda> gradient, const sink<A, cuda, G>& out) {
-  layers_on_device<U> layers{};
-  layers.count = static_cast<int>(to.count);
-  for (std::size_t i = 0; i < to.count; ++i) {
-    layers.layer[i] = teacher[to.layer[i]].data();
-    layers.step[i] = teacher[to.layer[i]].stride(0);
-    layers.log_weight[i] = to.log_weight[i];
-  }
+  layers_on_device<U> layers;
+  for (std::size_t i = 0; i < to.count; ++i) layers.add(teacher[to.layer[i]], to.log_weight[i]);
   const auto body_of = [&]<class X, class D>(view<const X, 2, cuda> x, view<D, 2, cuda> dx) {
     return attended_states<A, X, U, D>{all.samples, all.most_rows, x, dx, layers, scale, attention_grad};
   };

@@ -35,6 +35,22 @@ __global__ void __launch_bounds__(vector_threads) make_units_kernel(Vectors vect
   }
 }
 
+/// From slope_of(column), the slope by a sample's unit vector, which was `length` long, to its tokens' states. `slope`:
+/// room for it. To be called by a whole block.
+template <class Vectors, class SlopeOf>
+__device__ void spread_through_unit(const Vectors& vectors, index i, double length, double* slope,
+                                    const SlopeOf& slope_of) {
+  if (length == 0) return;
+  double along = 0;
+  for (index c = threadIdx.x; c < vectors.width(); c += blockDim.x) {  // each thread has the same columns again below
+    slope[c] = slope_of(c);
+    along += slope[c] * vectors.mine(i)[c];
+  }
+  along = block_joined(along, summed_up{});
+  for (index c = threadIdx.x; c < vectors.width(); c += blockDim.x)
+    vectors.spread(i, c, (slope[c] - along * vectors.mine(i)[c]) / length);
+}
+
 /// Scores of sample i with every teacher, by a warp each.
 template <class Vectors>
 __global__ void __launch_bounds__(vector_threads)
@@ -83,18 +99,13 @@ template <class Vectors>
 __global__ void __launch_bounds__(vector_threads) contrast_gradient_kernel(Vectors vectors, contrast_tables t) {
   const index n = vectors.samples(), width = vectors.width();
   for (index i = blockIdx.x; i < n; i += gridDim.x) {
-    if (!vectors.counts(i) || t.length[i] == 0) continue;
-    double *const slope = t.slope + i * width, along = 0;
-    for (index c = threadIdx.x; c < width; c += blockDim.x) {  // each thread has the same columns again below
+    if (!vectors.counts(i)) continue;
+    spread_through_unit(vectors, i, t.length[i], t.slope + i * width, [&](index c) {
       double sum = 0;
       for (index j = 0; j < n; ++j)
         if (vectors.counts(j)) sum += t.slopes[i * n + j] * vectors.theirs(j)[c];
-      slope[c] = sum;
-      along += sum * vectors.mine(i)[c];
-    }
-    along = block_joined(along, summed_up{});
-    for (index c = threadIdx.x; c < width; c += blockDim.x)
-      vectors.spread(i, c, (slope[c] - along * vectors.mine(i)[c]) / t.length[i]);
+      return sum;
+    });
   }
 }
 

@@ -8,23 +8,19 @@
 #include <utility>
 #include <vector>
 
+#include "limbeck/losses/answering_heads.hpp"
 #include "limbeck/losses/hidden_states.hpp"
 #include "limbeck/losses/layer_attention.hpp"
 #include "limbeck/losses/loss_policy.hpp"
-#include "limbeck/losses/matched_rows.hpp"
 #include "limbeck/losses/projection.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/universal_kd_cuda.hpp"
+#else
 #include "limbeck/losses/universal_kd_cpu.hpp"
+#endif
 #include "limbeck/mappings/block.hpp"
 
 namespace limbeck {
-
-struct universal_kd_options {
-  double temperature = 1;
-  bool t_squared = true;        ///< false: no factor temperature^2
-  double scale = 1;             ///< of the products that logits choose by
-  bool attention_grad = false;  ///< true: the gradient goes through the layers' weights, too
-  divisor over = divisor::samples;
-};
 
 /// value[sample] += temperature^2 * the sum over student layers of KL(softmax(c / temperature) || softmax(z /
 /// temperature)), divided by the count of `over`. z: the logits of the layer's head at the sample's first token; c: the
@@ -33,17 +29,17 @@ struct universal_kd_options {
 /// as they are, their gradients never wanted; none at all: states are logits. A student layer looks at the teacher
 /// layers that the mapping pairs it with, as in alp_kd. Samples of weight 0 are skipped, garbage and all. Throws
 /// contract_error where heads, classes, widths, samples, depths or weights do not fit, or temperature <= 0.
-template <class T, mapping_policy Map = all_layers_mapping>
+template <class T, mapping_policy Map = all_layers_mapping, backend B = cpu>
 struct universal_kd {
   static constexpr signal_set reads = signal::hidden;
   Map map{};
-  std::vector<linear_projection<T>> student_heads{}, teacher_heads{};
+  std::vector<linear_projection<T, B>> student_heads{}, teacher_heads{};
   universal_kd_options options{};
 
   template <launchable E, class S, class U, class A, class G>
-  void operator()(const E& on, const signals<const S, backend_of<E>>& student,
-                  const signals<const U, backend_of<E>>& teacher, const targets<A, backend_of<E>>&,
-                  const sink<A, backend_of<E>, G>& out) const {
+    requires std::same_as<backend_of<E>, B>
+  void operator()(const E& on, const signals<const S, B>& student, const signals<const U, B>& teacher,
+                  const targets<A, B>&, const sink<A, B, G>& out) const {
     static_assert(std::same_as<A, T>, "the heads are of the type that the loss is computed in");
     detail::expects_state_pairs("universal_kd", map, detail::any_widths{}, student, teacher, out);
     expects(options.temperature > 0,
@@ -64,8 +60,8 @@ struct universal_kd {
       seen[p.teacher] = true;
     });
     for (std::size_t m = 0; m < layers.student; ++m) (void)detail::layers_attended("universal_kd", map, layers, m);
-    const auto rows = detail::rows_matched(student, teacher, token_choice::first, count_of(out.per, options.over), out);
-    detail::universal_kd_rows(backend_of<E>{}, on, *this, classes, seen, layers, rows, student, teacher, out);
+    const auto tokens = detail::tokens_answering(B{}, student, teacher, count_of(out.per, options.over), out);
+    detail::universal_kd_rows(B{}, on, *this, classes, seen, layers, tokens, student, teacher, out);
   }
 };
 

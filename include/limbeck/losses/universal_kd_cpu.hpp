@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "limbeck/backend/scratch.hpp"
+#include "limbeck/losses/answering_heads.hpp"
 #include "limbeck/losses/layer_attention.hpp"
 #include "limbeck/losses/loss_policy.hpp"
 #include "limbeck/losses/matched_rows.hpp"
@@ -26,22 +27,6 @@ struct teacher_heads_memory {};
 struct mixed_logits_memory {};
 struct row_sample_memory {};
 struct layer_weights_memory {};
-
-/// How many classes the head of a layer has. Throws contract_error where there is none for it, or it takes states of
-/// another width.
-template <class T>
-[[nodiscard]] index classes_of(const char* who, const std::vector<linear_projection<T>>& heads, std::size_t depth,
-                               std::size_t layer, index width) {
-  if (heads.empty()) return width;
-  expects(heads.size() == depth,
-          [&] { return message("universal_kd: ", heads.size(), " heads for the ", depth, " layers of the ", who); });
-  const linear_projection<T>& head = heads[layer];
-  expects(head.weight.extent(1) == width && (head.bias.empty() || head.bias.extent(0) == head.weight.extent(0)), [&] {
-    return message("universal_kd: the head of ", who, " layer ", layer, " is ", shape_text(head.weight), ", its bias ",
-                   shape_text(head.bias), ", its states are ", width, " wide");
-  });
-  return head.weight.extent(0);
-}
 
 /// z = the logits of rows of a layer, in memory that is given.
 template <class S, class A>
@@ -124,6 +109,14 @@ void universal_kd_layer(const auto& on, const Loss& loss, const attended_layers&
                             ? dz
                             : projected_back<head_back_memory>(on, loss.student_heads[layer], x, dz, !gradient.empty());
   if (!gradient.empty()) scatter_add(rows, read_only(dx), gradient);
+}
+
+/// The tokens that take part, whatever the layer.
+template <class S, class U, class A, class G>
+[[nodiscard]] view<const matched_row, 1> tokens_answering(cpu, const signals<const S, cpu>& student,
+                                                          const signals<const U, cpu>& teacher, double count,
+                                                          const sink<A, cpu, G>& out) {
+  return rows_matched(student, teacher, token_choice::first, count, out);
 }
 
 template <class Loss, class S, class U, class A, class G>
