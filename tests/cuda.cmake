@@ -58,9 +58,14 @@ set_target_properties(
   test_cuda PROPERTIES CROSSCOMPILING_EMULATOR "${CMAKE_CURRENT_SOURCE_DIR}/in_own_folder" CUDA_ARCHITECTURES "${test_architectures}"
 )
 target_link_libraries(test_cuda PRIVATE limbeck_test limbeck::cuda)
-if(LIMBECK_TEST_UNITY AND "${test_architectures}" STREQUAL "80;90")  # no kernel asks which it is: one pass makes both
+if(LIMBECK_TEST_UNITY AND "${test_architectures}" STREQUAL "80;90")
+  # One pass makes both, but where kernels ask which it is: those that a cluster of blocks may run.
   set_target_properties(test_cuda PROPERTIES CUDA_ARCHITECTURES OFF)
-  target_compile_options(test_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:--generate-code=arch=compute_80,code=[sm_80,sm_90]>")
+  set_source_files_properties(${cuda_sources} PROPERTIES COMPILE_OPTIONS "--generate-code=arch=compute_80,code=[sm_80,sm_90]")
+  set_source_files_properties(
+    losses/soft_target_test.cu
+    PROPERTIES COMPILE_OPTIONS "--generate-code=arch=compute_80,code=sm_80;--generate-code=arch=compute_90,code=sm_90"
+  )
 endif()
 target_compile_options(test_cuda PRIVATE $<IF:$<COMPILE_LANGUAGE:CXX>,-O1,-Xcompiler=-O0>)  # of the host's code
 target_compile_definitions(test_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:LIMBECK_HIGHEST_SIMD_LEVEL=baseline>)

@@ -53,6 +53,10 @@ class logit_batch {
   }
   /// All logits of it.
   [[nodiscard]] limbeck::signals<const S, cuda> teacher() const { return {matrix(teacher_)}; }
+  /// As kernels see them.
+  [[nodiscard]] limbeck::detail::logit_rows<S, S, float, cuda, S> looked_at() const {
+    return {.student = matrix(student_), .teacher = matrix(teacher_), .classes = classes_};
+  }
   /// Values and a gradient that is written.
   template <class Loss>
   void run(const cuda_executor& on, const Loss& loss, const limbeck::signals<const S, cuda>& teacher) {
@@ -106,13 +110,15 @@ class kept_batch {
   limbeck::buffer<S, cuda> logits_, log_rest_;
 };
 
-/// How often a loss looks at each logit: once where its rows stay on chip, else `off_chip` times.
-template <class S>
-[[nodiscard]] int reads_of(const logit_batch<S>& batch, int matrices, int off_chip) {
-  using limbeck::detail::room_of_row, limbeck::detail::row_teams;
-  const std::size_t room = room_of_row<S>(batch.classes()) * static_cast<std::size_t>(matrices);
-  return row_teams::of(batch.rows(), batch.classes(), room).room > 0 ? 1 : off_chip;
-}
+/// What a loss looks like to the choice of its teams.
+template <class Loss>
+struct body_of {
+  struct type {};  // a block for a row, or a warp
+};
+template <class D>
+struct body_of<limbeck::soft_target<D>> {
+  using type = limbeck::detail::soft_target_row<limbeck::forward_kl, float>;
+};
 
 /// Writes one JSON object a line.
 class kernel_bench {
@@ -168,14 +174,18 @@ class kernel_bench {
   void one(const char* name, const char* type, logit_batch<S>& batch, const Loss& loss, const reading& of,
            const limbeck::signals<const S, cuda>& teacher) {
     const cuda_executor on{.context = &context_};
-    const int reads = reads_of(batch, of.matrices, of.off_chip);
+    const auto teams = limbeck::detail::teams_for<typename body_of<Loss>::type>(
+        on, name, batch.looked_at(),
+        [&](index some) { return limbeck::detail::room_of_row<S>(some) * static_cast<std::size_t>(of.matrices); });
+    const int reads = teams.room > 0 ? 1 : of.off_chip;
     const double bytes = batch.bytes_of_a_matrix() * (reads * of.matrices + 1) + of.more_bytes;
     const beside_copy took = measured(on, copies_, bytes, rounds_, [&] { batch.run(on, loss, teacher); });
-    std::fprintf(to_,
-                 "{\"what\": \"kernel\", \"loss\": \"%s\", \"type\": \"%s\", \"rows\": %td, \"classes\": %td, "
-                 "\"reads\": %d, \"bytes\": %.0f, \"ms\": %.6g, \"copy_ms\": %.6g, \"of_copy\": %.4f}\n",
-                 name, type, batch.rows(), batch.classes(), reads, bytes, took.ms, took.copy_ms,
-                 took.copy_ms / took.ms);
+    std::fprintf(
+        to_,
+        "{\"what\": \"kernel\", \"loss\": \"%s\", \"type\": \"%s\", \"rows\": %td, \"classes\": %td, "
+        "\"reads\": %d, \"blocks_a_row\": %u, \"bytes\": %.0f, \"ms\": %.6g, \"copy_ms\": %.6g, \"of_copy\": %.4f}\n",
+        name, type, batch.rows(), batch.classes(), reads, teams.cluster, bytes, took.ms, took.copy_ms,
+        took.copy_ms / took.ms);
     std::fflush(to_);
   }
 

@@ -20,7 +20,7 @@ FIELDS = {"device": ("name", "multiprocessors", "memory"),
           "kernel": ("loss", "type", "rows", "classes", "ms"),
           "fused": ("loss", "rows", "classes", "width", "ms", "bytes"),
           "step": ("model", "products", "tokens", "ms", "tokens_per_second")}
-OURS = {"kernel": ("reads", "bytes", "copy_ms", "of_copy"), "fused": ("products", "slices", "dense_ms", "dense_bytes", "of_dense")}
+OURS = {"kernel": ("reads", "blocks_a_row", "bytes", "copy_ms", "of_copy"), "fused": ("products", "slices", "dense_ms", "dense_bytes", "of_dense")}
 COLOURS = ("#3b6ea5", "#2a7f62", "#b5543c", "#8a6d3b", "#6a4c93", "#444444", "#c77dba", "#7a9e2f", "#1f9e9e", "#d1495b",
            "#5f7d95", "#a0522d")
 
@@ -45,7 +45,7 @@ def kernel_rows(ours, theirs):
     for k in ours:
         beside = [f"{t['side']} {t['ms'] / k['ms']:.2f}" for t in theirs
                   if (t["loss"], t["type"], t["rows"], t["classes"]) == (k["loss"], k["type"], k["rows"], k["classes"])]
-        yield (k["loss"], k["type"], f"[{k['rows']}, {k['classes']}]", k["reads"], f"{k['ms']:.4g}",
+        yield (k["loss"], k["type"], f"[{k['rows']}, {k['classes']}]", k["reads"], k["blocks_a_row"], f"{k['ms']:.4g}",
                f"{100 * k['of_copy']:.0f} %", "; ".join(beside))
 
 
@@ -103,7 +103,7 @@ def main():
     text = [f"# Measured on {device['name']}", "",
             "Made by `benchmarks/cuda/run.sh`. Times are medians of CUDA events; the copy runs in turn with each kernel and moves as many "
             "bytes as the kernel: each logit as often as it is read, and the gradient once. Ratios beside: their time over ours.", "",
-            table(("loss", "type", "size", "reads", "ms", "of the copy", "others' time / ours"), kernel_rows(kernels, of(theirs, "kernel"))), "",
+            table(("loss", "type", "size", "reads", "blocks a row", "ms", "of the copy", "others' time / ours"), kernel_rows(kernels, of(theirs, "kernel"))), "",
             "![Share of a copy's bandwidth](cuda-kernels.svg)", "",
             "Losses fused with the last linear maps of both models: values, and gradients of hidden states and weights. Memory is what the "
             "device's pool gave beyond what goes in and comes out; dense: the same with all logits at once.", "",

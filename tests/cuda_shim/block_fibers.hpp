@@ -77,6 +77,7 @@ struct block_state;
 /// What a thread of a kernel knows of itself.
 struct thread_state {
   dim3 thread, block;
+  unsigned cluster = 1;  ///< of how many blocks
   unsigned shuffles = 0;
   block_state* of = nullptr;
 };

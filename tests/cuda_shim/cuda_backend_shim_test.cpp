@@ -83,6 +83,36 @@ void check_joined(unsigned threads) {
   }
 }
 
+/// Twice: what a cluster's threads join.
+template <class T>
+void cluster_kernel(view<T, 2, cuda> sums) {
+  const unsigned blocks = limbeck::detail::block_cluster::blocks();
+  for (unsigned row = blockIdx.x; row < sums.extent(0); row += gridDim.x) {
+    const T first = static_cast<T>(1) / static_cast<T>(3 + threadIdx.x + row);
+    const T once = limbeck::detail::cluster_joined(first, added<T>{});
+    sums(row, static_cast<limbeck::index>(threadIdx.x)) =
+        once + limbeck::detail::cluster_joined(T(1), added<T>{}) + static_cast<T>(blocks);
+  }
+}
+
+template <class T>
+void check_cluster(unsigned cluster, unsigned threads) {
+  INFO(cluster << " blocks of " << threads << " threads");
+  const unsigned blocks = 2 * limbeck_cuda_shim::most_blocks * cluster;  // two turns for each that runs
+  const cuda_executor on;
+  buffer<T, cuda> memory(on, blocks * threads);
+  launch(on, "joined", {blocks, threads, 0, cluster}, cluster_kernel<T>,
+         view<T, 2, cuda>(memory.data(), blocks, threads));
+  for (unsigned first = 0; first < blocks; first += cluster) {
+    double want = cluster + cluster * threads;
+    for (unsigned b = first; b < first + cluster; ++b)
+      for (unsigned t = 0; t < threads; ++t) want += 1.0 / (3 + t + b);
+    CHECK(static_cast<double>(memory.data()[first * threads]) == Approx(want));
+    for (unsigned i = first * threads; i < (first + cluster) * threads; ++i)
+      CHECK(memory.data()[i] == memory.data()[first * threads]);
+  }
+}
+
 void idle_kernel() {}
 
 }  // namespace
@@ -92,6 +122,14 @@ TEST_CASE("block_joined gives every thread of a block the same bits") {
     check_joined<float>(threads);
     check_joined<double>(threads);
   }
+}
+
+TEST_CASE("cluster_joined gives every thread of a cluster's blocks the same bits") {
+  for (const unsigned cluster : {2U, 4U, 8U})
+    for (const unsigned threads : {32U, 64U}) {
+      check_cluster<float>(cluster, threads);
+      check_cluster<double>(cluster, threads);
+    }
 }
 
 TEST_CASE("a missing barrier shows: a thread finds what its neighbour has not written yet, and a sanitizer the race") {

@@ -1,9 +1,10 @@
 // Runs CUDA kernels on the processor: what they and their launches need of the runtime, for any C++ compiler. To be
 // included before any header of limbeck, in programs that contain no real CUDA.
 //
-// A fiber for each thread of a block, blocks one after another; __syncthreads is a barrier, a shuffle an exchange of
-// values around one, device memory is the host's. It shows whether indices and barriers are right (the thread sanitizer
-// takes a missing __syncthreads for the race it is); of alignment, the order of memory and speed it shows nothing.
+// A fiber for each thread of a block, blocks (clusters of them) one after another; __syncthreads is a barrier, a
+// shuffle an exchange of values around one, device memory is the host's. It shows whether indices and barriers are
+// right (the thread sanitizer takes a missing __syncthreads for the race it is); of alignment, the order of memory and
+// speed it shows nothing.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -64,11 +65,42 @@ struct block_state {
     void operator()(unsigned char* p) const { std::free(p); }
   };
   meeting meet;
+  meeting* of_cluster = nullptr;  ///< a barrier of all blocks of the cluster
+  unsigned rank = 0;
   std::vector<std::unique_ptr<warp_state>> warps;
   std::unique_ptr<unsigned char, give_back> shared;
 };
 
 inline unsigned char* dynamic_shared() { return everybody.state().of->shared.get(); }
+
+/// The other shared memory of the blocks of a cluster, in which every kind of slots has its place.
+inline constexpr unsigned most_cluster = 8;
+inline constexpr std::size_t bytes_of_slots = 256 * 1024;
+alignas(16) inline unsigned char slots_of_block[most_cluster][bytes_of_slots];
+inline std::size_t slots_taken = 0;
+template <class Tag, class T, unsigned N>
+inline const std::size_t place_of_slots = [] {
+  const std::size_t place = slots_taken;
+  slots_taken += (sizeof(T) * N + 15) / 16 * 16;
+  if (slots_taken > bytes_of_slots) std::abort();
+  return place;
+}();
+inline unsigned cluster_rank() { return everybody.state().of->rank; }
+inline unsigned cluster_blocks() { return everybody.state().cluster; }
+inline void cluster_sync() { everybody.state().of->of_cluster->arrive_and_wait(); }
+template <class Tag, class T, unsigned N>
+T* shared_slots() {
+  return reinterpret_cast<T*>(slots_of_block[cluster_rank()] + place_of_slots<Tag, T, N>);
+}
+/// Of slots.
+template <class T>
+T* map_shared_rank(T* mine, unsigned rank) {
+  const std::ptrdiff_t apart = static_cast<std::ptrdiff_t>(rank) - static_cast<std::ptrdiff_t>(cluster_rank());
+  return reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(mine) + apart * std::ptrdiff_t{bytes_of_slots});
+}
+
+inline bool starts_clusters = true;
+inline long clusters_started = 0;
 
 /// Counted, so that tests can say what allocates.
 inline std::atomic<long> allocations{0}, living_allocations{0};
@@ -311,11 +343,41 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribut
   return cudaSuccess;
 }
 
+enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id{};
+  struct {
+    dim3 clusterDim;
+  } val{};
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim{}, blockDim{};
   std::size_t dynamicSmemBytes = 0;
   cudaStream_t stream = nullptr;
+  cudaLaunchAttribute* attrs = nullptr;
+  unsigned numAttrs = 0;
 };
+
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrClusterLaunch = 120 };
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+  using namespace limbeck_cuda_shim;
+  *value = which == cudaDevAttrClusterLaunch ? starts_clusters : static_cast<int>(most_shared_bytes);
+  return cudaSuccess;
+}
+struct cudaFuncAttributes {
+  std::size_t sharedSizeBytes;
+  int ptxVersion;
+};
+template <class Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* about, Kernel*) {
+  *about = {4096, 90};
+  return cudaSuccess;
+}
+template <class Kernel>
+cudaError_t cudaOccupancyMaxActiveClusters(int* at_once, Kernel*, const cudaLaunchConfig_t* config) {
+  *at_once = config->attrs->val.clusterDim.x <= limbeck_cuda_shim::most_cluster ? 1 : 0;
+  return cudaSuccess;
+}
 
 /// Returns when the kernel is done. Refuses what a device refuses. Of many blocks only the first run, which must do
 /// what the others would have done: kernels take their rows in turn, and no barrier may be missing between two turns.
@@ -329,18 +391,32 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   const auto asked = shared_bytes_of_kernel.find(reinterpret_cast<const void*>(kernel));
   if (config->dynamicSmemBytes > (asked == shared_bytes_of_kernel.end() ? shared_bytes_without_asking : asked->second))
     return cudaErrorInvalidValue;
-  const unsigned blocks = asked_blocks < most_blocks ? asked_blocks : most_blocks;
+  const unsigned cluster = config->numAttrs > 0 ? config->attrs->val.clusterDim.x : 1;
+  if (cluster > (starts_clusters ? most_cluster : 1) || asked_blocks % cluster != 0) return cudaErrorInvalidValue;
+  clusters_started += cluster > 1;
+  const unsigned blocks = asked_blocks < most_blocks * cluster ? asked_blocks : most_blocks * cluster;
   const std::tuple<Parameters...> given(static_cast<Parameters>(arguments)...);
   return queue(config->stream, [=, bytes = config->dynamicSmemBytes] {
-    block_state block(threads, bytes);
+    meeting all(threads * cluster);
+    std::vector<std::unique_ptr<block_state>> side_by_side;
+    for (unsigned rank = 0; rank < cluster; ++rank) {
+      side_by_side.push_back(std::make_unique<block_state>(threads, bytes));
+      side_by_side.back()->of_cluster = &all;
+      side_by_side.back()->rank = rank;
+    }
     blockDim = {threads, 1, 1};
     gridDim = {blocks, 1, 1};
-    everybody.run(threads, [&](unsigned t) {
+    everybody.run(threads * cluster, [&](unsigned t) {
       thread_state& me = everybody.state();
-      me = {.thread = {t, 0, 0}, .block = {0, 0, 0}, .shuffles = 0, .of = &block};
-      for (; me.block.x < blocks; ++me.block.x) {
+      const unsigned rank = t / threads;
+      me = {.thread = {t % threads, 0, 0},
+            .block = {rank, 0, 0},
+            .cluster = cluster,
+            .shuffles = 0,
+            .of = side_by_side[rank].get()};
+      for (; me.block.x < blocks; me.block.x += cluster) {
         std::apply(kernel, given);
-        block.meet.arrive_and_wait();
+        all.arrive_and_wait();
       }
     });
   });

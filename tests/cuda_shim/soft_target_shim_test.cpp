@@ -24,6 +24,24 @@ TEST_CASE("the CUDA kernel of soft_target reads rows that do not fit on chip fro
   check_both_directions(c, 1.0, 4e-6, on_this_host, {.column_step = 2, .row_gap = 1});
 }
 
+TEST_CASE("the CUDA kernel of soft_target gives a row that has no room in a block to a cluster, where there are any") {
+  // a cluster of two blocks; and, without the thread sanitizer, whom so many threads keep for minutes, of four and
+  // eight
+  std::vector<limbeck::index> sizes{6000};
+#if !defined(LIMBECK_CUDA_SHIM_RACES)
+  sizes.insert(sizes.end(), {60001, 120003});
+#endif
+  for (const limbeck::index classes : sizes)
+    for (const bool starts : {true, false}) {
+      INFO(classes << " classes, " << (starts ? "clusters" : "no clusters"));
+      limbeck_cuda_shim::starts_clusters = starts;
+      limbeck_cuda_shim::clusters_started = 0;
+      check_both_directions(limbeck_test::rows_of_samples<float, float>(classes), 1.0, 4e-6, on_this_host, {});
+      CHECK((limbeck_cuda_shim::clusters_started > 0) == starts);
+    }
+  limbeck_cuda_shim::starts_clusters = true;
+}
+
 TEST_CASE("the CUDA kernel of soft_target follows strides, and writes nothing beside the gradient") {
   for (const device_layout as : {device_layout{1, 5}, device_layout{3, 0}, device_layout{2, 7}}) {
     check_both_directions(limbeck_test::rows_of_samples<double, double>(40), 1.0, 1e-12, on_this_host, as);

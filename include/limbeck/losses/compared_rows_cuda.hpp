@@ -27,6 +27,11 @@ template <class S, class U>
   return room_of_row<S>(classes) + room_of_row<U>(classes);
 }
 
+template <class S, class U>
+struct pair_bytes {
+  [[nodiscard]] std::size_t operator()(index classes) const { return room_of_pair<S, U>(classes); }
+};
+
 /// What a first look at two rows gives.
 template <class A>
 struct first_look {
@@ -110,11 +115,12 @@ class device_pair {
   softened_pair<A> pair_;
 };
 
-/// A row of logits in both models. `room`: room_of_pair() bytes, or null.
+/// A row of logits in both models. `room`: room_of_pair() bytes of what the team's block keeps, or null.
 template <class Team, class S, class U, class A, class G>
-[[nodiscard]] __device__ device_pair<Team, A, device_row<A, S>, device_row<A, U>> pair_of_logits(
+[[nodiscard]] __device__ device_pair<Team, A, device_row<A, S, Team>, device_row<A, U, Team>> pair_of_logits(
     const logit_rows<S, U, A, cuda, G>& rows, index row, A temperature, unsigned char* room, index without = -1) {
-  U* const behind = reinterpret_cast<U*>(room == nullptr ? nullptr : room + room_of_row<S>(rows.classes));
+  U* const behind =
+      reinterpret_cast<U*>(room == nullptr ? nullptr : room + room_of_row<S>(classes_on_chip<Team>(rows.classes)));
   return {
       {rows.student, row, reinterpret_cast<S*>(room)}, {rows.teacher, row, behind}, rows.classes, temperature, without};
 }

@@ -58,7 +58,7 @@ template <class A, class S, class G>
 void cross_entropy_rows(cuda, const cuda_executor& on, const label_rows<cuda>& given, A smoothing,
                         const logit_rows<S, S, A, cuda, G>& rows) {
   expects_labels("cross_entropy", rows, given);
-  launch_rows(on, "cross_entropy", cross_entropy_row<A>{given, smoothing}, rows, room_of_row<S>(rows.classes));
+  launch_rows(on, "cross_entropy", cross_entropy_row<A>{given, smoothing}, rows, row_bytes<S>{});
 }
 
 }  // namespace limbeck::detail

@@ -61,7 +61,7 @@ void decoupled_rows(cuda, const cuda_executor& on, const char* loss, const decou
                     const logit_rows<S, U, A, cuda, G>& rows) {
   expects_labels(loss, rows, terms.given);
   expects(rows.classes > 1, [&] { return message(loss, ": a class beside the label is needed, there is one class"); });
-  launch_rows(on, loss, decoupled_row<A, D>{terms}, rows, room_of_pair<S, U>(rows.classes));
+  launch_rows(on, loss, decoupled_row<A, D>{terms}, rows, pair_bytes<S, U>{});
 }
 
 /// Cross-entropy at temperature 1, weighted by the teacher's probability of the label.
@@ -97,7 +97,7 @@ template <class A, class S, class U, class G>
 void teacher_weighted_rows(cuda, const cuda_executor& on, const char* loss, const label_rows<cuda>& given,
                            const logit_rows<S, U, A, cuda, G>& rows) {
   expects_labels(loss, rows, given);
-  launch_rows(on, loss, teacher_weighted_row{given}, rows, room_of_pair<S, U>(rows.classes));
+  launch_rows(on, loss, teacher_weighted_row{given}, rows, pair_bytes<S, U>{});
 }
 
 }  // namespace limbeck::detail

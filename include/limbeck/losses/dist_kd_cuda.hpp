@@ -234,13 +234,13 @@ void correlation_rows(cuda, const cuda_executor& on, const correlation_terms<A>&
   looked_at.values = {};
   looked_at.gradients = {};
   looked_at.fresh = false;
-  launch_rows_with(on, "dist_kd", correlate_row<A>{terms, batch}, looked_at, 0, static_cast<A*>(nullptr));
+  launch_rows_with(on, "dist_kd", correlate_row<A>{terms, batch}, looked_at, no_bytes{}, static_cast<A*>(nullptr));
   const index blocks = (rows.classes + correlated_columns - 1) / correlated_columns;
   launch(on, "dist_kd: columns", {blocks_for(blocks), correlated_columns * correlated_shares},
          correlate_columns_kernel<logit_rows<S, U, A, cuda, G>, A>, looked_at, terms, batch);
   launch(on, "dist_kd: totals", {1, row_threads}, correlation_totals_kernel<logit_rows<S, U, A, cuda, G>, A>, looked_at,
          batch);
-  launch_rows_with(on, "dist_kd: gradient", correlation_gradient_row<A>{terms, batch}, rows, 0,
+  launch_rows_with(on, "dist_kd: gradient", correlation_gradient_row<A>{terms, batch}, rows, no_bytes{},
                    behind + of_rows + of_columns + 2);
 }
 

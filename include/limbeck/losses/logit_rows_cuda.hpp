@@ -1,7 +1,9 @@
 // Losses on rows of logits on a device: a block for each row, sums of rows and of samples in an order of their own.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 
 #include "limbeck/backend/cuda_block.hpp"
 #include "limbeck/backend/cuda_context.hpp"
@@ -46,8 +48,23 @@ __device__ void for_class_fours(Team team, index classes, const F& f) {
     f(first, classes - first < 4 ? classes - first : index{4});
 }
 
-/// A row of logits; a thread reads only the fours that are its own, the first time by first_four().
-template <class A, class S>
+/// The classes of a row that each block of a cluster keeps: whole turns of its threads.
+[[nodiscard]] LIMBECK_HD constexpr index classes_of_block(index classes, index blocks, index threads) {
+  const index turn = 4 * blocks * threads;
+  return (classes + turn - 1) / turn * 4 * threads;
+}
+/// The same for a team: all classes, but for a cluster's.
+template <class Team>
+[[nodiscard]] __device__ index classes_on_chip(index classes) {
+  if constexpr (std::same_as<Team, cluster_team>)
+    return classes_of_block(classes, block_cluster::blocks(), blockDim.x);
+  else
+    return classes;
+}
+
+/// A row of logits of a team; a thread reads only the fours that are its own, the first time by first_four(). Each
+/// block of a cluster keeps its own threads' fours.
+template <class A, class S, class Team = block_team>
 class device_row {
  public:
   /// `room`: shared memory for the row's logits, aligned to 16 bytes, or null.
@@ -58,18 +75,27 @@ class device_row {
 
   [[nodiscard]] __device__ four<A> first_four(index first, index here) const {
     const four<S> z = read(first, here);
-    if (room_ != nullptr) store_four(room_ + first, here, z);
+    if (room_ != nullptr) store_four(room_ + kept_at(first), here, z);
     return widened(z);
   }
   [[nodiscard]] __device__ four<A> four_at(index first, index here) const {
-    return widened(room_ != nullptr ? load_four(static_cast<const S*>(room_) + first, here) : read(first, here));
+    return widened(room_ != nullptr ? load_four(static_cast<const S*>(room_) + kept_at(first), here)
+                                    : read(first, here));
   }
   /// Once every thread's fours were read.
   [[nodiscard]] __device__ A operator[](index c) const {
-    return static_cast<A>(room_ != nullptr ? room_[c] : from_[c * step_]);
+    return static_cast<A>(room_ != nullptr && !in_parts ? room_[c] : from_[c * step_]);
   }
 
  private:
+  static constexpr bool in_parts = std::same_as<Team, cluster_team>;
+
+  /// The place of four classes in this block's room.
+  [[nodiscard]] __device__ static index kept_at(index first) {
+    if constexpr (!in_parts) return first;
+    const auto all = 4 * static_cast<index>(Team::size()), own = 4 * static_cast<index>(blockDim.x);
+    return first / all * own + 4 * static_cast<index>(threadIdx.x);
+  }
   [[nodiscard]] __device__ four<S> read(index first, index here) const {
     if (step_ == 1) return load_four(from_ + first, here);
     four<S> z;
@@ -118,10 +144,8 @@ template <class Team, class Body, class A, class S, class U, class G>
 __global__ void __launch_bounds__(row_threads, 1)
     logit_rows_kernel(Body body, logit_rows<S, U, A, cuda, G> rows, A* row_values, std::size_t bytes) {
   const Team team;
-  const unsigned teams = blockDim.x / team.size(), mine = threadIdx.x / team.size();
-  unsigned char* const room = bytes > 0 ? dynamic_shared() + mine * bytes : nullptr;
-  const index step = static_cast<index>(gridDim.x) * teams;
-  for (index row = static_cast<index>(blockIdx.x) * teams + mine; row < rows.count(); row += step) {
+  unsigned char* const room = bytes > 0 ? dynamic_shared() + team.number_in_block() * bytes : nullptr;
+  for (index row = team.number(); row < rows.count(); row += team.teams()) {
     const A factor = body.counts(row) ? rows.factor(row) : A(0);
     clear_fresh(team, rows, row, factor == A(0) ? 0 : rows.classes);
     A value = 0;
@@ -168,28 +192,47 @@ template <class S>
 [[nodiscard]] LIMBECK_HD std::size_t room_of_row(index classes) {
   return (static_cast<std::size_t>(classes) * sizeof(S) + 15) / 16 * 16;
 }
+/// What launch_rows() is told of a loss that keeps a row, or nothing.
+template <class S>
+struct row_bytes {
+  [[nodiscard]] std::size_t operator()(index classes) const { return room_of_row<S>(classes); }
+};
+struct no_bytes {
+  [[nodiscard]] std::size_t operator()(index) const { return 0; }
+};
 
-/// How rows are given to threads: a warp each where they are short, else a block each.
+/// How rows are given to threads: a warp each where they are short, else a block each, or a cluster of blocks where one
+/// block has no room.
 struct row_teams {
   bool warps;
   unsigned threads;         ///< of a block
-  std::size_t room, bytes;  ///< shared memory of a team, of a block
+  std::size_t room, bytes;  ///< shared memory of a team or a cluster's block, and of a block
+  unsigned cluster = 1;     ///< blocks of a team
 
-  /// `wanted`: bytes that a row would take on chip. A team that cannot have as many gets none.
-  [[nodiscard]] static row_teams of(index rows, index classes, std::size_t wanted) {
+  /// bytes_of(classes): what so many classes of a row would take on chip. A team that cannot have as much gets none.
+  /// most_in_cluster: bytes for each block of a cluster.
+  template <class BytesOf>
+  [[nodiscard]] static row_teams of(index rows, index classes, const BytesOf& bytes_of,
+                                    std::size_t most_in_cluster = 0) {
     constexpr std::size_t most = shared_bytes_of_every_block - 4 * 1024;  // less what reductions take
     constexpr index short_row = 1024, of_a_thread = 8;                    // classes
     const bool warps = classes <= short_row;
     const unsigned threads =
         warps ? threads_for(rows * warp_size, row_threads / 2) : threads_for(classes / of_a_thread, row_threads);
     const unsigned teams = warps ? threads / warp_size : 1;
-    const std::size_t room = wanted * teams <= most ? wanted : 0;
-    return {warps, threads, room, room * teams};
+    const std::size_t wanted = bytes_of(classes);
+    if (wanted * teams <= most) return {warps, threads, wanted, wanted * teams};
+    for (unsigned blocks = 2; !warps && blocks <= block_cluster::most_blocks; blocks *= 2)
+      if (const std::size_t part = bytes_of(classes_of_block(classes, blocks, threads)); part <= most_in_cluster)
+        return {warps, threads, part, part, blocks};
+    return {warps, threads, 0, 0};
   }
   [[nodiscard]] unsigned blocks(index rows) const {
     const index teams = warps ? threads / warp_size : 1;
-    return blocks_for((rows + teams - 1) / teams);
+    constexpr index most = 0x7FFFFFFF / block_cluster::most_blocks;
+    return blocks_for(cluster > 1 ? std::min(rows, most) : (rows + teams - 1) / teams) * cluster;
   }
+  [[nodiscard]] launch_shape shape(index rows) const { return {blocks(rows), threads, bytes, cluster}; }
 };
 
 /// Where the rows of a loss leave their values before those of a sample are added up: nowhere if each is a sample of
@@ -199,31 +242,51 @@ template <class Rows>
   return !rows.values.empty() && !rows.row_sample.empty() ? rows.count() : 0;
 }
 
-/// launch_rows() with room for values_apart() given: a loss of several kernels that has all of the workspace itself.
-template <class Body, class A, class S, class U, class G>
-void launch_rows_with(const cuda_executor& on, const char* what, const Body& body,
-                      const logit_rows<S, U, A, cuda, G>& rows, std::size_t bytes, A* row_values) {
+/// Whether the loss is worked out by a cluster of blocks where a row has no room in one.
+template <class Body>
+inline constexpr bool spreads_rows = requires { Body::spreads_rows; };
+
+/// The teams for a loss that takes bytes_of(classes) on chip.
+template <class Body, class A, class S, class U, class G, class BytesOf>
+[[nodiscard]] row_teams teams_for(const cuda_executor& on, const char* what, const logit_rows<S, U, A, cuda, G>& rows,
+                                  const BytesOf& bytes_of) {
   const index count = rows.count();
-  const row_teams teams = row_teams::of(count, rows.classes, bytes);
+  const row_teams teams = row_teams::of(count, rows.classes, bytes_of);
+  if constexpr (spreads_rows<Body>) {
+    if (teams.room > 0 || bytes_of(rows.classes) == 0) return teams;
+    const auto kernel = logit_rows_kernel<cluster_team, Body, A, S, U, G>;
+    const row_teams spread = row_teams::of(count, rows.classes, bytes_of, shared_bytes_in_clusters(kernel));
+    if (spread.cluster > 1 && has_room_for_cluster(on, what, spread.shape(count), kernel)) return spread;
+  }
+  return teams;
+}
+
+/// launch_rows() with room for values_apart() given: a loss of several kernels that has all of the workspace itself.
+template <class Body, class A, class S, class U, class G, class BytesOf>
+void launch_rows_with(const cuda_executor& on, const char* what, const Body& body,
+                      const logit_rows<S, U, A, cuda, G>& rows, const BytesOf& bytes_of, A* row_values) {
+  const row_teams teams = teams_for<Body>(on, what, rows, bytes_of);
   const bool add_up = values_apart(rows) > 0;
-  launch(on, what, {teams.blocks(count), teams.threads, teams.bytes},
-         teams.warps ? logit_rows_kernel<warp_team, Body, A, S, U, G> : logit_rows_kernel<block_team, Body, A, S, U, G>,
-         body, rows, add_up ? row_values : nullptr, teams.room);
+  auto kernel =
+      teams.warps ? logit_rows_kernel<warp_team, Body, A, S, U, G> : logit_rows_kernel<block_team, Body, A, S, U, G>;
+  if constexpr (spreads_rows<Body>)
+    if (teams.cluster > 1) kernel = logit_rows_kernel<cluster_team, Body, A, S, U, G>;
+  launch(on, what, teams.shape(rows.count()), kernel, body, rows, add_up ? row_values : nullptr, teams.room);
   if (add_up)
     launch(on, what, {blocks_for(rows.values.extent(0)), sample_threads}, add_row_values_kernel<A>,
            static_cast<const A*>(row_values), rows.row_sample, rows.values);
 }
 
 /// Queues a loss on rows. body.counts(row) says whether one takes part, body(team, rows, row, factor, room) is called
-/// by the whole team, returns the row's value in every thread and adds the gradient; `room` is shared memory of `bytes`
-/// that holds anything, or null where a team gets less. Allocates nothing if every sample has one row or on.context has
-/// enough workspace; waits for nothing.
-template <class Body, class A, class S, class U, class G>
+/// by the whole team, returns the row's value in every thread and adds the gradient; `room` is shared memory of
+/// bytes_of(classes) that holds anything, or of those classes that a block of a cluster keeps, or null where a team
+/// gets less. Allocates nothing if every sample has one row or on.context has enough workspace; waits for nothing.
+template <class Body, class A, class S, class U, class G, class BytesOf>
 void launch_rows(const cuda_executor& on, const char* what, const Body& body, const logit_rows<S, U, A, cuda, G>& rows,
-                 std::size_t bytes) {
+                 const BytesOf& bytes_of) {
   if (rows.count() == 0 || (rows.values.empty() && rows.gradients.empty())) return;
   const cuda_workspace<A> row_values(on, values_apart(rows));
-  launch_rows_with(on, what, body, rows, bytes, row_values.data());
+  launch_rows_with(on, what, body, rows, bytes_of, row_values.data());
 }
 
 }  // namespace limbeck::detail

@@ -37,7 +37,7 @@ struct logits_mse_row {
 template <class A, class S, class U, class G>
 void logits_mse_rows(cuda, const cuda_executor& on, A temperature, A teacher_scale,
                      const logit_rows<S, U, A, cuda, G>& rows) {
-  launch_rows(on, "logits_mse", logits_mse_row<A>{temperature, teacher_scale}, rows, 0);
+  launch_rows(on, "logits_mse", logits_mse_row<A>{temperature, teacher_scale}, rows, no_bytes{});
 }
 
 template <class A>
@@ -59,7 +59,7 @@ struct regression_row {
 template <class A, class S, class G>
 void regression_rows(cuda, const cuda_executor& on, const view<const A, 1, cuda>& scores,
                      const logit_rows<S, S, A, cuda, G>& rows) {
-  launch_rows(on, "regression_mse", regression_row<A>{scores}, rows, 0);
+  launch_rows(on, "regression_mse", regression_row<A>{scores}, rows, no_bytes{});
 }
 
 }  // namespace limbeck::detail

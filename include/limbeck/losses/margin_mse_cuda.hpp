@@ -83,7 +83,7 @@ struct margin_row {
 template <class A, class S, class U, class G>
 void margin_rows(cuda, const cuda_executor& on, const label_rows<cuda>& given,
                  const logit_rows<S, U, A, cuda, G>& rows) {
-  launch_rows(on, "margin_mse", margin_row<A>{given}, rows, room_of_pair<S, U>(rows.classes));
+  launch_rows(on, "margin_mse", margin_row<A>{given}, rows, pair_bytes<S, U>{});
 }
 
 }  // namespace limbeck::detail

@@ -1,6 +1,7 @@
 // Divergences of softened class scores on a device: one kernel for all of them, a block for each row.
 //
-// A row whose logits fit into the block's shared memory is read once. A longer one is read twice, for the sums and for
+// A row whose logits fit into the shared memory of a block, or of a cluster of up to eight, is read once. A longer one
+// is read twice, for the sums and for
 // value and gradient; once more where the two rows nearly agree, and once more for a divergence that does not know the
 // sum of its slopes.
 #pragma once
@@ -51,6 +52,7 @@ __device__ A divergence_on_device(Team team, const D& divergence, const Pair& pa
 
 template <class D, class A>
 struct soft_target_row {
+  static constexpr bool spreads_rows = true;
   D divergence;
   A temperature;
 
@@ -67,8 +69,7 @@ struct soft_target_row {
 template <class D, class A, class S, class U, class G>
 void soft_target_rows(cuda, const cuda_executor& on, const D& divergence, A temperature,
                       const logit_rows<S, U, A, cuda, G>& rows) {
-  launch_rows(on, "soft_target", soft_target_row<D, A>{divergence, temperature}, rows,
-              room_of_pair<S, U>(rows.classes));
+  launch_rows(on, "soft_target", soft_target_row<D, A>{divergence, temperature}, rows, pair_bytes<S, U>{});
 }
 
 }  // namespace limbeck::detail

@@ -69,7 +69,7 @@ struct standardised_mse_row {
 
 template <class A, class S, class U, class G>
 void standardised_mse_rows(cuda, const cuda_executor& on, const logit_rows<S, U, A, cuda, G>& rows) {
-  launch_rows(on, "standardised_logits_mse", standardised_mse_row<A>{}, rows, room_of_pair<S, U>(rows.classes));
+  launch_rows(on, "standardised_logits_mse", standardised_mse_row<A>{}, rows, pair_bytes<S, U>{});
 }
 
 }  // namespace limbeck::detail

@@ -195,7 +195,7 @@ template <class D, class S, class U, class A, class G>
 void top_k_rows(cuda, const cuda_executor& on, const D& divergence, A temperature, top_k_mode mode,
                 const kept_rows<U, cuda>& teacher, const logit_rows<S, U, A, cuda, G>& rows) {
   launch_rows(on, "top_k_soft_target", top_k_row<D, A, U>{divergence, temperature, mode, teacher}, rows,
-              mode == top_k_mode::renormalised_both ? 0 : room_of_row<S>(rows.classes));
+              [mode](index classes) { return mode == top_k_mode::renormalised_both ? 0 : room_of_row<S>(classes); });
 }
 
 }  // namespace limbeck::detail
