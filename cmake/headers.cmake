@@ -95,6 +95,7 @@ set(
   losses/hidden_states_cpu.hpp
   losses/huber.hpp
   losses/in_batch.hpp
+  losses/in_batch_cpu.hpp
   losses/info_nce.hpp
   losses/info_nce_cpu.hpp
   losses/kept_rows.hpp
@@ -226,6 +227,7 @@ set(
   ops/softmax_cpu.hpp
   ops/sweep.hpp
   ops/sweep_cpu.hpp
+  ops/token_vectors.hpp
   training/adamw_formula.hpp
   training/clipping.hpp
 )
@@ -422,6 +424,7 @@ set(
   losses/directions_cuda.hpp
   losses/dist_kd_cuda.hpp
   losses/hidden_states_cuda.hpp
+  losses/in_batch_cuda.hpp
   losses/info_nce_cuda.hpp
   losses/layer_attention_cuda.hpp
   losses/logit_rows_cuda.hpp
@@ -453,6 +456,7 @@ set(
   ops/layer_norm_cuda.hpp
   ops/linear_cuda.hpp
   ops/matmul_cuda.hpp
+  ops/maxsim_cuda.hpp
   ops/sweep_cuda.hpp
   training/adamw_cuda.hpp
   training/gradient_norm_cuda.hpp

@@ -4,6 +4,7 @@
 #include "golden/attended_cases.hpp"
 #include "golden/check_loss_cases.hpp"
 #include "golden/logit_cases.hpp"
+#include "golden/ranking_cases.hpp"
 #include "golden/relation_cases.hpp"
 #include "golden/representation_cases.hpp"
 #include "golden/sample_vector_cases.hpp"
@@ -11,7 +12,7 @@
 
 namespace {
 
-constexpr int least = 61;  // cases of the file
+constexpr int least = 62;  // cases of the file
 
 TEST_CASE("loss_cases: values and gradients of CUDA kernels in double", "[golden]") {
   CHECK(limbeck_test::run_cases(true) >= least);

@@ -49,6 +49,11 @@ TEST_CASE("CUDA kernels pick rows of a table, and add to its gradient in the ord
   limbeck_test::check_embedding_outside();
 }
 
+TEST_CASE("CUDA kernels of late interaction find the best tokens, and the gradients") {
+  limbeck_test::check_maxsim<float>();
+  limbeck_test::check_maxsim<double>();
+}
+
 TEST_CASE("matrix products are described as cuBLASLt wants them") {
   limbeck::cuda_context context;
   limbeck_test::check_matmul<float>({.context = &context});

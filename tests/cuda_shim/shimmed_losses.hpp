@@ -11,6 +11,7 @@
 #include "limbeck/losses/decoupled_cuda.hpp"
 #include "limbeck/losses/dist_kd_cuda.hpp"
 #include "limbeck/losses/hidden_states_cuda.hpp"
+#include "limbeck/losses/in_batch_cuda.hpp"
 #include "limbeck/losses/info_nce_cuda.hpp"
 #include "limbeck/losses/logits_mse_cuda.hpp"
 #include "limbeck/losses/margin_mse_cuda.hpp"

@@ -16,4 +16,5 @@
 #include "limbeck/ops/layer_norm_cuda.hpp"
 #include "limbeck/ops/linear_cuda.hpp"
 #include "limbeck/ops/matmul_cuda.hpp"
+#include "limbeck/ops/maxsim_cuda.hpp"
 #include "limbeck/ops/sweep_cuda.hpp"

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "limbeck/ops/layer_norm.hpp"
 #include "limbeck/ops/linear.hpp"
 #include "limbeck/ops/matmul.hpp"
+#include "limbeck/ops/maxsim.hpp"
 
 namespace limbeck_test {
 
@@ -62,9 +65,10 @@ class on_device_as {
   [[nodiscard]] limbeck::view<const T, 2, cuda> seen() { return memory_.all(); }
   [[nodiscard]] limbeck::view<T, 1, cuda> flat() { return limbeck::view<T, 1, cuda>(memory_.all().data(), columns_); }
   [[nodiscard]] limbeck::view<const T, 1, cuda> seen_flat() { return flat(); }
+  [[nodiscard]] std::optional<std::vector<T>> back() { return memory_.back({}); }
   /// Every number is what it should be, and nothing beside was written to.
   void check(const plain_matrix& want, double tolerance) {
-    const auto got = memory_.back({});
+    const auto got = back();
     REQUIRE(got.has_value());
     double furthest = 0;
     for (std::size_t i = 0; i < got->size(); ++i) {
@@ -297,6 +301,95 @@ void check_activated_linear(const cuda_executor& on, const Activation& activatio
       ops::activated_linear_backward(on, activation, slope.seen(), through.seen(), kept.seen(), {}, alone.all());
       alone.check(want, 4 * tolerance);
     }
+}
+
+/// Texts one behind the other with a token of nobody in between; some of their tokens do not count.
+struct plain_texts {
+  std::vector<limbeck::sample_rows> rows;
+  std::vector<std::uint8_t> mask;
+  plain_matrix vectors;
+
+  plain_texts(const std::vector<index>& lengths, index width, unsigned seed) : vectors(0, width, seed) {
+    index tokens = 0;
+    for (const index length : lengths) {
+      rows.push_back({tokens, length, length});
+      tokens += length + 1;
+    }
+    vectors = plain_matrix(tokens, width, seed);
+    for (index i = 0; i < tokens; ++i) mask.push_back((i + static_cast<index>(seed)) % 3 != 0);
+  }
+  [[nodiscard]] bool counts(index token) const { return mask[static_cast<std::size_t>(token)] != 0; }
+};
+/// For each token of a query and each passage the token that is best, -1 for none.
+inline plain_matrix best_tokens(const plain_texts& queries, const plain_texts& passages) {
+  plain_matrix best(queries.vectors.rows, static_cast<index>(passages.rows.size()), [](index, index) { return -2.0; });
+  for (const limbeck::sample_rows& q : queries.rows)
+    for (index i = q.begin; i < q.begin + q.length; ++i)
+      for (std::size_t p = 0; p < passages.rows.size(); ++p) {
+        double found = -1, top = 0;
+        for (index j = passages.rows[p].begin; j < passages.rows[p].begin + passages.rows[p].length; ++j) {
+          double product = 0;
+          for (index k = 0; k < queries.vectors.columns; ++k) product += queries.vectors(i, k) * passages.vectors(j, k);
+          if (!queries.counts(i) || !passages.counts(j) || (found >= 0 && product <= top)) continue;
+          found = static_cast<double>(j);
+          top = product;
+        }
+        best.data[static_cast<std::size_t>(i * best.columns) + p] = found;
+      }
+  return best;
+}
+
+/// Scores, the tokens they come from, and what flows back; texts without a token, and more tokens than a warp has
+/// lanes.
+template <class T>
+void check_maxsim() {
+  namespace ops = limbeck::ops;
+  constexpr index width = 6;
+  constexpr double none = -1e300;  // a score of -infinity
+  const cuda_executor on;
+  const plain_texts queries({2, 0, 5, 9}, width, 40), passages({40, 1, 0, 7, 70}, width, 41);
+  const auto count = [](const plain_texts& t) { return static_cast<index>(t.rows.size()); };
+  const plain_matrix best = best_tokens(queries, passages), dscores(count(queries), count(passages), 42);
+  plain_matrix scores(count(queries), count(passages), [](index, index) { return 0.0; });
+  plain_matrix dqueries(queries.vectors.rows, width, 43), dpassages(passages.vectors.rows, width, 44);
+  on_device_as<T> of_queries(queries.vectors, {}), of_passages(passages.vectors, {}), into_queries(dqueries, {}),
+      into_passages(dpassages, {}), got(scores, {}), slopes(dscores, {});
+  for (index q = 0; q < scores.rows; ++q)
+    for (index p = 0; p < scores.columns; ++p) {
+      bool any = false;
+      double& score = scores.data[static_cast<std::size_t>(q * scores.columns + p)];
+      const limbeck::sample_rows& text = queries.rows[static_cast<std::size_t>(q)];
+      for (index i = text.begin; i < text.begin + text.length; ++i) {
+        const auto j = static_cast<index>(best(i, p));
+        for (index k = 0; k < width && j >= 0; ++k) {
+          score += queries.vectors(i, k) * passages.vectors(j, k);
+          dqueries.data[static_cast<std::size_t>(i * width + k)] += dscores(q, p) * passages.vectors(j, k);
+          dpassages.data[static_cast<std::size_t>(j * width + k)] += dscores(q, p) * queries.vectors(i, k);
+        }
+        any = any || j >= 0;
+      }
+      if (!any) score = none;
+    }
+  device_copy<limbeck::sample_rows> query_rows(on, queries.rows), passage_rows(on, passages.rows);
+  device_copy<std::uint8_t> query_mask(on, queries.mask), passage_mask(on, passages.mask);
+  device_copy<std::int32_t> tokens(on, std::vector<std::int32_t>(best.data.size(), -2));
+  const ops::token_vectors<const T, cuda> seen{of_queries.seen(), read_only(query_rows.all()),
+                                               read_only(query_mask.all())},
+      shown{of_passages.seen(), read_only(passage_rows.all()), read_only(passage_mask.all())};
+  const limbeck::view<std::int32_t, 2, cuda> found(tokens.all().data(), best.rows, best.columns);
+  ops::maxsim(on, seen, shown, got.all(), found);
+  const std::vector<std::int32_t> told = tokens.back(on);
+  for (std::size_t i = 0; i < told.size(); ++i) CHECK(told[i] == best.data[i]);
+  const auto values = got.back();
+  REQUIRE(values.has_value());
+  for (std::size_t i = 0; i < values->size(); ++i)
+    if (scores.data[i] == none)
+      CHECK((*values)[i] == -std::numeric_limits<T>::infinity());
+    else
+      CHECK(static_cast<double>((*values)[i]) == Approx(scores.data[i]).epsilon(1e-5));
+  ops::maxsim_backward(on, seen, shown, read_only(found), slopes.seen(), into_queries.all(), into_passages.all());
+  into_queries.check(dqueries, 50 * device_tolerance<T>);
+  into_passages.check(dpassages, 50 * device_tolerance<T>);
 }
 
 /// Numbers of rows of a table, most of them among the first few.

@@ -56,6 +56,12 @@ TEST_CASE("matrices of every form are multiplied on a device, and rows mapped, w
   limbeck_test::check_activated_linear<double>({.context = &context}, limbeck::gelu_tanh{});
 }
 
+TEST_CASE("late interaction finds the best tokens on a device, and the gradients") {
+  if (no_device()) LIMBECK_SKIP("no CUDA device");
+  limbeck_test::check_maxsim<float>();
+  limbeck_test::check_maxsim<double>();
+}
+
 TEST_CASE("rows are normalised on a device, in shared memory and outside") {
   if (no_device()) LIMBECK_SKIP("no CUDA device");
   limbeck_test::check_layer_norms<float>();

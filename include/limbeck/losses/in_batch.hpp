@@ -2,53 +2,43 @@
 // passages.
 #pragma once
 
-#include <limits>
 #include <string>
 
 #include "limbeck/losses/fused_linear.hpp"
 #include "limbeck/ops/maxsim.hpp"
+#if defined(__CUDACC__)
+#include "limbeck/losses/in_batch_cuda.hpp"
+#else
+#include "limbeck/losses/in_batch_cpu.hpp"
+#endif
 
 namespace limbeck {
 
 /// Texts that are one vector each. Also the shape of their gradients, where an empty member is not wanted.
-template <class T>
+template <class T, backend B = cpu>
 struct text_vectors {
-  view<T, 2> queries{}, passages{};  ///< [queries, width], [passages, width]
+  view<T, 2, B> queries{}, passages{};  ///< [queries, width], [passages, width]
 };
 
 /// A teacher that compares texts token by token, by ops::maxsim.
-template <class T>
+template <class T, backend B = cpu>
 struct late_interaction {
-  ops::token_vectors<const T> queries{}, passages{};
+  ops::token_vectors<const T, B> queries{}, passages{};
   double temperature = 1;  ///< divides its scores; the student's dot products are taken as they are
 };
 
 /// The numbers that in_batch_maxsim() needs.
-template <class T>
-[[nodiscard]] index in_batch_room(const text_vectors<const T>& student) {
+template <class T, backend B>
+[[nodiscard]] index in_batch_room(const text_vectors<const T, B>& student) {
   const index queries = student.queries.extent(0), passages = student.passages.extent(0);
-  return queries * (1 + passages + fused_linear_room(linear_head<const T>{student.queries, student.passages}));
+  return queries * (1 + passages + fused_linear_room(linear_head<const T, B>{student.queries, student.passages}));
 }
 
 namespace detail {
 
-/// Scores become logits; a query without any that is more than -infinity weighs nothing.
-template <class T>
-void soften_scores(const view<T, 2>& scores, double temperature, const view<const T, 1>& given,
-                   const view<T, 2>& weights) {
-  for (index q = 0; q < scores.extent(0); ++q) {
-    bool any = false;
-    for (index p = 0; p < scores.extent(1); ++p) {
-      any = any || scores(q, p) != -std::numeric_limits<T>::infinity();
-      scores(q, p) = static_cast<T>(scores(q, p) / temperature);
-    }
-    weights(0, q) = !any ? T(0) : given.empty() ? T(1) : given(q);
-  }
-}
-
-template <class T>
-void expects_in_batch(const text_vectors<const T>& student, const late_interaction<T>& teacher, const targets<T>& given,
-                      index workspace) {
+template <class T, backend B>
+void expects_in_batch(const text_vectors<const T, B>& student, const late_interaction<T, B>& teacher,
+                      const targets<T, B>& given, index workspace) {
   const index queries = student.queries.extent(0), passages = student.passages.extent(0);
   expects(queries == teacher.queries.rows.extent(0) && passages == teacher.passages.rows.extent(0), [&] {
     return message("in_batch_maxsim: the student has ", queries, " queries and ", passages, " passages, the teacher ",
@@ -77,24 +67,24 @@ void expects_in_batch(const text_vectors<const T>& student, const late_interacti
 /// Queries of weight 0 and those without a token are skipped; a passage without one has no share of the teacher's
 /// distribution. Gradients with respect to the student's vectors are added to `gradient`. Works in `workspace`,
 /// in_batch_room() numbers. Throws contract_error where shapes do not fit.
-template <some_loss L, executor E, class T>
-void in_batch_maxsim(const L& loss, const E& on, const text_vectors<const T>& student,
-                     const late_interaction<T>& teacher, const targets<T>& given, const sink<T, cpu>& out,
-                     const text_vectors<T>& gradient, const view<T, 1>& workspace) {
+template <some_loss L, launchable E, class T, backend B = backend_of<E>>
+void in_batch_maxsim(const L& loss, const E& on, const text_vectors<const T, B>& student,
+                     const late_interaction<T, B>& teacher, const targets<T, B>& given, const sink<T, B>& out,
+                     const text_vectors<T, B>& gradient, const view<T, 1, B>& workspace) {
   detail::expects_in_batch(student, teacher, given, workspace.count());
   const index queries = student.queries.extent(0), passages = student.passages.extent(0);
   if (queries == 0 || passages == 0) return;
-  detail::pieces_of<T> room(workspace);
-  const view<T, 2> scores = room.matrix(queries, passages), weights = room.matrix(1, queries);
+  detail::pieces_of<T, B> room(workspace);
+  const view<T, 2, B> scores = room.matrix(queries, passages), weights = room.matrix(1, queries);
   ops::maxsim(on, teacher.queries, teacher.passages, scores);
-  detail::soften_scores(scores, teacher.temperature, given.row_weight, weights);
-  targets<T> counted = given;
-  counted.row_weight = view<const T, 1>(weights.data(), queries);
+  detail::soften_scores(B{}, on, scores, teacher.temperature, given.row_weight, weights);
+  targets<T, B> counted = given;
+  counted.row_weight = view<const T, 1, B>(weights.data(), queries);
   const index taken = queries * (1 + passages);
-  fused_linear(loss, on, linear_head<const T>{student.queries, student.passages},
-               signals<const T>{.logits = read_only(scores)}, counted, out,
-               linear_head<T>{gradient.queries, gradient.passages},
-               view<T, 1>(workspace.data() + taken, workspace.count() - taken));
+  fused_linear(loss, on, linear_head<const T, B>{student.queries, student.passages},
+               signals<const T, B>{.logits = read_only(scores)}, counted, out,
+               linear_head<T, B>{gradient.queries, gradient.passages},
+               view<T, 1, B>(workspace.data() + taken, workspace.count() - taken));
 }
 
 }  // namespace limbeck

@@ -7,23 +7,11 @@
 #include "limbeck/backend/scratch.hpp"
 #include "limbeck/backend/threads.hpp"
 #include "limbeck/core/executors.hpp"
-#include "limbeck/core/sequence_layout.hpp"
 #include "limbeck/core/view.hpp"
 #include "limbeck/ops/matmul_cpu.hpp"
+#include "limbeck/ops/token_vectors.hpp"
 
-namespace limbeck::ops {
-
-/// Texts that are a vector a token.
-template <class T>
-struct token_vectors {
-  view<T, 2> vectors{};                ///< [tokens, width]
-  view<const sample_rows, 1> rows{};   ///< [texts]: where each text's tokens lie; `keys` means nothing
-  view<const std::uint8_t, 1> mask{};  ///< [tokens]: 0 where a token does not count; empty: all do
-
-  [[nodiscard]] bool counts(index token) const { return mask.empty() || mask(token) != 0; }
-};
-
-namespace detail {
+namespace limbeck::ops::detail {
 
 struct maxsim_scratch {};
 
@@ -112,5 +100,4 @@ void maxsim_to_passages(const cpu_executor<Provider>& on, const token_vectors<co
   });
 }
 
-}  // namespace detail
-}  // namespace limbeck::ops
+}  // namespace limbeck::ops::detail
