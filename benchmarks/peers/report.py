@@ -38,7 +38,7 @@ def step_rows(found):
                       r["samples_per_s"] / theirs[best]["samples_per_s"], "multiply-adds", r["useful_gflops"] / peak)
 
 
-LOSSES = {"kl_soft": "soft KL", "ce+kl": "cross-entropy and soft KL", "w_ce+kl": "the same, weighted rows",
+LOSSES = {"kl_soft": "soft KL", "jsd": "Jensen-Shannon", "ce+kl": "cross-entropy and soft KL", "w_ce+kl": "the same, weighted rows",
           "attn_mse_full": "attention MSE", "attn_mse_sst_len": "attention MSE, short samples",
           "hid_mse+proj": "hidden MSE, projected", "cosine": "cosine of states",
           "relation_qkv_full": "three MiniLM relations", "relation_qkv_sst_len": "three MiniLM relations, short samples"}

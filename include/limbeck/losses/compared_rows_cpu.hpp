@@ -129,20 +129,28 @@ class compared_rows {
   // Of block b, relative to the tops; widens `apart`.
   LIMBECK_HD void take_exponentials(index b, const V& student_top, const V& teacher_top, V& student_sum, V& teacher_sum,
                                     range& apart) {
-    student_sum = teacher_sum = V(0);
-    for (index k = begin_of(b); k < end_of(b); ++k) {
+    const exp_of_multiple<V> exponential = exp_;  // copies, which no store can change
+    const logit_vectors<V> student = student_.vectors(), teacher = teacher_.vectors();
+    const V of_student = student_top, of_teacher = teacher_top;
+    V sum_of_student(0), sum_of_teacher(0);
+    range seen = apart;
+    A* to = place(0, begin_of(b));
+    for (index k = begin_of(b), end = end_of(b); k < end; ++k, to += 3 * V::width) {
       student_.prefetch(k);
       teacher_.prefetch(k);
-      const V z = student_[k], zt = teacher_[k], difference = z - zt;
-      const V s = exp_(z - student_top), t = exp_(zt - teacher_top);
-      student_sum += s;
-      teacher_sum += t;
-      apart.least = min(apart.least, difference);
-      apart.most = max(apart.most, difference);
-      store(place(0, k), s);
-      store(place(1, k), t);
-      store(place(2, k), difference);
+      const V z = student[k], zt = teacher[k], difference = z - zt;
+      const V s = exponential(z - of_student), t = exponential(zt - of_teacher);
+      sum_of_student += s;
+      sum_of_teacher += t;
+      seen.least = min(seen.least, difference);
+      seen.most = max(seen.most, difference);
+      store(to, s);
+      store(to + V::width, t);
+      store(to + 2 * V::width, difference);
     }
+    student_sum = sum_of_student;
+    teacher_sum = sum_of_teacher;
+    apart = seen;
   }
 
   LIMBECK_HD void take_groups() {

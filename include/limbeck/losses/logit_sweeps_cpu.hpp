@@ -123,12 +123,13 @@ class staged_logits {
   /// The largest of each lane in the vectors begin .. end, or `least` if none is larger.
   [[nodiscard]] LIMBECK_HD V largest(index begin, index end, const V& least) const {
     V top = least, other = least;
+    const index whole = std::min(end, full_);
     index k = begin;
-    for (; k + 1 < end; k += 2) {
-      top = max(top, (*this)[k]);  // NaN gets lost here, it comes back with the exponentials
-      other = max(other, (*this)[k + 1]);
+    for (const A* at = data_ + k * V::width; k + 1 < whole; k += 2, at += 2 * V::width) {
+      top = max(top, load<V>(at));  // NaN gets lost here, it comes back with the exponentials
+      other = max(other, load<V>(at + V::width));
     }
-    if (k < end) top = max(top, (*this)[k]);
+    for (; k < end; ++k) top = max(top, (*this)[k]);
     return max(top, other);
   }
   /// The largest logit: of the row in every lane, or of each lane's row.

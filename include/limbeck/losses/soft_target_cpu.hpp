@@ -29,7 +29,9 @@ struct value_and_gradient {
       const auto here = rows[b];
       const V factor = gradient_factor<typename Compared::layout>(groups, here);
       V value(0);
-      for (index k = here.begin; k < here.end; ++k) {
+      const index step = rows.backwards() ? -1 : 1;  // as from block to block, so that memory is read one way
+      index k = step > 0 ? here.begin : here.end - 1;
+      for (index left = here.end - here.begin; left > 0; --left, k += step) {
         const divergence_term<V> term = divergence(here[k]);
         value += term.value;
         if (!wanted) continue;
