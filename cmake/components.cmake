@@ -30,10 +30,6 @@ function(limbeck_component name)
   elseif(PROJECT_IS_TOP_LEVEL)
     message(STATUS "limbeck: SKIPPED component ${name} in this build: no ${missing}")
   endif()
-  # Compiles each header alone: target all_verify_interface_header_sets. CUDA headers are compiled by tests/ instead.
-  if(LIMBECK_BUILD_TESTS AND PROJECT_IS_TOP_LEVEL AND NOT missing AND NOT name STREQUAL "cuda")
-    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
-  endif()
 endfunction()
 
 # limbeck_needs(OUT FILE...): the targets that the files' includes ask for.

@@ -1,26 +1,7 @@
 # tests/**/*_test.cu become test_cuda, and all headers of the component cuda are compiled together by the CUDA compiler. Where
 # there is none, or OFF is given for LIMBECK_TEST_CUDA, all of it is skipped, saying so. The tests skip themselves where
-# there is no device. (tests/cuda_shim runs the same kernels on the processor, built by the C++ compiler.) That each header
-# includes what it needs is seen by the C++ compiler, with the shim in front, in a third of the time.
+# there is no device. (tests/cuda_shim runs the same kernels on the processor, built by the C++ compiler.)
 option(LIMBECK_TEST_CUDA "Compile the CUDA tests where a CUDA compiler is found" ON)
-
-set(alone "")
-set(together "")
-foreach(header IN LISTS limbeck_headers_cuda)
-  string(MAKE_C_IDENTIFIER ${header} name)
-  file(CONFIGURE OUTPUT "cuda_headers/${name}.cpp" CONTENT "#include \"cuda_shim/cublas_lt_shim.hpp\"
-#include \"limbeck/@header@\"
-" @ONLY)
-  list(APPEND alone "${CMAKE_CURRENT_BINARY_DIR}/cuda_headers/${name}.cpp")
-  if(NOT header STREQUAL "training/training_device_cuda.hpp")  # nvcc takes a minute for it, and the program has it
-    string(APPEND together "#include \"limbeck/${header}\"\n")
-  endif()
-endforeach()
-if(alone AND LIMBECK_TEST_CUDA)
-  add_library(limbeck_cuda_headers_alone OBJECT ${alone})
-  target_link_libraries(limbeck_cuda_headers_alone PRIVATE limbeck_test)
-  target_compile_options(limbeck_cuda_headers_alone PRIVATE -O0)
-endif()
 
 file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" "*_test.cu")
 if(NOT cuda_sources AND NOT limbeck_headers_cuda)
@@ -44,8 +25,12 @@ else()
 endif()
 enable_language(CUDA)
 
-file(CONFIGURE OUTPUT "cuda_headers/all.cu" CONTENT "@together@" @ONLY)
-add_library(limbeck_cuda_headers OBJECT "${CMAKE_CURRENT_BINARY_DIR}/cuda_headers/all.cu")
+set(together ${limbeck_headers_cuda})
+list(REMOVE_ITEM together training/training_device_cuda.hpp)  # nvcc takes a minute for it, and the program has it
+list(TRANSFORM together REPLACE "(.+)" "#include \"limbeck/\\1\"\n")
+list(JOIN together "" together)
+file(CONFIGURE OUTPUT "cuda_headers.cu" CONTENT "@together@" @ONLY)
+add_library(limbeck_cuda_headers OBJECT "${CMAKE_CURRENT_BINARY_DIR}/cuda_headers.cu")
 target_link_libraries(limbeck_cuda_headers PRIVATE limbeck::cuda limbeck::training)
 
 if(NOT cuda_sources)

@@ -1,7 +1,7 @@
 // The trainer on CUDA's kernels, on the processor.
-#include "cuda_shim.hpp"
+#include "cuda_shim/cuda_shim.hpp"
 
-#include "cublas_lt_shim.hpp"
+#include "cuda_shim/cublas_lt_shim.hpp"
 
 #include "limbeck/training/training_device_cuda.hpp"
 #include "training/device_pretraining.hpp"

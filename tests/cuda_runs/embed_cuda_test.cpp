@@ -1,5 +1,5 @@
 // The example of a training on a device, on the processor.
-#include "shimmed_losses.hpp"
+#include "cuda_shim/shimmed_losses.hpp"
 
 // Every header of the example, which stands in a namespace here.
 #include <cstdint>
