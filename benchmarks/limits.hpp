@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "limbeck/backend/buffer.hpp"
 #include "limbeck/backend/simd.hpp"
@@ -96,6 +99,26 @@ struct multiply_add_kernel {
   }
 };
 
+#if defined(__x86_64__)
+/// `rounds` products of pairs of bfloat16, summed in float32, in each lane of twelve registers; what the first made.
+[[gnu::target("avx512f,avx512bf16")]] inline float bfloat16_products(index rounds) {
+  constexpr int registers = multiply_add_kernel::registers;
+  const auto a = (__m512bh)_mm512_set1_epi32(0x3f003f00), b = (__m512bh)_mm512_set1_epi32(0x3c003c00);  // 1/2, 1/128
+  __m512 kept[registers];
+  for (int r = 0; r < registers; ++r) kept[r] = _mm512_set1_ps(static_cast<float>(r));
+  for (index i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int r = 0; r < registers; ++r) kept[r] = _mm512_dpbf16_ps(kept[r], a, b);
+  }
+  __m512 sum = kept[0];
+#pragma GCC unroll 12
+  for (int r = 1; r < registers; ++r) sum = _mm512_add_ps(sum, kept[r]);
+  float lanes[16];
+  _mm512_storeu_ps(lanes, sum);
+  return lanes[0];
+}
+#endif
+
 /// Seconds of a clock that never goes back.
 [[nodiscard]] inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -155,6 +178,24 @@ template <class Body>
   double sum = 0;
   for (const double f : flops) sum += f;
   return sum / seconds;
+}
+
+/// The same of bfloat16 whose products are summed in float32, with AVX-512; 0 for a processor that has no such dot
+/// product. What tiles (AMX) could do is not measured.
+[[nodiscard]] inline double bfloat16_limit([[maybe_unused]] int threads, [[maybe_unused]] double budget) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512bf16")) return 0;
+  constexpr index rounds = 10000;
+  std::vector<float> made(static_cast<std::size_t>(threads));
+  const double seconds = median_seconds(budget, [&] {
+    limbeck::parallel_for(threads, threads, [&](index begin, index end) {
+      for (index t = begin; t < end; ++t) made[static_cast<std::size_t>(t)] = bfloat16_products(rounds);
+    });
+  });
+  return threads * static_cast<double>(rounds * multiply_add_kernel::registers * 32 * 2) / seconds;
+#else
+  return 0;
+#endif
 }
 
 }  // namespace limbeck_bench

@@ -32,5 +32,7 @@ double limbeck_step_parameter_bytes(const run* r) { return r->parameter_bytes();
 const char* limbeck_step_precision() { return limbeck_bench::precision; }
 /// Floating-point operations a second in registers.
 double limbeck_multiply_add_limit(int threads) { return limbeck_bench::multiply_add_limit(threads, 0.2); }
+/// The same of bfloat16, by dot products; 0 where there are none.
+double limbeck_bfloat16_limit(int threads) { return limbeck_bench::bfloat16_limit(threads, 0.2); }
 void limbeck_step_delete(run* r) { std::unique_ptr<run>{r}; }
 }

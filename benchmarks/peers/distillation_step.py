@@ -5,7 +5,8 @@ usage: distillation_step.py --library build/.../liblimbeck_peer_step.so [NAME=ot
 
 LIMBECK_REFERENCE_DIR names the folder that holds peerbench. Ours are called NAME (limbeck for the first) and the precision of
 their products, and `_cached` where the teacher's outputs are stored. Writes what train_step.py writes, and our rows into it; a
-last row has the multiply-adds in registers of as many threads, the faster of those before and after.
+last row has the multiply-adds in registers of as many threads, in float32 and by dot products of bfloat16 (0: there are none),
+the faster of those before and after.
 """
 import ctypes
 import inspect
@@ -23,6 +24,7 @@ def load(path):
     library.limbeck_step_parameter_bytes.restype = ctypes.c_double
     library.limbeck_step_precision.restype = ctypes.c_char_p
     library.limbeck_multiply_add_limit.restype = ctypes.c_double
+    library.limbeck_bfloat16_limit.restype = ctypes.c_double
     return library
 
 
@@ -56,10 +58,12 @@ def main():
     import torch
 
     interleave, dump = peerbench.common("interleave"), peerbench.common("dump")
-    limits = []
+    limits = {"multiply_add": 0.0, "bfloat16": 0.0}
 
-    def measure_limit():
-        limits.append(libraries[0][1].limbeck_multiply_add_limit(ctypes.c_int(torch.get_num_threads())) / 1e9)
+    def measure_limits():
+        for name in limits:
+            measured = getattr(libraries[0][1], f"limbeck_{name}_limit")(ctypes.c_int(torch.get_num_threads())) / 1e9
+            limits[name] = max(limits[name], measured)
 
     def interleave_all(variants, *rest):
         script = inspect.currentframe().f_back.f_globals
@@ -72,13 +76,13 @@ def main():
                     library, lengths, script["a"].batch, torch.get_num_threads(), stored)
         for name in ours:
             script["WASTE"][name] = 1.0  # packed: no padding
-        measure_limit()
+        measure_limits()
         times = interleave({**variants, **ours}, *rest)
-        measure_limit()
+        measure_limits()
         return times
 
     def dump_all(name, rows, out):
-        return dump(name, rows + [{"multiply_add_gflops": max(limits)}], out)
+        return dump(name, rows + [{f"{name}_gflops": limit for name, limit in limits.items()}], out)
 
     peerbench.run("train_step.py", arguments, interleave=interleave_all, dump=dump_all)
 

@@ -20,7 +20,7 @@ def words(name):
 
 def step_rows(found):
     configurations = {r["config"]: r for r in found["rows"] if "config" in r}
-    peak = found["rows"][-1]["multiply_add_gflops"]
+    limits = found["rows"][-1]
     theirs = {n: r for n, r in configurations.items() if n.startswith(("eager", "compiled"))}
     kinds = {"float32": lambda n: "fp32" in n and "cached" not in n,
              "float32, padded to the longest": "eager_fp32_longest".__eq__,
@@ -33,9 +33,11 @@ def step_rows(found):
             if not rivals or ("cached" in name) != (kind == "teacher stored"):
                 continue
             best = max(rivals, key=lambda n: theirs[n]["samples_per_s"])
+            narrow = "bf16" in name and limits["bfloat16_gflops"] > 0
+            limit, peak = ("bfloat16", limits["bfloat16_gflops"]) if narrow else ("multiply-adds", limits["multiply_add_gflops"])
             yield row("Distillation step", f"{words(name.replace('_cached', ''))} against {kind}", words(best),
                       theirs[best]["samples_per_s"], r["samples_per_s"], "samples/s",
-                      r["samples_per_s"] / theirs[best]["samples_per_s"], "multiply-adds", r["useful_gflops"] / peak)
+                      r["samples_per_s"] / theirs[best]["samples_per_s"], limit, r["useful_gflops"] / peak)
 
 
 LOSSES = {"kl_soft": "soft KL", "jsd": "Jensen-Shannon", "ce+kl": "cross-entropy and soft KL", "w_ce+kl": "the same, weighted rows",
@@ -147,10 +149,10 @@ in one process, on the same data and as many threads; of each peer the quickest 
 ![How many times better limbeck is](peers.svg)
 
 {table(of)}
-A step is one of `train_step.py` of peerbench; its limit is that of multiply-adds in registers. Losses give a fresh gradient, as
-PyTorch's do; their limit is a triad over buffers of the same sizes, where these are larger than caches. Memory is the largest
-resident memory less interpreter, libraries, weights, gradients and moments; of the linear map, what a call takes beside states,
-weights and their gradients.
+A step is one of `train_step.py` of peerbench; its limit is that of multiply-adds in registers, of bfloat16 that of vectors' dot
+products. Losses give a fresh gradient, as PyTorch's do; their limit is a triad over buffers of the same sizes, where these are
+larger than caches. Memory is the largest resident memory less interpreter, libraries, weights, gradients and moments; of the
+linear map, what a call takes beside states, weights and their gradients.
 """
 
 
