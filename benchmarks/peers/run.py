@@ -61,6 +61,8 @@ def run(name, command, out):
     print(f"--- {name}", flush=True)
     tuned = [] if name == "memory" else ["bash", "-c", '. "$0" && exec "$@"', str(Path(peerbench.folder()) / "env_tuned.sh")]
     environment = {"OMP_NUM_THREADS": "2", **os.environ}
+    if not tuned:
+        environment.pop("GLIBC_TUNABLES", None)  # of a shell that was tuned before
     subprocess.run([*tuned, sys.executable, *map(str, command), "--out", str(out)], check=True, env=environment)
 
 
