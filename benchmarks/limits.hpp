@@ -162,16 +162,16 @@ template <class Body>
   return 12 * static_cast<double>(count) / std::min(plain, streaming);
 }
 
-/// Floating-point operations a second of multiply-adds in registers, in float32 with the widest vectors there are.
-[[nodiscard]] inline double multiply_add_limit(int threads, double budget) {
-  constexpr index rounds = 10000;
+/// Operations a second of `body` on all threads at once; body(made) says how many it did, and leaves what it made.
+template <class Body>
+[[nodiscard]] double operations_a_second(int threads, double budget, const Body& body) {
   std::vector<double> flops(static_cast<std::size_t>(threads));
   std::vector<float> made(flops.size());
   const double seconds = median_seconds(budget, [&] {
     limbeck::parallel_for(threads, threads, [&](index begin, index end) {
       for (index t = begin; t < end; ++t) {
         const auto at = static_cast<std::size_t>(t);
-        limbeck::simd_dispatch<multiply_add_kernel>(rounds, 0.999F, 0.001F, made[at], flops[at]);
+        flops[at] = body(made[at]);
       }
     });
   });
@@ -180,19 +180,26 @@ template <class Body>
   return sum / seconds;
 }
 
+/// Floating-point operations a second of multiply-adds in registers, in float32 with the widest vectors there are.
+[[nodiscard]] inline double multiply_add_limit(int threads, double budget) {
+  return operations_a_second(threads, budget, [](float& made) {
+    constexpr index rounds = 10000;
+    double flops = 0;
+    limbeck::simd_dispatch<multiply_add_kernel>(rounds, 0.999F, 0.001F, made, flops);
+    return flops;
+  });
+}
+
 /// The same of bfloat16 whose products are summed in float32, with AVX-512; 0 for a processor that has no such dot
 /// product. What tiles (AMX) could do is not measured.
 [[nodiscard]] inline double bfloat16_limit([[maybe_unused]] int threads, [[maybe_unused]] double budget) {
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx512bf16")) return 0;
-  constexpr index rounds = 10000;
-  std::vector<float> made(static_cast<std::size_t>(threads));
-  const double seconds = median_seconds(budget, [&] {
-    limbeck::parallel_for(threads, threads, [&](index begin, index end) {
-      for (index t = begin; t < end; ++t) made[static_cast<std::size_t>(t)] = bfloat16_products(rounds);
-    });
+  return operations_a_second(threads, budget, [](float& made) {
+    constexpr index rounds = 10000, lanes = 32;
+    made = bfloat16_products(rounds);
+    return static_cast<double>(rounds * multiply_add_kernel::registers * lanes * 2);
   });
-  return threads * static_cast<double>(rounds * multiply_add_kernel::registers * 32 * 2) / seconds;
 #else
   return 0;
 #endif
