@@ -169,6 +169,12 @@ cublasStatus_t take(T& into, const void* from, std::size_t bytes) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+/// The number at `at`, of the product's own type. Apart from its callers, lest g++ see a float read as a double where
+/// the type says otherwise.
+[[gnu::noinline]] inline double number(const product_description& p, const void* at) {
+  return p.scale == CUDA_R_32F ? static_cast<double>(*static_cast<const float*>(at)) : *static_cast<const double*>(at);
+}
+
 }  // namespace limbeck_cuda_shim
 
 using cublasLtHandle_t = limbeck_cuda_shim::library*;
@@ -268,11 +274,8 @@ inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t p, c
       !fits_epilogue(*p, *out))
     return CUBLAS_STATUS_INVALID_VALUE;
   products_with_gelu += p->applies_gelu() || p->applies_slope();
-  const auto number = [p](const void* at) {
-    return p->scale == CUDA_R_32F ? static_cast<double>(*static_cast<const float*>(at))
-                                  : *static_cast<const double*>(at);
-  };
-  (void)queue(stream, [=, what = *p, x = *left, y = *right, z = *out, scale = number(alpha), keep = number(beta)] {
+  const double scale = number(*p, alpha), keep = number(*p, beta);
+  (void)queue(stream, [=, what = *p, x = *left, y = *right, z = *out] {
     if (what.scale == CUDA_R_32F)
       multiply<float>(what, scale, a, x, b, y, keep, c, d, z);
     else
